@@ -1,0 +1,141 @@
+"""What the API process and the engine process say to each other: msgspec structs, tagged by type.
+
+Only token ids cross the socket: text is made and unmade in the API process.
+"""
+
+import msgspec
+
+from sevenb.engine.sampling_params import SamplingParams
+
+Logprobs = list[tuple[int, float]]
+
+
+class _Message(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    pass
+
+
+# -- API process -> engine process -------------------------------------------------------------------
+
+
+class AddRequest(_Message):
+    """Generate ``params.n`` sequences from one prompt. ``arrival`` is `time.monotonic()` of this machine."""
+
+    request_id: str
+    prompt_token_ids: list[int]
+    params: SamplingParams
+    stop_token_ids: list[int]  # the model's end tokens (none under ignore_eos) and the client's
+    arrival: float
+    priority: int = 0
+
+
+class AbortRequest(_Message):
+    """The client left, or a stop string was found: free the request's blocks at the next step.
+
+    ``index`` ends one of several sequences; None ends the request.
+    """
+
+    request_id: str
+    index: int | None = None
+
+
+class Shutdown(_Message):
+    """Stop taking requests, finish those that run (``drain``) or drop them, and exit."""
+
+    drain: bool = True
+
+
+EngineCommand = AddRequest | AbortRequest | Shutdown
+
+
+# -- engine process -> API process -------------------------------------------------------------------
+
+
+class LoadProgress(_Message):
+    """Weights packed so far; both in bytes of the file."""
+
+    done: int
+    total: int
+
+
+class EngineReady(_Message):
+    """The model is loaded and the KV pool allocated."""
+
+    model_name: str
+    max_model_len: int  # tokens one sequence may have
+    kv_tokens: int  # tokens the whole pool holds
+    kv_bytes: int
+    weight_bytes: int
+    device: str
+    load_seconds: float
+
+
+class EngineFailed(_Message):
+    """The engine cannot start; ``message`` is the sentence for the user."""
+
+    error: str  # class name in sevenb.errors
+    message: str
+
+
+class TokenOutput(_Message):
+    """One new token of one sequence. ``logprob`` and ``top_logprobs`` only where asked for."""
+
+    token_id: int
+    logprob: float | None = None
+    top_logprobs: Logprobs = []
+
+
+class SequenceOutput(_Message):
+    """What one sequence gained in a step."""
+
+    index: int
+    tokens: list[TokenOutput]
+    finish_reason: str | None = None  # "stop" | "length" | "abort"
+    stop_token_id: int | None = None  # the token that ended it; it is the last of ``tokens``
+
+
+class Timings(_Message):
+    """Where a finished request's time went, in seconds, with the tokens of each part."""
+
+    queue: float
+    prefill: float
+    decode: float
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+
+
+class RequestOutput(_Message):
+    """News of a request: at most one per step and request."""
+
+    request_id: str
+    sequences: list[SequenceOutput]
+    finished: bool = False
+    cached_tokens: int = 0
+    prompt_logprobs: list[TokenOutput] | None = None  # once, before the first token; entry 0 (no context) is left out
+    timings: Timings | None = None  # with ``finished``
+
+
+class RequestFailed(_Message):
+    """The engine refuses a request or had to drop it."""
+
+    request_id: str
+    error: str  # class name in sevenb.errors
+    message: str
+    parameter: str | None = None
+
+
+class EngineStats(_Message):
+    """Sent about once a second and after the last request ends; what `/metrics` shows."""
+
+    running: int
+    waiting: int
+    kv_blocks_used: int
+    kv_blocks_total: int
+    prompt_tokens: int  # counters since the start
+    cached_tokens: int
+    generated_tokens: int
+    preemptions: int
+    steps: int
+
+
+EngineReport = LoadProgress | EngineReady | EngineFailed | RequestOutput | RequestFailed | EngineStats

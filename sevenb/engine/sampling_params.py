@@ -1,0 +1,81 @@
+"""`SamplingParams`: what a caller may ask of the sampler, with the names vLLM and OpenAI use."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from sevenb.errors import InvalidRequest
+
+MAX_STOP_STRINGS = 64
+MAX_N = 128
+
+
+class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to turn logits into text. Every field is checked on construction; `InvalidRequest` names the one at fault.
+
+    ``max_tokens=None`` means: as far as the context allows. ``temperature=0`` is greedy. ``top_k=0`` (or -1) is off.
+    ``logprobs=k`` returns the chosen token's and the k best log-probabilities, which are the model's own:
+    read before any mask, penalty or temperature. ``priority``: smaller runs sooner.
+    """
+
+    n: int = 1
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    seed: int | None = None
+    max_tokens: int | None = 16
+    min_tokens: int = 0
+    stop: tuple[str, ...] = ()
+    stop_token_ids: tuple[int, ...] = ()
+    include_stop_str_in_output: bool = False
+    ignore_eos: bool = False
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    logit_bias: dict[int, float] = {}
+    logprobs: int | None = None
+    prompt_logprobs: int | None = None
+    skip_special_tokens: bool = True
+
+    def __post_init__(self) -> None:
+        _check_range("n", self.n, 1, MAX_N)
+        _check_range("temperature", self.temperature, 0.0, 100.0)
+        _check_range("top_p", self.top_p, 0.0, 1.0, open_low=True)
+        _check_range("top_k", self.top_k, -1, 2**31 - 1)
+        _check_range("min_p", self.min_p, 0.0, 1.0)
+        _check_range("presence_penalty", self.presence_penalty, -2.0, 2.0)
+        _check_range("frequency_penalty", self.frequency_penalty, -2.0, 2.0)
+        _check_range("repetition_penalty", self.repetition_penalty, 0.0, 100.0, open_low=True)
+        _check_range("min_tokens", self.min_tokens, 0, 2**31 - 1)
+        if self.max_tokens is not None:
+            _check_range("max_tokens", self.max_tokens, 1, 2**31 - 1)
+        if self.seed is not None:
+            _check_range("seed", self.seed, -(2**63), 2**64 - 1)
+        for name in ("logprobs", "prompt_logprobs"):
+            if (value := getattr(self, name)) is not None:
+                _check_range(name, value, 0, 100)
+        if len(self.stop) > MAX_STOP_STRINGS:
+            raise InvalidRequest(f"stop holds {len(self.stop)} strings; at most {MAX_STOP_STRINGS}.", "stop")
+        if any(not text for text in self.stop):
+            raise InvalidRequest("stop holds an empty string, which would stop at once; leave it out.", "stop")
+        for token_id, bias in self.logit_bias.items():
+            if not (-100.0 <= bias <= 100.0):
+                raise InvalidRequest(f"logit_bias of token {token_id} is {bias}; it must lie in [-100, 100].", "logit_bias")
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> "SamplingParams":
+        """Build from plain values; a value of the wrong type is an `InvalidRequest` that names the field."""
+        try:
+            return msgspec.convert(fields, cls, strict=True)
+        except msgspec.ValidationError as error:
+            raise InvalidRequest(str(error)) from None
+
+
+def _check_range(name: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:
+    inside = (low < value if open_low else low <= value) and value <= high
+    if not inside or math.isnan(value):
+        bracket = "(" if open_low else "["
+        raise InvalidRequest(f"{name} is {value}; it must lie in {bracket}{low}, {high}].", name)

@@ -1,0 +1,79 @@
+"""Every error a user can meet, each a sentence that says what happened and what to do next."""
+
+
+class SevenbError(Exception):
+    """Root of the family. ``str(error)`` is the whole message a user needs: what happened, what to do."""
+
+
+# -- models and files --------------------------------------------------------------------------------
+
+
+class ModelNotFound(SevenbError):
+    """No catalog entry, local file or stored model answers to this name."""
+
+
+class CorruptModelFile(SevenbError):
+    """A model file is truncated, malformed or hostile; it was not loaded."""
+
+
+class UnsupportedModel(SevenbError):
+    """A well-formed model file needs something this engine does not have."""
+
+
+class DownloadFailed(SevenbError):
+    """No source could deliver the file; what did arrive is kept for resuming."""
+
+
+class HashMismatch(DownloadFailed):
+    """A file arrived whole but with the wrong SHA-256; it was set aside."""
+
+
+class StorageFull(SevenbError):
+    """The disk that holds the store has no room left; the partial file is kept for resuming."""
+
+
+class StorageDenied(SevenbError):
+    """The store's folder cannot be read or written by this user."""
+
+
+# -- requests ----------------------------------------------------------------------------------------
+
+
+class InvalidRequest(SevenbError):
+    """A request carries a value that cannot be served. ``parameter`` names the field at fault."""
+
+    def __init__(self, message: str, parameter: str | None = None) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+
+
+class ContextOverflow(InvalidRequest):
+    """The prompt (with what it asks to generate) is longer than the model's context."""
+
+    def __init__(self, prompt_tokens: int, context_length: int) -> None:
+        super().__init__(
+            f"The prompt has {prompt_tokens} tokens but the context holds {context_length}; "
+            "shorten the prompt or start the server with a larger --max-model-len.",
+            parameter="messages",
+        )
+        self.prompt_tokens = prompt_tokens
+        self.context_length = context_length
+
+
+# -- the running engine ------------------------------------------------------------------------------
+
+
+class OutOfMemory(SevenbError):
+    """The weights or the smallest useful KV pool do not fit into this machine's memory."""
+
+
+class EngineDied(SevenbError):
+    """The engine process ended while a request was open; it is being restarted."""
+
+
+class EngineNotReady(SevenbError):
+    """The engine is still loading or is shutting down."""
+
+
+class AddressInUse(SevenbError):
+    """Another program already listens on the address the server was told to use."""
