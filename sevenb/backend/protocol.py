@@ -42,8 +42,8 @@ class Batch:
     """What one step computes: T tokens of S sequences, laid end to end.
 
     Sequence ``s`` contributes the tokens ``query_starts[s] : query_starts[s + 1]``; its last token stands at
-    position ``context_lengths[s] - 1``. Position ``p`` of a sequence lives in block ``block_tables[s, p // block_size]``
-    at offset ``p % block_size``. Keys and values of this step's tokens are stored before attention reads them.
+    position ``context_lengths[s] - 1``. Position ``p`` of a sequence lives in block
+    ``block_tables[s, p // block_size]`` at offset ``p % block_size``. Keys and values of this step's tokens are stored before attention reads them.
     """
 
     token_ids: IntArray  # [T]
@@ -107,9 +107,10 @@ class SampleControl:
     """How to choose one token from one row of logits.
 
     Applied in this order: log-probabilities are read from the untouched logits; ``allowed`` mask; ``logit_bias``;
-    repetition penalty (over ``prompt_tokens`` and ``output_counts``: positive logits divided, negative multiplied), presence
-    and frequency penalties (over ``output_counts``); temperature; top-k; top-p; min-p; then the inverse CDF at ``uniform``
-    over the surviving tokens in order of falling probability, ties by lower id. ``temperature == 0`` is argmax (lowest id wins).
+    repetition penalty (over ``prompt_tokens`` and ``output_counts``: positive logits divided, negative multiplied),
+    presence and frequency penalties (over ``output_counts``); temperature; top-k; top-p; min-p; then the inverse CDF
+    at ``uniform`` over the surviving tokens in order of falling probability, ties by lower id. ``temperature == 0``
+    is argmax (lowest id wins).
     """
 
     temperature: float = 1.0
@@ -192,7 +193,13 @@ class Backend(Protocol):
         ...
 
     def norm_qkv_rope_store(
-        self, hidden: Tensor, weights: AttentionWeights, spec: AttentionSpec, step: Step, cache: KVCache, layer: int
+        self,
+        hidden: Tensor,
+        weights: AttentionWeights,
+        spec: AttentionSpec,
+        step: Step,
+        cache: KVCache,
+        layer: int,
     ) -> Tensor:
         """RMS-norm, project to Q, K, V with biases, rotate Q and K, store K and V; returns Q [T, heads * head_dim]."""
         ...
@@ -219,9 +226,7 @@ class Backend(Protocol):
         """One token for each row of ``logits``; ``len(controls) == R``."""
         ...
 
-    def token_logprobs(
-        self, logits: Tensor, rows: Sequence[int], token_ids: Sequence[int], top: int
-    ) -> list[Sampled]:
+    def token_logprobs(self, logits: Tensor, rows: Sequence[int], token_ids: Sequence[int], top: int) -> list[Sampled]:
         """The log-probability of a given token in each of ``rows`` with the ``top`` best: prompt log-probabilities."""
         ...
 

@@ -63,7 +63,9 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise InvalidRequest("stop holds an empty string, which would stop at once; leave it out.", "stop")
         for token_id, bias in self.logit_bias.items():
             if not (-100.0 <= bias <= 100.0):
-                raise InvalidRequest(f"logit_bias of token {token_id} is {bias}; it must lie in [-100, 100].", "logit_bias")
+                raise InvalidRequest(
+                    f"logit_bias of token {token_id} is {bias}; it must lie in [-100, 100].", "logit_bias"
+                )
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "SamplingParams":

@@ -1,0 +1,218 @@
+"""`ReferenceBackend`: each op of the protocol stated as plainly as NumPy allows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+
+from sevenb.backend.protocol import (
+    AttentionSpec,
+    AttentionWeights,
+    Batch,
+    FloatArray,
+    IntArray,
+    KVLayout,
+    MLPWeights,
+    SampleControl,
+    Sampled,
+)
+from sevenb.backend.quant_types import RawTensor
+from sevenb.backend.reference import sampling
+from sevenb.backend.reference.dequantize import dequantize
+from sevenb.errors import OutOfMemory
+
+
+@dataclass
+class ReferenceKVCache:
+    """Keys and values, each [layers, blocks, block_size, kv_heads, head_dim], float32 whatever the layout asks."""
+
+    keys: FloatArray
+    values: FloatArray
+    block_size: int
+
+    def history(self, layer: int, table: IntArray, length: int) -> tuple[FloatArray, FloatArray]:
+        """Keys and values of a sequence's first ``length`` positions: two [length, kv_heads, head_dim]."""
+        blocks = table[: -(-length // self.block_size)]
+        shape = (-1, *self.keys.shape[3:])
+        return (
+            self.keys[layer, blocks].reshape(shape)[:length],
+            self.values[layer, blocks].reshape(shape)[:length],
+        )
+
+
+class ReferenceBackend:
+    """NumPy in float32. Tensors and weights are plain arrays; a step is the batch itself."""
+
+    name = "reference"
+
+    def describe(self) -> str:
+        """One line for people."""
+        return f"reference (NumPy {np.__version__}, float32: exact and slow)"
+
+    # -- loading ---------------------------------------------------------------------------------------
+
+    def pack(self, tensor: RawTensor) -> FloatArray:
+        """The matrix, dequantised: [rows, columns]."""
+        return dequantize(tensor)
+
+    def vector(self, tensor: RawTensor) -> FloatArray:
+        """The vector, dequantised: [length]."""
+        return dequantize(tensor)
+
+    def kernel_of(self, weight: FloatArray) -> str:
+        """Always NumPy's own product."""
+        return "f32·numpy"
+
+    def weight_bytes(self, weight: FloatArray) -> int:
+        """Bytes of the dequantised matrix."""
+        return weight.nbytes
+
+    def free_memory(self) -> int:
+        """Bytes available on the host."""
+        return int(psutil.virtual_memory().available)
+
+    # -- KV cache --------------------------------------------------------------------------------------
+
+    def kv_block_bytes(self, layout: KVLayout) -> int:
+        """Bytes of one block, K and V over all layers."""
+        return 2 * 4 * layout.layers * layout.block_size * layout.kv_heads * layout.head_dim
+
+    def allocate_kv(self, layout: KVLayout, blocks: int) -> ReferenceKVCache:
+        """Zeroed pages. Raises `OutOfMemory`."""
+        shape = (layout.layers, blocks, layout.block_size, layout.kv_heads, layout.head_dim)
+        try:
+            return ReferenceKVCache(np.zeros(shape, np.float32), np.zeros(shape, np.float32), layout.block_size)
+        except MemoryError:
+            size = blocks * self.kv_block_bytes(layout)
+            raise OutOfMemory(f"A KV cache of {size / 2**30:.1f} GiB does not fit; lower --max-model-len.") from None
+
+    def copy_blocks(self, cache: ReferenceKVCache, pairs: Sequence[tuple[int, int]]) -> None:
+        """Copy whole blocks ``(source, target)``."""
+        for source, target in pairs:
+            cache.keys[:, target] = cache.keys[:, source]
+            cache.values[:, target] = cache.values[:, source]
+
+    # -- one step --------------------------------------------------------------------------------------
+
+    def prepare(self, batch: Batch) -> Batch:
+        """Host arrays are this device's arrays."""
+        return batch
+
+    def embed(self, table: FloatArray, step: Batch) -> FloatArray:
+        """[T, H]."""
+        return table[step.token_ids]
+
+    def norm_qkv_rope_store(
+        self,
+        hidden: FloatArray,
+        weights: AttentionWeights,
+        spec: AttentionSpec,
+        step: Batch,
+        cache: ReferenceKVCache,
+        layer: int,
+    ) -> FloatArray:
+        """Q [T, heads * head_dim], rotated; K (rotated) and V go to the cache."""
+        normed = rms_norm(hidden, weights.norm, spec.norm_eps)
+
+        def project(weight: FloatArray, bias: FloatArray | None) -> FloatArray:
+            projected = normed @ weight.T
+            if bias is not None:
+                projected += bias
+            return projected.reshape(len(hidden), -1, spec.head_dim)
+
+        query = rotate(project(weights.query, weights.query_bias), step, spec.rope_interleaved)
+        key = rotate(project(weights.key, weights.key_bias), step, spec.rope_interleaved)
+        value = project(weights.value, weights.value_bias)
+
+        sequence = np.repeat(np.arange(len(step.context_lengths)), np.diff(step.query_starts))
+        block = step.block_tables[sequence, step.positions // cache.block_size]
+        offset = step.positions % cache.block_size
+        cache.keys[layer, block, offset] = key
+        cache.values[layer, block, offset] = value
+        return query.reshape(len(hidden), -1)
+
+    def paged_attention(
+        self, query: FloatArray, spec: AttentionSpec, step: Batch, cache: ReferenceKVCache, layer: int
+    ) -> FloatArray:
+        """[T, heads * head_dim]."""
+        output = np.empty_like(query)
+        for index, length in enumerate(step.context_lengths):
+            rows = slice(step.query_starts[index], step.query_starts[index + 1])
+            keys, values = cache.history(layer, step.block_tables[index], length)
+            output[rows] = _attend(query[rows], keys, values, step.positions[rows], spec)
+        return output
+
+    def project_add(self, hidden: FloatArray, inputs: FloatArray, weight: FloatArray) -> FloatArray:
+        """[T, H]."""
+        return hidden + inputs @ weight.T
+
+    def gated_mlp_add(self, hidden: FloatArray, weights: MLPWeights, norm_eps: float) -> FloatArray:
+        """[T, H]."""
+        normed = rms_norm(hidden, weights.norm, norm_eps)
+        gate = normed @ weights.gate.T
+        with np.errstate(over="ignore"):
+            activated = gate / (1 + np.exp(-gate)) * (normed @ weights.up.T)
+        return hidden + activated @ weights.down.T
+
+    def logits(
+        self, hidden: FloatArray, norm: FloatArray, norm_eps: float, head: FloatArray, step: Batch
+    ) -> FloatArray:
+        """[R, V]."""
+        return rms_norm(hidden[step.logit_rows], norm, norm_eps) @ head.T
+
+    # -- choosing --------------------------------------------------------------------------------------
+
+    def sample(self, logits: FloatArray, controls: Sequence[SampleControl]) -> list[Sampled]:
+        """One token a row."""
+        return [sampling.sample_row(row, control) for row, control in zip(logits, controls, strict=True)]
+
+    def token_logprobs(
+        self, logits: FloatArray, rows: Sequence[int], token_ids: Sequence[int], top: int
+    ) -> list[Sampled]:
+        """Log-probabilities of given tokens."""
+        return [
+            sampling.with_logprobs(logits[row], token_id, top) for row, token_id in zip(rows, token_ids, strict=True)
+        ]
+
+    def to_host(self, tensor: FloatArray) -> FloatArray:
+        """The array itself, as float32."""
+        return np.asarray(tensor, np.float32)
+
+
+def rms_norm(hidden: FloatArray, weight: FloatArray, eps: float) -> FloatArray:
+    """Root-mean-square norm (arXiv 1910.07467) over the last axis."""
+    mean_square = np.mean(np.square(hidden), axis=-1, keepdims=True, dtype=np.float32)
+    normed: FloatArray = hidden / np.sqrt(mean_square + np.float32(eps)) * weight
+    return normed
+
+
+def rotate(heads: FloatArray, step: Batch, interleaved: bool) -> FloatArray:
+    """Rotate the first ``rotary_dim`` elements of every head by the step's angles: [T, heads, head_dim]."""
+    cos, sin = step.rope_cos[:, None, :], step.rope_sin[:, None, :]
+    half = cos.shape[-1]
+    first, second = (
+        (slice(0, 2 * half, 2), slice(1, 2 * half, 2)) if interleaved else (slice(0, half), slice(half, 2 * half))
+    )
+    rotated = heads.copy()
+    rotated[..., first] = heads[..., first] * cos - heads[..., second] * sin
+    rotated[..., second] = heads[..., first] * sin + heads[..., second] * cos
+    return rotated
+
+
+def _attend(
+    query: FloatArray, keys: FloatArray, values: FloatArray, positions: IntArray, spec: AttentionSpec
+) -> FloatArray:
+    """Softmax attention of some tokens of one sequence: [t, heads * head_dim]."""
+    seen_from = np.arange(len(keys))
+    visible = seen_from[None, :] <= positions[:, None]
+    if spec.window is not None:
+        visible &= seen_from[None, :] > positions[:, None] - spec.window
+    group = spec.heads // spec.kv_heads
+    queries = query.reshape(len(query), spec.kv_heads, group, spec.head_dim)
+    scores = np.einsum("tkgd,skd->kgts", queries, keys, optimize=True) * np.float32(spec.softmax_scale)
+    scores[:, :, ~visible] = -np.inf
+    scores -= scores.max(axis=-1, keepdims=True)
+    weights = np.exp(scores)
+    weights /= weights.sum(axis=-1, keepdims=True)
+    return np.einsum("kgts,skd->tkgd", weights, values, optimize=True).reshape(len(query), -1)

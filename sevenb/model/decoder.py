@@ -1,0 +1,124 @@
+"""The decoder: the Qwen2 · Llama · Mistral · Yi family in one forward pass over a backend's fused ops."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sevenb.backend.protocol import (
+    AttentionSpec,
+    AttentionWeights,
+    Backend,
+    Batch,
+    KVCache,
+    KVLayout,
+    MLPWeights,
+    Tensor,
+    Weight,
+)
+from sevenb.model.checkpoint import Checkpoint
+
+ProgressCallback = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One transformer block's weights, packed for the backend."""
+
+    attention: AttentionWeights
+    output: Weight
+    mlp: MLPWeights
+
+
+class Decoder:
+    """A model's weights on one backend, and how a batch of tokens walks through them."""
+
+    def __init__(self, checkpoint: Checkpoint, backend: Backend, progress: ProgressCallback | None = None) -> None:
+        """Pack every weight. ``progress`` is called with (bytes done, bytes in all). Raises `OutOfMemory`."""
+        self.config = config = checkpoint.config
+        self.backend = backend
+        self.spec = AttentionSpec(
+            heads=config.heads,
+            kv_heads=config.kv_heads,
+            head_dim=config.head_dim,
+            norm_eps=config.norm_eps,
+            rope_interleaved=config.rope.interleaved,
+            window=config.sliding_window,
+        )
+        weights = _Loader(checkpoint, backend, progress)
+        self.embedding = weights.matrix("token_embd")
+        self.layers = [_load_layer(weights, f"blk.{index}.") for index in range(config.layers)]
+        self.norm = weights.vector("output_norm.weight")
+        self.head = weights.matrix("output") if weights.has("output.weight") else self.embedding
+        self.weight_bytes = weights.packed_bytes
+
+    def kv_layout(self, block_size: int, dtype: str = "f16") -> KVLayout:
+        """The KV cache this model needs."""
+        config = self.config
+        return KVLayout(config.layers, config.kv_heads, config.head_dim, block_size, dtype)
+
+    def forward(self, batch: Batch, cache: KVCache) -> Tensor:
+        """Compute the batch, store its keys and values in ``cache``; logits [R, vocab] of ``batch.logit_rows``."""
+        backend, spec, eps = self.backend, self.spec, self.config.norm_eps
+        step = backend.prepare(batch)
+        hidden = backend.embed(self.embedding, step)
+        for index, layer in enumerate(self.layers):
+            query = backend.norm_qkv_rope_store(hidden, layer.attention, spec, step, cache, index)
+            attended = backend.paged_attention(query, spec, step, cache, index)
+            hidden = backend.project_add(hidden, attended, layer.output)
+            hidden = backend.gated_mlp_add(hidden, layer.mlp, eps)
+        return backend.logits(hidden, self.norm, eps, self.head, step)
+
+
+class _Loader:
+    """Packs tensors by name and counts the bytes of the file gone through."""
+
+    def __init__(self, checkpoint: Checkpoint, backend: Backend, progress: ProgressCallback | None) -> None:
+        self._tensors = checkpoint.tensors
+        self._backend = backend
+        self._progress = progress
+        self._total = checkpoint.total_bytes
+        self._done = 0
+        self.packed_bytes = 0
+
+    def has(self, name: str) -> bool:
+        return name in self._tensors
+
+    def matrix(self, stem: str) -> Weight:
+        tensor = self._tensors[f"{stem}.weight"]
+        weight = self._backend.pack(tensor)
+        self.packed_bytes += self._backend.weight_bytes(weight)
+        self._advance(tensor.data.nbytes)
+        return weight
+
+    def vector(self, name: str) -> Tensor:
+        tensor = self._tensors[name]
+        self._advance(tensor.data.nbytes)
+        return self._backend.vector(tensor)
+
+    def optional_vector(self, name: str) -> Tensor | None:
+        return self.vector(name) if self.has(name) else None
+
+    def _advance(self, count: int) -> None:
+        self._done += count
+        if self._progress:
+            self._progress(self._done, self._total)
+
+
+def _load_layer(weights: _Loader, prefix: str) -> Layer:
+    return Layer(
+        attention=AttentionWeights(
+            norm=weights.vector(prefix + "attn_norm.weight"),
+            query=weights.matrix(prefix + "attn_q"),
+            key=weights.matrix(prefix + "attn_k"),
+            value=weights.matrix(prefix + "attn_v"),
+            query_bias=weights.optional_vector(prefix + "attn_q.bias"),
+            key_bias=weights.optional_vector(prefix + "attn_k.bias"),
+            value_bias=weights.optional_vector(prefix + "attn_v.bias"),
+        ),
+        output=weights.matrix(prefix + "attn_output"),
+        mlp=MLPWeights(
+            norm=weights.vector(prefix + "ffn_norm.weight"),
+            gate=weights.matrix(prefix + "ffn_gate"),
+            up=weights.matrix(prefix + "ffn_up"),
+            down=weights.matrix(prefix + "ffn_down"),
+        ),
+    )
