@@ -43,7 +43,8 @@ class Batch:
 
     Sequence ``s`` contributes the tokens ``query_starts[s] : query_starts[s + 1]``; its last token stands at
     position ``context_lengths[s] - 1``. Position ``p`` of a sequence lives in block
-    ``block_tables[s, p // block_size]`` at offset ``p % block_size``. Keys and values of this step's tokens are stored before attention reads them.
+    ``block_tables[s, p // block_size]`` at offset ``p % block_size``. Keys and values of this step's tokens are
+    stored before attention reads them.
     """
 
     token_ids: IntArray  # [T]

@@ -62,10 +62,7 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         if any(not text for text in self.stop):
             raise InvalidRequest("stop holds an empty string, which would stop at once; leave it out.", "stop")
         for token_id, bias in self.logit_bias.items():
-            if not (-100.0 <= bias <= 100.0):
-                raise InvalidRequest(
-                    f"logit_bias of token {token_id} is {bias}; it must lie in [-100, 100].", "logit_bias"
-                )
+            _check_range(f"logit_bias[{token_id}]", bias, -100.0, 100.0)
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "SamplingParams":

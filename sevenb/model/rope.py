@@ -53,7 +53,7 @@ def inverse_frequencies(config: RopeConfig) -> npt.NDArray[np.float64]:
         case "yarn":
             return _yarn(frequencies, config)
     raise UnsupportedModel(
-        f"RoPE scaling {config.scaling!r} is not supported; linear, llama3 and yarn are; use another file of this model."
+        f"RoPE scaling {config.scaling!r} is not supported; linear, llama3 and yarn are; use another file of it."
     )
 
 
