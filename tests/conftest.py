@@ -1,0 +1,25 @@
+"""Fixtures that several packages' tests share: the real model files, pulled by the product's own `Store`."""
+
+from pathlib import Path
+
+import pytest
+
+from sevenb.model.store import Store
+
+
+@pytest.fixture(scope="session")
+def coder_05b() -> Path:
+    """Qwen2.5-Coder-0.5B-Instruct Q4_K_M. Pulled once into the user's store (``$SEVENB_HOME``) and kept between runs."""
+    return Store().ensure("qwen2.5-coder:0.5b")
+
+
+@pytest.fixture(scope="session")
+def coder_15b() -> Path:
+    """Qwen2.5-Coder-1.5B-Instruct Q4_K_M."""
+    return Store().ensure("qwen2.5-coder:1.5b")
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """SmolLM2-135M-Instruct Q4_1, of the Llama family."""
+    return Store().ensure("smollm2:135m")
