@@ -77,3 +77,7 @@ class EngineNotReady(SevenbError):
 
 class AddressInUse(SevenbError):
     """Another program already listens on the address the server was told to use."""
+
+
+class UnsafeAddress(SevenbError):
+    """The server was told to listen where others can reach it, with nothing to keep them out."""

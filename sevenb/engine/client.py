@@ -1,0 +1,309 @@
+"""`EngineClient`: the API process's handle on the engine process, which it starts, watches and restarts."""
+
+import asyncio
+import contextlib
+import logging
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Literal
+
+import msgspec
+
+import sevenb.errors
+from sevenb.engine.messages import (
+    AbortRequest,
+    AddRequest,
+    EngineFailed,
+    EngineReady,
+    EngineReport,
+    EngineStats,
+    LoadProgress,
+    RequestFailed,
+    RequestOutput,
+    Shutdown,
+)
+from sevenb.engine.process import Launch
+from sevenb.engine.transport import ApiChannel
+from sevenb.errors import EngineDied, EngineNotReady, InvalidRequest, SevenbError
+
+logger = logging.getLogger(__name__)
+
+ENGINE_COMMAND = (sys.executable, "-m", "sevenb.engine.process")
+STABLE_SECONDS = 30.0  # an engine that served this long before it died is restarted with a clean record
+MAX_FAST_FAILURES = 4
+STOP_SECONDS = 3.0  # what a stopping engine gets before it is killed
+
+EngineState = Literal["loading", "ready", "restarting", "failed", "stopping"]
+
+
+class RequestStream:
+    """The news of one request, in order. Leaving the ``async with`` early aborts what still runs.
+
+    A reader who is slow finds everything that piled up; that is bounded by the request's own ``max_tokens``.
+    """
+
+    def __init__(self, client: "EngineClient", request_id: str) -> None:
+        self.request_id = request_id
+        self._client = client
+        self._pending: deque[RequestOutput] = deque()
+        self._news = asyncio.Event()
+        self._error: SevenbError | None = None
+        self._finished = False
+
+    async def __aenter__(self) -> "RequestStream":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._client._forget(self.request_id, abort=not self._finished)
+
+    async def __aiter__(self) -> AsyncIterator[RequestOutput]:
+        while True:
+            while self._pending:
+                output = self._pending.popleft()
+                yield output
+                if output.finished:
+                    return
+            if self._error is not None:
+                raise self._error
+            self._news.clear()
+            await self._news.wait()
+
+    def abort_sequence(self, index: int) -> None:
+        """End one sequence of the request; the others go on."""
+        self._client._abort(self.request_id, index)
+
+    def _push(self, output: RequestOutput) -> None:
+        self._finished = self._finished or output.finished
+        self._pending.append(output)
+        self._news.set()
+
+    def _fail(self, error: SevenbError) -> None:
+        if not self._finished:
+            self._finished = True
+            self._error = error
+            self._news.set()
+
+
+class EngineClient:
+    """Starts the engine process, carries requests to it, and brings it back when it dies.
+
+    ``config`` is the JSON that the engine process loads from; ``command`` is how to start one. ``max_open_requests``
+    bounds memory: more are refused with `EngineNotReady`.
+    """
+
+    def __init__(
+        self, config: bytes, *, command: Sequence[str] = ENGINE_COMMAND, max_open_requests: int = 1024
+    ) -> None:
+        self._config = config
+        self._command = command
+        self._max_open_requests = max_open_requests
+        self._channel: ApiChannel | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+        self._streams: dict[str, RequestStream] = {}
+        self._settled = asyncio.Event()  # set while the state is "ready" or "failed"
+        self._ready_at = 0.0
+        self.state: EngineState = "loading"
+        self.failure: SevenbError | None = None
+        self.progress: LoadProgress | None = None
+        self.info: EngineReady | None = None
+        self.stats: EngineStats | None = None
+        self.restarts = 0
+
+    # -- life ------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start the engine process and return at once; `wait_ready` waits for the model."""
+        await self._spawn()
+        self._supervisor = asyncio.create_task(self._supervise(), name="engine supervisor")
+
+    async def wait_ready(self, timeout: float | None = None) -> EngineReady:
+        """The engine's own account of itself, once it can serve.
+
+        Raises `EngineNotReady` after ``timeout`` seconds, or the reason why the engine cannot start at all.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                await self._settled.wait()
+        except TimeoutError:
+            raise EngineNotReady(self._describe_wait()) from None
+        if self.state == "ready" and self.info is not None:
+            return self.info
+        raise self.failure or EngineNotReady("The server is shutting down; send the request to another one.")
+
+    async def close(self) -> None:
+        """Fail what is still open, stop the engine process and wait until it is gone."""
+        self._begin_stopping()
+        if self._channel is not None:
+            self._channel.send(Shutdown(drain=False))
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+        if self._supervisor is not None:
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await asyncio.shield(self._supervisor)
+            except TimeoutError:
+                if self._process is not None:
+                    with contextlib.suppress(ProcessLookupError):
+                        self._process.kill()
+                await self._supervisor
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the engine that runs now."""
+        return None if self._process is None else self._process.pid
+
+    # -- requests --------------------------------------------------------------------------------------
+
+    @property
+    def open_requests(self) -> int:
+        """Requests that were submitted and whose streams are not closed."""
+        return len(self._streams)
+
+    def submit(self, request: AddRequest) -> RequestStream:
+        """Send a request to the ready engine. Use the stream as an async context manager.
+
+        Raises `EngineNotReady` while there is no engine to take it (see `wait_ready`) or too many requests are open.
+        """
+        if self.state != "ready" or self._channel is None:
+            raise EngineNotReady(self._describe_wait())
+        if len(self._streams) >= self._max_open_requests:
+            raise EngineNotReady(
+                f"{len(self._streams)} requests are open, which is as many as this server takes; try again soon."
+            )
+        if request.request_id in self._streams:
+            raise InvalidRequest(f"Request id {request.request_id} is already in use.", "request_id")
+        stream = RequestStream(self, request.request_id)
+        self._streams[request.request_id] = stream
+        if not self._channel.send(request):
+            stream._fail(EngineDied(_DIED))
+        return stream
+
+    def fail_open_requests(self, error: SevenbError) -> None:
+        """End every open stream with ``error``."""
+        for stream in self._streams.values():
+            stream._fail(error)
+
+    def _abort(self, request_id: str, index: int | None) -> None:
+        if self._channel is not None:
+            self._channel.send(AbortRequest(request_id=request_id, index=index))
+
+    def _forget(self, request_id: str, *, abort: bool) -> None:
+        if self._streams.pop(request_id, None) is not None and abort:
+            self._abort(request_id, None)
+
+    # -- the engine process ----------------------------------------------------------------------------
+
+    async def _spawn(self) -> None:
+        self._channel = ApiChannel()
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C in the terminal is the API process's to handle
+        )
+        assert self._process.stdin is not None
+        launch = Launch(address=self._channel.address, config=msgspec.Raw(self._config))
+        self._process.stdin.write(msgspec.json.encode(launch) + b"\n")
+
+    async def _supervise(self) -> None:
+        fast_failures = 0
+        while True:
+            exit_code = await self._serve_until_exit()
+            if self.state == "stopping":
+                return
+            served = time.monotonic() - self._ready_at if self.state == "ready" else 0.0
+            fast_failures = 1 if served >= STABLE_SECONDS else fast_failures + 1
+            first_load = self.info is None
+            if self.failure is None:
+                self.failure = EngineDied(
+                    f"The engine process ended unexpectedly (exit code {exit_code}); the log above says more."
+                )
+            logger.error("%s", self.failure)
+            self.fail_open_requests(EngineDied(_DIED))
+            if first_load or fast_failures > MAX_FAST_FAILURES:
+                self.state = "failed"
+                self._settled.set()
+                return
+            self.state = "restarting"
+            self._settled.clear()
+            await asyncio.sleep(2.0 ** (fast_failures - 2) if fast_failures > 1 else 0.0)
+            if self.state == "restarting":
+                self.failure = None
+                self.restarts += 1
+                logger.warning("Restarting the engine (attempt %d)", fast_failures)
+                await self._spawn()
+
+    async def _serve_until_exit(self) -> int:
+        """Take the engine's reports until its process ends; returns its exit code."""
+        assert self._process is not None
+        assert self._channel is not None
+        receiver = asyncio.create_task(self._receive(self._channel), name="engine reports")
+        exit_code = await self._process.wait()
+        # What the engine sent before it ended is still worth having: an `EngineFailed`, the last tokens.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await asyncio.shield(receiver)
+        receiver.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await receiver
+        self._channel.close()
+        self._channel = None
+        return exit_code
+
+    async def _receive(self, channel: ApiChannel) -> None:
+        while True:
+            for report in await channel.receive():
+                self._take(report)
+
+    def _take(self, report: EngineReport) -> None:
+        if isinstance(report, RequestOutput):
+            if (stream := self._streams.get(report.request_id)) is not None:
+                stream._push(report)
+        elif isinstance(report, EngineStats):
+            self.stats = report
+        elif isinstance(report, RequestFailed):
+            if (stream := self._streams.get(report.request_id)) is not None:
+                stream._fail(_rebuild_error(report.error, report.message, report.parameter))
+        elif isinstance(report, LoadProgress):
+            self.progress = report
+        elif isinstance(report, EngineReady):
+            self.info = report
+            self._ready_at = time.monotonic()
+            if self.state != "stopping":
+                self.state = "ready"
+                self._settled.set()
+        elif isinstance(report, EngineFailed):
+            self.failure = _rebuild_error(report.error, report.message, None)
+
+    def _begin_stopping(self) -> None:
+        self.state = "stopping"
+        self._settled.set()
+        self.fail_open_requests(EngineNotReady("The server is shutting down; send the request again later."))
+
+    def _describe_wait(self) -> str:
+        if self.state == "restarting":
+            return "The engine is restarting after a failure; try again in a few seconds."
+        if self.state == "loading":
+            done = f" ({self.progress.done / self.progress.total:.0%})" if self.progress and self.progress.total else ""
+            return f"The model is still loading{done}; try again in a few seconds."
+        return "The server is shutting down; send the request again later."
+
+
+_DIED = "The engine process ended while this request was open; it is being restarted, so send the request again."
+
+
+def _rebuild_error(name: str, message: str, parameter: str | None) -> SevenbError:
+    """The exception that the engine process met, by its class name; the message is already whole."""
+    kind = getattr(sevenb.errors, name, SevenbError)
+    if not (isinstance(kind, type) and issubclass(kind, SevenbError)):
+        kind = SevenbError
+    if issubclass(kind, InvalidRequest):
+        # Made without its constructor, which would build another message.
+        error = InvalidRequest.__new__(kind)
+        Exception.__init__(error, message)
+        error.parameter = parameter
+        return error
+    return kind(message)

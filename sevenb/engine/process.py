@@ -1,0 +1,156 @@
+"""The engine process: loads a model, then takes commands, steps, and reports, until it is told to stop.
+
+Started as ``python -m sevenb.engine.process``. Its standard input is its lifeline: the first line says where to connect
+and what to load, and the end of the stream (the API process is gone, however it went) ends the engine too.
+"""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from sevenb.engine.messages import (
+    AbortRequest,
+    AddRequest,
+    EngineFailed,
+    EngineReady,
+    EngineReport,
+    EngineStats,
+    LoadProgress,
+    RequestFailed,
+    RequestOutput,
+    Shutdown,
+)
+from sevenb.engine.transport import EngineChannel
+from sevenb.errors import InvalidRequest, OutOfMemory, SevenbError
+
+STATS_INTERVAL = 1.0  # seconds between two `EngineStats` while there is work
+PROGRESS_INTERVAL = 0.05  # seconds between two `LoadProgress`
+
+ProgressCallback = Callable[[int, int], None]
+
+
+class StepEngine(Protocol):
+    """What the loop needs of an engine; `sevenb.engine.engine.Engine` is one."""
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a step would do anything."""
+        ...
+
+    def add_request(self, request: AddRequest) -> None:
+        """Queue a request. Raises `SevenbError` when it can never be served."""
+        ...
+
+    def abort(self, request_id: str, index: int | None = None) -> None:
+        """End a request, or one of its sequences; an unknown one is no error."""
+        ...
+
+    def step(self) -> list[RequestOutput | RequestFailed]:
+        """Compute one batch and tell the news."""
+        ...
+
+    def stats(self) -> EngineStats:
+        """Counters and gauges of this moment."""
+        ...
+
+
+Loader = Callable[[bytes, ProgressCallback], tuple[StepEngine, EngineReady]]
+
+
+class Launch(msgspec.Struct, frozen=True):
+    """The first line of the engine's standard input. ``config`` is for the loader alone."""
+
+    address: str
+    config: msgspec.Raw
+
+
+def run(load: Loader) -> int:
+    """The life of an engine process; returns its exit code. ``load`` turns the launch configuration into an engine."""
+    launch = msgspec.json.decode(sys.stdin.buffer.readline(), type=Launch)
+    threading.Thread(target=_die_with_parent, name="lifeline", daemon=True).start()
+    channel = EngineChannel(launch.address)
+    try:
+        engine, ready = load(bytes(launch.config), _progress_reporter(channel))
+    except (SevenbError, MemoryError) as error:
+        channel.send([_describe_failure(error)])
+        channel.close()
+        return 1
+    channel.send([ready, engine.stats()])
+    EngineLoop(engine, channel).run()
+    channel.close()
+    return 0
+
+
+class EngineLoop:
+    """Drain commands, step, report. Sleeps in the socket when idle, never waits for it when there is work."""
+
+    def __init__(self, engine: StepEngine, channel: EngineChannel) -> None:
+        self._engine = engine
+        self._channel = channel
+        self._last_stats = time.monotonic()
+        self._stopping = False
+
+    def run(self) -> None:
+        """Return after a `Shutdown`, once what it asked to drain is done."""
+        while not self._stopping or self._engine.has_work:
+            reports: list[EngineReport] = []
+            for command in self._channel.receive(wait=not self._engine.has_work):
+                if isinstance(command, AddRequest):
+                    if (refusal := self._add(command)) is not None:
+                        reports.append(refusal)
+                elif isinstance(command, AbortRequest):
+                    self._engine.abort(command.request_id, command.index)
+                elif isinstance(command, Shutdown):
+                    self._stopping = True
+                    if not command.drain:
+                        return
+            if self._engine.has_work:
+                reports.extend(self._engine.step())
+            if not self._engine.has_work or time.monotonic() - self._last_stats >= STATS_INTERVAL:
+                self._last_stats = time.monotonic()
+                reports.append(self._engine.stats())
+            self._channel.send(reports)
+
+    def _add(self, request: AddRequest) -> RequestFailed | None:
+        try:
+            self._engine.add_request(request)
+        except SevenbError as error:
+            parameter = error.parameter if isinstance(error, InvalidRequest) else None
+            return RequestFailed(
+                request_id=request.request_id, error=type(error).__name__, message=str(error), parameter=parameter
+            )
+        return None
+
+
+def _describe_failure(error: SevenbError | MemoryError) -> EngineFailed:
+    if isinstance(error, SevenbError):
+        return EngineFailed(error=type(error).__name__, message=str(error))
+    return EngineFailed(
+        error=OutOfMemory.__name__,
+        message="There is not enough memory to load the model; close other programs or choose a smaller model.",
+    )
+
+
+def _progress_reporter(channel: EngineChannel) -> ProgressCallback:
+    last = 0.0
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if done >= total or now - last >= PROGRESS_INTERVAL:
+            last = now
+            channel.send([LoadProgress(done=done, total=total)])
+
+    return report
+
+
+def _die_with_parent() -> None:
+    # os.read and not sys.stdin: a thread blocked inside a buffered reader would upset the interpreter's own exit.
+    while os.read(0, 4096):
+        pass
+    os._exit(0)

@@ -1,0 +1,202 @@
+"""The engine process and its client: messages, death, restart and shutdown, with real processes and sockets."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+
+from sevenb.engine.client import EngineClient
+from sevenb.engine.messages import AddRequest, RequestOutput
+from sevenb.engine.sampling_params import SamplingParams
+from sevenb.errors import ContextOverflow, EngineDied, EngineNotReady, SevenbError, UnsupportedModel
+from tests.server import fake_engine
+from tests.server.fake_engine import END_TOKEN
+
+FAKE_COMMAND = (sys.executable, fake_engine.__file__)
+
+
+@asynccontextmanager
+async def engine(**config: Any) -> AsyncIterator[EngineClient]:
+    client = EngineClient(msgspec.json.encode(config), command=FAKE_COMMAND)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def ask(prompt: bytes, request_id: str = "r", **params: Any) -> AddRequest:
+    return AddRequest(
+        request_id=request_id,
+        prompt_token_ids=list(prompt),
+        params=SamplingParams(**{"max_tokens": None, **params}),
+        stop_token_ids=[END_TOKEN],
+        arrival=time.monotonic(),
+    )
+
+
+async def answer(client: EngineClient, request: AddRequest) -> bytes:
+    async with client.submit(request) as stream:
+        tokens = [token.token_id async for output in stream for s in output.sequences for token in s.tokens]
+    return bytes(token for token in tokens if token != END_TOKEN)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def run(test: Awaitable[None]) -> None:
+    asyncio.run(asyncio.wait_for(test, 60))
+
+
+def test_a_request_goes_there_and_its_tokens_come_back() -> None:
+    async def test() -> None:
+        async with engine() as client:
+            info = await client.wait_ready(20)
+            assert info.model_name == "echo"
+            assert client.progress is not None
+            assert await answer(client, ask(b"hello")) == b"hello"
+
+    run(test())
+
+
+def test_many_requests_at_once_are_not_mixed_up() -> None:
+    async def test() -> None:
+        async with engine() as client:
+            await client.wait_ready(20)
+            prompts = [f"prompt number {i} ".encode() * (1 + i % 5) for i in range(64)]
+            answers = await asyncio.gather(*(answer(client, ask(p, f"r{i}")) for i, p in enumerate(prompts)))
+            assert answers == prompts
+            assert client.open_requests == 0
+
+    run(test())
+
+
+def test_the_engine_refuses_a_request_with_the_error_it_raised() -> None:
+    async def test() -> None:
+        async with engine(max_model_len=8) as client:
+            await client.wait_ready(20)
+            with pytest.raises(ContextOverflow, match="9 tokens but the context holds 8") as caught:
+                await answer(client, ask(b"ninebytes"))
+            assert caught.value.parameter == "messages"
+            assert await answer(client, ask(b"short")) == b"short"
+
+    run(test())
+
+
+def test_leaving_a_stream_aborts_its_request() -> None:
+    async def test() -> None:
+        async with engine(step_seconds=0.005) as client:
+            await client.wait_ready(20)
+            async with client.submit(ask(b"for ever", ignore_eos=True)) as stream:
+                async for _ in stream:
+                    break
+            await until(lambda: client.stats is not None and client.stats.steps > 0 and client.stats.running == 0)
+
+    run(test())
+
+
+def test_killing_the_engine_fails_open_streams_at_once_and_it_comes_back() -> None:
+    async def test() -> None:
+        async with engine(step_seconds=0.005) as client:
+            await client.wait_ready(20)
+            first_pid = client.pid
+            assert first_pid is not None
+            outputs: list[RequestOutput] = []
+
+            async def read_for_ever() -> None:
+                async with client.submit(ask(b"for ever", ignore_eos=True)) as stream:
+                    async for output in stream:
+                        outputs.append(output)
+
+            reader = asyncio.create_task(read_for_ever())
+            await until(lambda: len(outputs) > 3)
+            os.kill(first_pid, signal.SIGKILL)
+            killed = time.monotonic()
+            with pytest.raises(EngineDied):
+                await reader
+            assert time.monotonic() - killed < 5
+            with pytest.raises(EngineNotReady):
+                client.submit(ask(b"too early"))
+            await client.wait_ready(20)
+            assert client.pid != first_pid
+            assert await answer(client, ask(b"again")) == b"again"
+            assert client.restarts == 1
+
+    run(test())
+
+
+def test_an_engine_that_cannot_load_says_why() -> None:
+    async def test() -> None:
+        async with engine(refusal="This model needs a thing we lack; choose another.") as client:
+            with pytest.raises(UnsupportedModel, match="choose another"):
+                await client.wait_ready(20)
+            assert client.state == "failed"
+
+    run(test())
+
+
+def test_an_engine_that_dies_while_loading_is_reported_with_its_exit_code() -> None:
+    async def test() -> None:
+        async with engine(dies_while_loading=True) as client:
+            with pytest.raises(SevenbError, match="exit code 3"):
+                await client.wait_ready(20)
+
+    run(test())
+
+
+def test_waiting_for_an_engine_that_loads_ends_with_the_time_given() -> None:
+    async def test() -> None:
+        async with engine(load_seconds=5) as client:
+            with pytest.raises(EngineNotReady, match="loading"):
+                await client.wait_ready(0.05)
+
+    run(test())
+
+
+def test_closing_leaves_no_process_behind() -> None:
+    async def test() -> None:
+        async with engine() as client:
+            await client.wait_ready(20)
+            pid = client.pid
+            assert pid is not None
+        assert not psutil.pid_exists(pid)
+
+    run(test())
+
+
+def test_the_engine_dies_with_its_parent() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", _PARENT], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    engine_pid = int(parent.stdout.readline())
+    assert psutil.pid_exists(engine_pid)
+    parent.kill()
+    parent.wait()
+    psutil.wait_procs([psutil.Process(engine_pid)] if psutil.pid_exists(engine_pid) else [], timeout=10)
+    assert not psutil.pid_exists(engine_pid) or psutil.Process(engine_pid).status() == psutil.STATUS_ZOMBIE
+
+
+_PARENT = f"""
+import asyncio
+from sevenb.engine.client import EngineClient
+
+async def main():
+    client = EngineClient(b"{{}}", command={FAKE_COMMAND!r})
+    await client.start()
+    await client.wait_ready(20)
+    print(client.pid, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""

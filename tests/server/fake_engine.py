@@ -1,0 +1,167 @@
+"""A test double of the engine process: every request is answered with its own prompt, token by token.
+
+It speaks the real messages over the real socket, in a real process. Token ids are bytes; 256 is the end token.
+"""
+
+import sys
+import time
+from dataclasses import dataclass, field
+
+import msgspec
+
+from sevenb.engine.messages import (
+    AddRequest,
+    EngineReady,
+    EngineStats,
+    RequestFailed,
+    RequestOutput,
+    SequenceOutput,
+    Timings,
+    TokenOutput,
+)
+from sevenb.engine.process import ProgressCallback, run
+from sevenb.errors import ContextOverflow, UnsupportedModel
+
+END_TOKEN = 256
+
+
+class FakeConfig(msgspec.Struct, kw_only=True):
+    step_seconds: float = 0.0
+    load_seconds: float = 0.0
+    max_model_len: int = 4096
+    refusal: str | None = None  # the engine cannot start, and says this
+    dies_while_loading: bool = False
+
+
+@dataclass
+class _Running:
+    request: AddRequest
+    arrived: float
+    open: set[int] = field(default_factory=set)
+    made: int = 0
+
+    def token(self, index: int) -> int:
+        prompt = self.request.prompt_token_ids
+        if self.made == len(prompt) and not self.request.params.ignore_eos:
+            return END_TOKEN
+        return prompt[(self.made + index) % len(prompt)]
+
+
+class FakeEngine:
+    def __init__(self, config: FakeConfig) -> None:
+        self._config = config
+        self._running: dict[str, _Running] = {}
+        self._steps = 0
+        self._generated = 0
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._running)
+
+    def add_request(self, request: AddRequest) -> None:
+        if len(request.prompt_token_ids) >= self._config.max_model_len:
+            raise ContextOverflow(len(request.prompt_token_ids), self._config.max_model_len)
+        self._running[request.request_id] = _Running(request, request.arrival, set(range(request.params.n)))
+
+    def abort(self, request_id: str, index: int | None = None) -> None:
+        if (running := self._running.get(request_id)) is None:
+            return
+        running.open -= {index} if index is not None else running.open
+        if not running.open and index is None:
+            del self._running[request_id]
+
+    def step(self) -> list[RequestOutput | RequestFailed]:
+        time.sleep(self._config.step_seconds)
+        self._steps += 1
+        return [self._advance(running) for running in list(self._running.values())]
+
+    def _advance(self, running: _Running) -> RequestOutput:
+        request, outputs = running.request, []
+        for index in sorted(running.open):
+            token_id = running.token(index)
+            ended = token_id in request.stop_token_ids and running.made >= request.params.min_tokens
+            full = running.made + 1 == (request.params.max_tokens or 10**9)
+            reason = "stop" if ended else "length" if full else None
+            wanted = request.params.logprobs
+            outputs.append(
+                SequenceOutput(
+                    index=index,
+                    tokens=[
+                        TokenOutput(
+                            token_id=token_id,
+                            logprob=None if wanted is None else -0.5,
+                            top_logprobs=[(token_id, -0.5), (ord("?"), -1.5)][:wanted] if wanted else [],
+                        )
+                    ],
+                    finish_reason=reason,
+                    stop_token_id=token_id if ended else None,
+                )
+            )
+            if reason:
+                running.open.discard(index)
+        running.made += 1
+        self._generated += len(outputs)
+        finished = not running.open
+        if finished:
+            del self._running[request.request_id]
+        prompt_logprobs = None
+        if running.made == 1 and request.params.prompt_logprobs is not None:
+            prompt_logprobs = [
+                TokenOutput(token_id=token, logprob=-0.25, top_logprobs=[(token, -0.25)])
+                for token in request.prompt_token_ids[1:]
+            ]
+        return RequestOutput(
+            request_id=request.request_id,
+            sequences=outputs,
+            finished=finished,
+            cached_tokens=1,
+            prompt_logprobs=prompt_logprobs,
+            timings=self._timings(running) if finished else None,
+        )
+
+    def _timings(self, running: _Running) -> Timings:
+        return Timings(
+            queue=0.0,
+            prefill=0.0,
+            decode=max(0.0, time.monotonic() - running.arrived),
+            prompt_tokens=len(running.request.prompt_token_ids),
+            cached_tokens=1,
+            completion_tokens=running.made * running.request.params.n,
+        )
+
+    def stats(self) -> EngineStats:
+        return EngineStats(
+            running=len(self._running),
+            waiting=0,
+            kv_blocks_used=len(self._running),
+            kv_blocks_total=100,
+            prompt_tokens=0,
+            cached_tokens=0,
+            generated_tokens=self._generated,
+            preemptions=0,
+            steps=self._steps,
+        )
+
+
+def load(config: bytes, progress: ProgressCallback) -> tuple[FakeEngine, EngineReady]:
+    settings = msgspec.json.decode(config, type=FakeConfig)
+    progress(1, 2)
+    time.sleep(settings.load_seconds)
+    if settings.refusal:
+        raise UnsupportedModel(settings.refusal)
+    if settings.dies_while_loading:
+        sys.exit(3)
+    ready = EngineReady(
+        model_name="echo",
+        max_model_len=settings.max_model_len,
+        kv_tokens=100 * 32,
+        kv_bytes=2**20,
+        weight_bytes=2**20,
+        device="a fake engine",
+        load_seconds=settings.load_seconds,
+    )
+    return FakeEngine(settings), ready
+
+
+if __name__ == "__main__":
+    sys.exit(run(load))
