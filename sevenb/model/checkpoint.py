@@ -1,0 +1,50 @@
+"""`Checkpoint`: a model's configuration, metadata and weights, whatever kind of file they come from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from sevenb.backend.quant_types import RawTensor
+from sevenb.model.config import ModelConfig
+from sevenb.model.config_from_gguf import config_from_gguf
+from sevenb.model.gguf import GGUFFile
+
+
+class Checkpoint:
+    """One model, opened but not loaded: everything the decoder and the tokenizer are built from.
+
+    ``tensors`` carry GGUF's names and hold what the decoder of ``config`` asks for, in the right shapes. They are views
+    of the file, read from the disk when they are touched. ``total_bytes`` is what they take together.
+    """
+
+    def __init__(
+        self, name: str, config: ModelConfig, metadata: Mapping[str, object], tensors: Mapping[str, RawTensor]
+    ) -> None:
+        self.name = name
+        self.config = config
+        self.metadata = metadata
+        self.tensors = tensors
+        self.total_bytes = sum(tensor.data.nbytes for tensor in tensors.values())
+
+    @classmethod
+    def open(cls, path: Path) -> "Checkpoint":
+        """Open a ``.gguf`` file, or a split model by any of its parts.
+
+        Raises `CorruptModelFile`, `UnsupportedModel`, `ModelNotFound` or `StorageDenied`; costs some 10 ms.
+        """
+        file = GGUFFile.open(path)
+        config = config_from_gguf(file.metadata, file.tensors, source=path.name)
+        return cls(path.stem, config, file.metadata, file.tensors)
+
+    def close(self) -> None:
+        """Let go of the file. Its mapping ends with the last view of it that somebody else still holds."""
+        self.metadata = {}
+        self.tensors = {}
+
+    def __enter__(self) -> "Checkpoint":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
