@@ -1,0 +1,96 @@
+"""`Request`: what one client asked of the engine, and the sequences that answer it."""
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sevenb.backend.protocol import IntArray
+from sevenb.engine.messages import AddRequest, Timings, TokenOutput
+from sevenb.engine.sampling_params import SamplingParams
+
+if TYPE_CHECKING:
+    from sevenb.engine.sequence import Sequence
+
+
+@dataclass(eq=False, slots=True)
+class Request:
+    """One prompt with ``params.n`` answers.
+
+    The prompt is computed once, by the first of ``sequences``; those of ``unforked`` join when it is done. Ended
+    sequences leave ``sequences``, so an empty list with nothing unforked means the request is done.
+    """
+
+    request_id: str
+    prompt_token_ids: list[int]
+    params: SamplingParams
+    stop_token_ids: frozenset[int]
+    max_output: int  # tokens each sequence may generate: ``max_tokens``, or what the context has room for
+    entropy: int  # seeds the generators of all sequences
+    counts_output: bool  # whether a penalty looks at what was generated
+    distinct_prompt_tokens: IntArray | None  # only where the repetition penalty looks at them
+    priority: int
+    order: int  # of arrival at this engine
+    arrival: float
+    sequences: "list[Sequence]" = field(default_factory=list)
+    unforked: list[int] = field(default_factory=list)  # indices of sequences that wait for the prompt
+    prompt_logprobs: list[TokenOutput] = field(default_factory=list)
+    wants_prompt_logprobs: bool = False  # until they are published
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    first_scheduled: float | None = None
+    first_token: float | None = None
+
+    @classmethod
+    def of(cls, message: AddRequest, *, order: int, max_model_len: int, entropy: int) -> "Request":
+        """The engine's view of a checked message. ``entropy`` serves where the client gave no seed."""
+        params = message.params
+        room = max_model_len - len(message.prompt_token_ids)
+        return cls(
+            request_id=message.request_id,
+            prompt_token_ids=message.prompt_token_ids,
+            params=params,
+            stop_token_ids=frozenset(message.stop_token_ids),
+            max_output=room if params.max_tokens is None else min(params.max_tokens, room),
+            entropy=entropy if params.seed is None else params.seed % 2**64,
+            counts_output=(params.presence_penalty, params.frequency_penalty, params.repetition_penalty)
+            != (0.0, 0.0, 1.0),
+            distinct_prompt_tokens=(
+                np.unique(np.array(message.prompt_token_ids, dtype=np.int32))
+                if params.repetition_penalty != 1.0
+                else None
+            ),
+            priority=message.priority,
+            order=order,
+            arrival=message.arrival,
+            unforked=list(range(1, params.n)),
+            wants_prompt_logprobs=params.prompt_logprobs is not None,
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether every sequence has ended."""
+        return not self.sequences and not self.unforked
+
+    @property
+    def logprob_position(self) -> int | None:
+        """Position of the first prompt token whose logits are still wanted; None when no more are."""
+        done = len(self.prompt_logprobs)
+        if self.params.prompt_logprobs is None or done >= len(self.prompt_token_ids) - 1:
+            return None
+        return done
+
+    def timings(self) -> Timings:
+        """Where the time went, measured now; parts never reached are 0."""
+        now = time.monotonic()
+        scheduled = now if self.first_scheduled is None else self.first_scheduled
+        token = now if self.first_token is None else self.first_token
+        return Timings(
+            queue=max(0.0, scheduled - self.arrival),
+            prefill=token - scheduled,
+            decode=now - token,
+            prompt_tokens=len(self.prompt_token_ids),
+            cached_tokens=self.cached_tokens,
+            completion_tokens=self.completion_tokens,
+        )

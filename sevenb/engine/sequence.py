@@ -1,0 +1,98 @@
+"""`Sequence`: one token stream and everything the engine knows about it."""
+
+from array import array
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+import numpy as np
+
+from sevenb.engine.prefix_cache import Link
+from sevenb.engine.request import Request
+
+
+class SequenceStatus(Enum):
+    """Where a sequence stands: in the queue (new or preempted), with blocks of its own, or done."""
+
+    WAITING = auto()
+    RUNNING = auto()
+    FINISHED = auto()
+
+
+@dataclass(eq=False, slots=True)
+class Sequence:
+    """Prompt and output tokens of one answer, where their keys and values lie, and how the next token is drawn.
+
+    A preempted sequence loses its blocks and nothing else: its tokens, counts and generator go on where they were.
+    """
+
+    request: Request
+    index: int
+    token_ids: list[int]  # prompt, then output
+    prompt_length: int
+    computed: int = 0  # positions whose keys and values lie in the blocks
+    block_table: "array[int]" = field(default_factory=lambda: array("i"))
+    links: list[Link] = field(default_factory=list)  # hash chain over the full blocks, made as needed
+    status: SequenceStatus = SequenceStatus.WAITING
+    output_counts: dict[int, int] = field(default_factory=dict)  # kept only where a penalty needs it
+    finish_reason: str | None = None
+    _generator: np.random.Generator | None = None
+    _uniform: float | None = None
+
+    @classmethod
+    def first_of(cls, request: Request) -> "Sequence":
+        """The sequence that computes the prompt; it is added to the request."""
+        prompt = request.prompt_token_ids
+        sequence = cls(request, index=0, token_ids=list(prompt), prompt_length=len(prompt))
+        request.sequences.append(sequence)
+        return sequence
+
+    def fork(self, index: int) -> "Sequence":
+        """Another answer to the same prompt, with the same tokens and blocks so far. The caller counts the blocks."""
+        sibling = Sequence(
+            self.request,
+            index,
+            token_ids=list(self.token_ids),
+            prompt_length=self.prompt_length,
+            computed=self.computed,
+            block_table=array("i", self.block_table),
+            links=list(self.links),
+            status=self.status,
+        )
+        self.request.sequences.append(sibling)
+        return sibling
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """Smaller runs sooner and is preempted later."""
+        return self.request.priority, self.request.order, self.index
+
+    @property
+    def uncomputed(self) -> int:
+        """Tokens still to go through the model: 1 while decoding, more before."""
+        return len(self.token_ids) - self.computed
+
+    @property
+    def output_length(self) -> int:
+        """Tokens generated so far."""
+        return len(self.token_ids) - self.prompt_length
+
+    @property
+    def uniform(self) -> float:
+        """The number in [0, 1) that chooses the next token: the same until one is appended, whoever asks."""
+        if self._uniform is None:
+            if self._generator is None:
+                seeds = np.random.SeedSequence(self.request.entropy, spawn_key=(self.index,))
+                self._generator = np.random.Generator(np.random.PCG64(seeds))
+            self._uniform = self._generator.random()
+        return self._uniform
+
+    def reindex(self, index: int) -> None:
+        """Carry on as another answer of the request; only before the first token is drawn."""
+        self.index = index
+
+    def append(self, token_id: int) -> None:
+        """Take one generated token."""
+        self.token_ids.append(token_id)
+        self._uniform = None
+        if self.request.counts_output:
+            self.output_counts[token_id] = self.output_counts.get(token_id, 0) + 1
