@@ -1,0 +1,259 @@
+"""`Engine`: takes requests, computes one batch at a time, and tells what came of it."""
+
+import logging
+import time
+from collections.abc import Iterable
+
+import numpy as np
+
+from sevenb.backend.protocol import Backend, KVCache, Sampled
+from sevenb.engine.block_pool import BlockPool
+from sevenb.engine.engine_config import EngineConfig
+from sevenb.engine.kv_sizing import KVSizing
+from sevenb.engine.messages import AddRequest, EngineStats, RequestFailed, RequestOutput, SequenceOutput, TokenOutput
+from sevenb.engine.model_runner import Decoder, ModelRunner, RotaryAngles
+from sevenb.engine.prefix_cache import PrefixCache
+from sevenb.engine.request import Request
+from sevenb.engine.sampler import ChunkResult, Sampler
+from sevenb.engine.scheduler import Scheduler, StepPlan
+from sevenb.engine.sequence import Sequence
+from sevenb.errors import ContextOverflow, InvalidRequest, OutOfMemory, SevenbError
+
+logger = logging.getLogger(__name__)
+
+Report = RequestOutput | RequestFailed
+
+
+class Engine:
+    """One model, one KV pool, many requests. Single-threaded: the caller steps it while it `has_work`."""
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        sizing: KVSizing,
+        *,
+        decoder: Decoder,
+        backend: Backend,
+        cache: KVCache,
+        rope: RotaryAngles,
+        vocab_size: int,
+    ) -> None:
+        """``cache`` holds ``sizing.blocks`` blocks; a sequence of ``sizing.max_model_len`` tokens must fit in it."""
+        self.max_model_len = sizing.max_model_len
+        self._vocab_size = vocab_size
+        self._pool = BlockPool(sizing.blocks, sizing.block_size)
+        self._scheduler = Scheduler(
+            self._pool,
+            PrefixCache(self._pool) if config.enable_prefix_caching else None,
+            max_num_seqs=config.max_num_seqs,
+            max_num_batched_tokens=config.max_num_batched_tokens,
+        )
+        self._runner = ModelRunner(decoder, backend, cache, rope)
+        self._sampler = Sampler(backend, vocab_size)
+        self._entropy = np.random.Generator(np.random.PCG64(config.seed))
+        self._requests: dict[str, Request] = {}
+        self._news: dict[Request, list[SequenceOutput]] = {}  # since the last step's reports
+        self._failures: list[RequestFailed] = []
+        self._arrivals = 0
+        self._prompt_tokens = 0
+        self._cached_tokens = 0
+        self._generated_tokens = 0
+        self._steps = 0
+
+    # -- requests --------------------------------------------------------------------------------------
+
+    def add_request(self, message: AddRequest) -> None:
+        """Queue a request. Raises `InvalidRequest` or `ContextOverflow` if it can never be served."""
+        self._check(message)
+        entropy = int(self._entropy.integers(2**63))
+        request = Request.of(message, order=self._arrivals, max_model_len=self.max_model_len, entropy=entropy)
+        self._arrivals += 1
+        self._requests[request.request_id] = request
+        self._scheduler.add(Sequence.first_of(request))
+
+    def abort(self, request_id: str, index: int | None = None) -> None:
+        """End a request, or one of its sequences, before the next step; one that is unknown or done is no error."""
+        request = self._requests.get(request_id)
+        if request is None:
+            return
+        for unforked in tuple(request.unforked):
+            if index in (None, unforked):
+                request.unforked.remove(unforked)
+                self._tell(request, SequenceOutput(index=unforked, tokens=[], finish_reason="abort"))
+        for sequence in tuple(request.sequences):
+            if index in (None, sequence.index):
+                self._tell(request, SequenceOutput(index=sequence.index, tokens=[], finish_reason="abort"))
+                if request.unforked:  # it computes the prompt for others, too
+                    sequence.reindex(request.unforked.pop(0))
+                else:
+                    self._end(sequence)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a step would compute or report anything."""
+        return bool(self._requests or self._news or self._failures)
+
+    def stats(self) -> EngineStats:
+        """Gauges of this moment and counters since the start."""
+        return EngineStats(
+            running=len(self._scheduler.running),
+            waiting=len(self._scheduler.waiting),
+            kv_blocks_used=self._pool.used,
+            kv_blocks_total=self._pool.blocks,
+            prompt_tokens=self._prompt_tokens,
+            cached_tokens=self._cached_tokens,
+            generated_tokens=self._generated_tokens,
+            preemptions=self._scheduler.preemptions,
+            steps=self._steps,
+        )
+
+    # -- the step --------------------------------------------------------------------------------------
+
+    def step(self) -> list[Report]:
+        """Schedule, run, sample, publish: one batch, and at most one report for each request."""
+        plan = self._scheduler.schedule()
+        self._note_start(plan)
+        for result in self._run_and_sample(plan):
+            self._take(result)
+        return self._publish()
+
+    def _run_and_sample(self, plan: StepPlan) -> list[ChunkResult]:
+        """Compute a plan. If that fails, its chunks are tried one by one and only the faulty requests are dropped."""
+        if not plan.chunks:
+            return []
+        try:
+            self._steps += 1
+            logits = self._runner.run(plan)
+            return self._sampler.sample(logits, plan)
+        except Exception as error:
+            logger.exception("A step over %d chunks failed", len(plan.chunks))
+            if len(plan.chunks) == 1 or plan.copies:
+                for chunk in plan.chunks:
+                    self._fail(chunk.sequence.request, error)
+                return []
+            return [
+                result
+                for chunk in plan.chunks
+                if chunk.sequence.request.request_id in self._requests
+                for result in self._run_and_sample(StepPlan([chunk]))
+            ]
+
+    def _take(self, result: ChunkResult) -> None:
+        """Bring a computed chunk into its sequences."""
+        chunk = result.chunk
+        request = chunk.sequence.request
+        if request.request_id not in self._requests:
+            return  # dropped in this very step, because another of its chunks failed
+        self._scheduler.commit(chunk)
+        request.prompt_logprobs += map(_token_output, result.prompt_logprobs)
+        if chunk.samplers and request.first_token is None:
+            request.first_token = time.monotonic()
+        for sequence, sampled in zip(chunk.samplers, result.tokens, strict=True):
+            self._append(sequence, sampled)
+
+    def _append(self, sequence: Sequence, sampled: Sampled) -> None:
+        request = sequence.request
+        sequence.append(sampled.token_id)
+        request.completion_tokens += 1
+        self._generated_tokens += 1
+        stopped = sampled.token_id in request.stop_token_ids
+        finish_reason = "stop" if stopped else "length" if sequence.output_length >= request.max_output else None
+        output = SequenceOutput(
+            index=sequence.index,
+            tokens=[_token_output(sampled)],
+            finish_reason=finish_reason,
+            stop_token_id=sampled.token_id if stopped else None,
+        )
+        self._tell(request, output)
+        if finish_reason is not None:
+            self._end(sequence)
+
+    def _publish(self) -> list[Report]:
+        reports: list[Report] = list(self._failures)
+        self._failures.clear()
+        for request, sequences in self._news.items():
+            prompt_logprobs = None
+            if request.wants_prompt_logprobs and request.first_token is not None:
+                request.wants_prompt_logprobs = False
+                prompt_logprobs = request.prompt_logprobs
+            reports.append(
+                RequestOutput(
+                    request_id=request.request_id,
+                    sequences=sequences,
+                    finished=request.finished,
+                    cached_tokens=request.cached_tokens,
+                    prompt_logprobs=prompt_logprobs,
+                    timings=request.timings() if request.finished else None,
+                )
+            )
+        self._news.clear()
+        return reports
+
+    # -- details ---------------------------------------------------------------------------------------
+
+    def _check(self, message: AddRequest) -> None:
+        prompt, params = message.prompt_token_ids, message.params
+        if message.request_id in self._requests:
+            raise InvalidRequest(f"Request id {message.request_id} is already in use.", "request_id")
+        if not prompt:
+            raise InvalidRequest("The prompt has no tokens; send at least one.", "prompt")
+        self._check_token_ids(prompt, "prompt")
+        self._check_token_ids(params.logit_bias, "logit_bias")
+        if len(prompt) >= self.max_model_len:  # at least one token is to be generated
+            raise ContextOverflow(len(prompt), self.max_model_len)
+
+    def _check_token_ids(self, token_ids: Iterable[int], parameter: str) -> None:
+        for token_id in token_ids:
+            if not 0 <= token_id < self._vocab_size:
+                raise InvalidRequest(
+                    f"{parameter} holds the token id {token_id}; this model's go from 0 to {self._vocab_size - 1}.",
+                    parameter,
+                )
+
+    def _note_start(self, plan: StepPlan) -> None:
+        for chunk in plan.chunks:
+            request = chunk.sequence.request
+            if request.first_scheduled is None:
+                request.first_scheduled = time.monotonic()
+                request.cached_tokens = chunk.start
+                self._prompt_tokens += len(request.prompt_token_ids)
+                self._cached_tokens += chunk.start
+
+    def _tell(self, request: Request, output: SequenceOutput) -> None:
+        self._news.setdefault(request, []).append(output)
+
+    def _end(self, sequence: Sequence) -> None:
+        request = sequence.request
+        self._scheduler.remove(sequence)
+        request.sequences.remove(sequence)
+        if request.finished:
+            del self._requests[request.request_id]
+
+    def _fail(self, request: Request, error: Exception) -> None:
+        if request.request_id not in self._requests:
+            return
+        for sequence in request.sequences:
+            self._scheduler.remove(sequence)
+        del self._requests[request.request_id]
+        self._news.pop(request, None)
+        name, explanation = _explain(error)
+        self._failures.append(RequestFailed(request_id=request.request_id, error=name, message=explanation))
+
+
+def _token_output(sampled: Sampled) -> TokenOutput:
+    return TokenOutput(token_id=sampled.token_id, logprob=sampled.logprob, top_logprobs=list(sampled.top_logprobs))
+
+
+def _explain(error: Exception) -> tuple[str, str]:
+    """Class name and sentence for the client."""
+    if isinstance(error, SevenbError):
+        return type(error).__name__, str(error)
+    if isinstance(error, MemoryError):
+        return (
+            OutOfMemory.__name__,
+            "The engine ran out of memory during this request; send fewer or shorter ones at once.",
+        )
+    return (
+        SevenbError.__name__,
+        f"The engine failed during this request ({type(error).__name__}: {error}); please report it.",
+    )

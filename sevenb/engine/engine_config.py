@@ -1,0 +1,43 @@
+"""`EngineConfig`: all that a person may set about an engine; it travels to the engine process as JSON."""
+
+import msgspec
+
+from sevenb.errors import InvalidRequest
+
+
+class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Names as in vLLM where it has one. Sizes are in tokens unless they say bytes; None means: choose for me.
+
+    ``kv_cache_memory`` fixes the KV pool in bytes; without it the pool takes at most ``memory_utilization`` of the
+    memory that is free once the weights are loaded.
+    """
+
+    model: str  # path, catalog name or repository id
+    served_model_name: str | None = None
+    backend: str = "native"  # "native" | "reference"
+    threads: int | None = None
+    cpu_isa: str | None = None  # force an instruction set of the native backend, e.g. "portable"
+    max_model_len: int | None = None
+    max_num_seqs: int = 64
+    max_num_batched_tokens: int = 512
+    block_size: int = 32
+    enable_prefix_caching: bool = True
+    kv_cache_memory: int | None = None  # bytes
+    memory_utilization: float = 0.5
+    seed: int | None = None  # of requests that bring none of their own
+
+    def __post_init__(self) -> None:
+        for name in ("threads", "max_model_len", "max_num_seqs", "block_size", "kv_cache_memory"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InvalidRequest(f"{name} is {value}; it must be at least 1.", name)
+        if self.max_num_batched_tokens < self.max_num_seqs:
+            raise InvalidRequest(
+                f"max_num_batched_tokens is {self.max_num_batched_tokens}, but a step must have room for a token of "
+                f"each of the {self.max_num_seqs} sequences of max_num_seqs.",
+                "max_num_batched_tokens",
+            )
+        if not 0.0 < self.memory_utilization <= 1.0:
+            raise InvalidRequest(
+                f"memory_utilization is {self.memory_utilization}; it must lie in (0, 1].", "memory_utilization"
+            )

@@ -1,0 +1,74 @@
+"""How large the KV pool becomes, and how much context that is."""
+
+from dataclasses import dataclass
+
+from sevenb.engine.engine_config import EngineConfig
+from sevenb.errors import InvalidRequest, OutOfMemory
+
+LEAST_CONTEXT = 256  # tokens; with less a pool is of no use
+GENEROUS_POOL = 65536  # tokens; where nothing was asked for, no more than this or two full contexts
+
+
+@dataclass(frozen=True)
+class KVSizing:
+    """A pool of ``blocks`` blocks, and the longest sequence the engine takes."""
+
+    blocks: int
+    block_size: int
+    block_bytes: int
+    max_model_len: int
+
+    @property
+    def tokens(self) -> int:
+        """Positions the whole pool holds."""
+        return self.blocks * self.block_size
+
+    @property
+    def bytes(self) -> int:
+        """Memory the whole pool takes."""
+        return self.blocks * self.block_bytes
+
+    def describe(self) -> str:
+        """One line for people."""
+        return f"KV pool of {_megabytes(self.bytes)} for {self.tokens:,} tokens, {self.max_model_len:,} in one sequence"
+
+
+def size_kv_pool(config: EngineConfig, *, context_length: int, block_bytes: int, free_bytes: int) -> KVSizing:
+    """Choose the pool and ``max_model_len``.
+
+    ``context_length`` is what the model was made for, ``block_bytes`` the memory of one block over all layers,
+    ``free_bytes`` what the device has left with the weights loaded. Raises `OutOfMemory` when the context asked for
+    (or the least useful one) does not fit, `InvalidRequest` when it is longer than the model's.
+    """
+    if config.max_model_len is not None and config.max_model_len > context_length:
+        raise InvalidRequest(
+            f"max_model_len is {config.max_model_len} but the model was made for {context_length} tokens; "
+            f"choose at most {context_length}.",
+            "max_model_len",
+        )
+    budget = config.kv_cache_memory or int(free_bytes * config.memory_utilization)
+    affordable = budget // block_bytes * config.block_size  # tokens
+    needed = config.max_model_len or min(LEAST_CONTEXT, context_length)
+    if affordable < needed:
+        source = "kv_cache_memory" if config.kv_cache_memory else "memory_utilization"
+        remedy = f"lower max_model_len to {affordable}, " if affordable >= LEAST_CONTEXT else ""
+        raise OutOfMemory(
+            f"A context of {needed} tokens takes {_megabytes(_blocks(needed, config.block_size) * block_bytes)} "
+            f"of memory but {_megabytes(budget)} of the {_megabytes(free_bytes)} free may be used; {remedy}"
+            f"raise {source}, close other programs or choose a smaller model."
+        )
+    max_model_len = config.max_model_len or min(context_length, affordable)
+    wanted = config.max_num_seqs * max_model_len
+    if config.kv_cache_memory is None:
+        wanted = min(wanted, max(2 * max_model_len, GENEROUS_POOL))
+    blocks = min(budget // block_bytes, config.max_num_seqs * _blocks(max_model_len, config.block_size))
+    blocks = min(blocks, _blocks(wanted, config.block_size))
+    return KVSizing(blocks, config.block_size, block_bytes, max_model_len)
+
+
+def _blocks(tokens: int, block_size: int) -> int:
+    return -(-tokens // block_size)
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

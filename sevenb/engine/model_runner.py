@@ -1,0 +1,72 @@
+"""`ModelRunner`: turns the chunks of a step into a `Batch`, and the batch into logits."""
+
+from typing import Protocol
+
+import numpy as np
+
+from sevenb.backend.protocol import Backend, Batch, FloatArray, IntArray, KVCache, Tensor
+from sevenb.engine.scheduler import StepPlan
+
+
+class Decoder(Protocol):
+    """The model, as far as the engine knows it."""
+
+    def forward(self, batch: Batch, cache: KVCache) -> Tensor:
+        """Compute a batch and return the logits of its ``logit_rows``: [R, V]."""
+        ...
+
+
+class RotaryAngles(Protocol):
+    """Positions → cosines and sines, both float32 [T, rotary_dim / 2]."""
+
+    def angles(self, positions: IntArray) -> tuple[FloatArray, FloatArray]:
+        """The rotation of each position."""
+        ...
+
+
+class ModelRunner:
+    """One decoder on one backend, and the KV cache that both write."""
+
+    def __init__(self, decoder: Decoder, backend: Backend, cache: KVCache, rope: RotaryAngles) -> None:
+        self._decoder = decoder
+        self._backend = backend
+        self._cache = cache
+        self._rope = rope
+
+    def run(self, plan: StepPlan) -> Tensor:
+        """Logits [R, V]: for each chunk the rows of its ``logprob_positions``, then one for each of its samplers."""
+        if plan.copies:
+            self._backend.copy_blocks(self._cache, plan.copies)
+            plan.copies.clear()  # done: a plan that is run again in parts must not copy again
+        return self._decoder.forward(self.batch(plan), self._cache)
+
+    def batch(self, plan: StepPlan) -> Batch:
+        """The arrays of one step."""
+        token_ids: list[int] = []
+        positions: list[int] = []
+        query_starts = [0]
+        rows: list[int] = []
+        for chunk in plan.chunks:
+            first = len(token_ids)
+            token_ids += chunk.sequence.token_ids[chunk.start : chunk.end]
+            positions += range(chunk.start, chunk.end)
+            rows += [first + position - chunk.start for position in chunk.logprob_positions]
+            query_starts.append(len(token_ids))
+            rows += [query_starts[-1] - 1] * len(chunk.samplers)
+
+        tables = [chunk.sequence.block_table for chunk in plan.chunks]
+        block_tables = np.zeros((len(tables), max(map(len, tables))), dtype=np.int32)
+        for row, table in zip(block_tables, tables, strict=True):
+            row[: len(table)] = table
+        position_array = np.array(positions, dtype=np.int32)
+        rope_cos, rope_sin = self._rope.angles(position_array)
+        return Batch(
+            token_ids=np.array(token_ids, dtype=np.int32),
+            positions=position_array,
+            query_starts=np.array(query_starts, dtype=np.int32),
+            context_lengths=np.array([chunk.end for chunk in plan.chunks], dtype=np.int32),
+            block_tables=block_tables,
+            logit_rows=np.array(rows, dtype=np.int32),
+            rope_cos=rope_cos,
+            rope_sin=rope_sin,
+        )
