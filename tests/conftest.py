@@ -9,7 +9,7 @@ from sevenb.model.store import Store
 
 @pytest.fixture(scope="session")
 def coder_05b() -> Path:
-    """Qwen2.5-Coder-0.5B-Instruct Q4_K_M. Pulled once into the user's store (``$SEVENB_HOME``) and kept between runs."""
+    """Qwen2.5-Coder-0.5B-Instruct Q4_K_M, pulled once into the user's store and kept there between runs."""
     return Store().ensure("qwen2.5-coder:0.5b")
 
 
