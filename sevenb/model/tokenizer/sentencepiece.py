@@ -1,0 +1,81 @@
+"""SentencePiece BPE: whole texts merged by score, unknown characters as bytes (Kudo & Richardson 2018)."""
+
+from collections.abc import Mapping
+
+import tokenizers
+from tokenizers.models import BPE
+
+from sevenb.errors import CorruptModelFile, UnsupportedModel
+from sevenb.model.tokenizer.vocabulary import Vocabulary, numbers_of
+
+_SPACE = "▁"  # U+2581, how the vocabulary spells a space
+
+
+class SentencePieceCodec:
+    """Text to ids and tokens to bytes, for files with ``tokenizer.ggml.model = llama``."""
+
+    adds_bos = True
+
+    def __init__(self, vocabulary: Vocabulary, metadata: Mapping[str, object]) -> None:
+        self.starts_with_space = bool(metadata.get("tokenizer.ggml.add_space_prefix", True))
+        scores = numbers_of(metadata, "tokenizer.ggml.scores")
+        if len(scores) != len(vocabulary):
+            raise CorruptModelFile(
+                f"The model file has {len(vocabulary)} tokens but {len(scores)} scores; download it again."
+            )
+        if vocabulary.unknown_id is None:
+            raise UnsupportedModel("The model file names no unknown token; choose a GGUF file made with its tokenizer.")
+        unknown = vocabulary.tokens[vocabulary.unknown_id]
+        bytes_of = {vocabulary.tokens[token_id] for token_id in vocabulary.byte_ids}
+        pieces = {token: token_id for token, token_id in vocabulary.text_ids.items() if token not in bytes_of}
+        model = BPE(
+            {**vocabulary.text_ids, unknown: vocabulary.unknown_id},
+            merges_by_score(pieces, scores),
+            unk_token=unknown,
+            byte_fallback=bool(bytes_of),
+            fuse_unk=True,
+        )
+        self._tokenizer = tokenizers.Tokenizer(model)
+        self._bytes = {token: _byte_of(token) for token in bytes_of}
+
+    def encode(self, text: str, *, at_start: bool) -> list[int]:
+        """Ids of plain text; ``at_start``: a space is put in front if the model was trained so."""
+        if not text:
+            return []
+        if at_start and self.starts_with_space:
+            text = _SPACE + text
+        (encoding,) = self._tokenizer.encode_batch_fast([text.replace(" ", _SPACE)], add_special_tokens=False)
+        ids: list[int] = encoding.ids
+        return ids
+
+    def token_bytes(self, token: str) -> bytes:
+        """The bytes that a token of ordinary text stands for."""
+        known = self._bytes.get(token)
+        return token.replace(_SPACE, " ").encode() if known is None else known
+
+
+def merges_by_score(pieces: Mapping[str, int], scores: list[float]) -> list[tuple[str, str]]:
+    """The ranked merges that make rank-driven BPE do what SentencePiece does with scores.
+
+    SentencePiece joins the neighbours whose union has the best score, leftmost first. So every way to halve a piece
+    into two pieces is a merge, in the order of the whole's score. Two rules settle ties as "leftmost first" would: of
+    pieces with equal scores (runs of spaces) the longer goes first, since it can only arise where a shorter one began;
+    and of two halvings of one piece that can overlap, ``x·y`` and ``y·z`` with ``xy = yz``, the one on the left does.
+    """
+    ranked = []
+    for piece, token_id in pieces.items():
+        for cut in range(1, len(piece)):
+            left, right = piece[:cut], piece[cut:]
+            if left in pieces and right in pieces:
+                overlaps_to_its_right = piece.startswith(right)
+                ranked.append((-scores[token_id], -len(piece), token_id, not overlaps_to_its_right, -cut, left, right))
+    ranked.sort()
+    return [(left, right) for *_, left, right in ranked]
+
+
+def _byte_of(token: str) -> bytes:
+    """``<0x0A>`` as the byte 10."""
+    try:
+        return bytes([int(token.removeprefix("<0x").removesuffix(">"), 16)])
+    except ValueError:
+        raise CorruptModelFile(f"{token!r:.60} is not the name of a byte; download the model file again.") from None
