@@ -12,6 +12,7 @@ _NUMBER_TYPES = {
     "uint8": 0, "int8": 1, "uint16": 2, "int16": 3, "uint32": 4, "int32": 5, "float32": 6, "uint64": 10, "int64": 11,
     "float64": 12, "bool": 7,
 }  # fmt: skip
+_PYTHON_NUMBERS: dict[type, type[np.generic]] = {bool: np.bool_, int: np.uint32, float: np.float32}
 _STRING, _ARRAY = 8, 9
 
 # How wide the integers of a block spread once its float16 scale (and its minimum, that many times as large) is set to
@@ -57,8 +58,8 @@ def metadata_value(value: Any) -> bytes:
         value = np.array(value, np.int32 if isinstance(value[0], int) else np.float32)
     if isinstance(value, np.ndarray):
         return u32(_ARRAY) + u32(_NUMBER_TYPES[value.dtype.name]) + u64(len(value)) + value.tobytes()
-    if isinstance(value, bool | int | float):
-        value = {bool: np.bool_, int: np.uint32, float: np.float32}[type(value)](value)
+    if type(value) in _PYTHON_NUMBERS:
+        value = _PYTHON_NUMBERS[type(value)](value)
     return u32(_NUMBER_TYPES[value.dtype.name]) + value.tobytes()
 
 
