@@ -1,0 +1,35 @@
+// Rotary position embedding and the write into the paged KV cache, in one pass over a step's tokens.
+//
+// Rotation after arXiv 2104.09864. Pairs are (2i, 2i+1) when interleaved and (i, i + rotary_dim/2) otherwise;
+// dimensions past rotary_dim stay as they are.
+#pragma once
+
+#include "kv_cache.h"
+#include "thread_pool.h"
+
+namespace sevenb {
+
+// One layer's projections of a step's tokens. Strides count floats from one token to the next, so that q, k and v may
+// be parts of one wider array.
+struct RopeStore {
+  float* query;  // [tokens, heads * head_dim], rotated in place
+  std::ptrdiff_t query_stride;
+  const float* key;  // [tokens, kv_heads * head_dim]
+  std::ptrdiff_t key_stride;
+  const float* value;  // [tokens, kv_heads * head_dim]
+  std::ptrdiff_t value_stride;
+  int heads;
+  bool interleaved;
+  const PagedBatch* batch;
+  KVCache* cache;
+  int layer;
+};
+
+// Rotates and stores tokens [first, last). For use inside a pool chunk; no checks.
+void rope_store_tokens(const RopeStore& task, int first, int last);
+
+// Checks the batch against the cache, then does all tokens, over the pool when there are many.
+// Throws std::invalid_argument.
+void rope_store(ThreadPool& pool, const RopeStore& task);
+
+}  // namespace sevenb

@@ -1,0 +1,92 @@
+"""The native backend's paged KV cache: allocation, RoPE with store, and attention over it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sevenb.backend.native import _kernels
+from sevenb.backend.protocol import AttentionSpec, Batch, FloatArray, KVLayout
+from sevenb.errors import OutOfMemory
+
+
+class NativeKVCache:
+    """``blocks`` blocks of keys and values in one allocation whose untouched pages take no memory."""
+
+    def __init__(self, layout: KVLayout, blocks: int) -> None:
+        """Raises `OutOfMemory` when the system refuses the room, ValueError for a layout no kernel can serve."""
+        self.layout = layout
+        try:
+            self.handle = _kernels.KVCache(*_shape(layout), blocks)
+        except MemoryError:
+            size = kv_block_bytes(layout) * blocks / 2**30
+            raise OutOfMemory(
+                f"A KV cache of {size:.1f} GiB does not fit into this machine's memory; lower --max-model-len."
+            ) from None
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks there are."""
+        return int(self.handle.blocks)
+
+    def copy_blocks(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """Copy whole blocks ``(source, target)`` over all layers, in order."""
+        for source, target in pairs:
+            self.handle.copy_block(source, target)
+
+
+def allocate_kv(layout: KVLayout, blocks: int) -> NativeKVCache:
+    """Room for ``blocks`` blocks. Raises `OutOfMemory`."""
+    return NativeKVCache(layout, blocks)
+
+
+def kv_block_bytes(layout: KVLayout) -> int:
+    """Bytes of one block over all layers, K and V."""
+    return int(_kernels.kv_block_bytes(*_shape(layout)))
+
+
+def paged_batch(batch: Batch) -> _kernels.PagedBatch:
+    """What the kernels need of ``batch``, checked and copied once a step. Raises ValueError when its parts disagree."""
+    return _kernels.PagedBatch(
+        batch.positions,
+        batch.query_starts,
+        batch.context_lengths,
+        batch.block_tables,
+        batch.rope_cos,
+        batch.rope_sin,
+    )
+
+
+def rope_store(
+    pool: _kernels.ThreadPool,
+    query: FloatArray,
+    key: FloatArray,
+    value: FloatArray,
+    spec: AttentionSpec,
+    batch: _kernels.PagedBatch,
+    cache: NativeKVCache,
+    layer: int,
+) -> None:
+    """Rotate ``query`` [T, heads * head_dim] in place and ``key`` [T, kv_heads * head_dim]; store key and value.
+
+    Keys and values are rounded to the cache's type, to nearest even; finite values stay finite.
+    """
+    _kernels.rope_store(pool, query, key, value, spec.rope_interleaved, batch, cache.handle, layer)
+
+
+def paged_attention(
+    pool: _kernels.ThreadPool,
+    isa: str,
+    query: FloatArray,
+    spec: AttentionSpec,
+    batch: _kernels.PagedBatch,
+    cache: NativeKVCache,
+    layer: int,
+) -> FloatArray:
+    """Causal softmax attention of every token over its sequence's stored positions: [T, heads * head_dim]."""
+    output = np.empty_like(query)
+    _kernels.paged_attention(pool, isa, query, output, spec.window or 0, spec.softmax_scale, batch, cache.handle, layer)
+    return output
+
+
+def _shape(layout: KVLayout) -> tuple[int, int, int, int, str]:
+    return layout.layers, layout.kv_heads, layout.head_dim, layout.block_size, layout.dtype
