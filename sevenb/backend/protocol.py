@@ -149,8 +149,11 @@ class Backend(Protocol):
 
     # -- loading ---------------------------------------------------------------------------------------
 
-    def pack(self, tensor: RawTensor) -> Weight:
-        """Lay a [rows, columns] matrix out for this device. Any type of `QuantType`; values stay exact."""
+    def pack(self, tensor: RawTensor, *, precise: bool = False) -> Weight:
+        """Lay a [rows, columns] matrix out for this device. Any type of `QuantType`; values stay exact.
+
+        A device that quantises activations does so with at least 8 bits, and with 16 before a ``precise`` weight.
+        """
         ...
 
     def vector(self, tensor: RawTensor) -> Tensor:

@@ -52,8 +52,8 @@ class ReferenceBackend:
 
     # -- loading ---------------------------------------------------------------------------------------
 
-    def pack(self, tensor: RawTensor) -> FloatArray:
-        """The matrix, dequantised: [rows, columns]."""
+    def pack(self, tensor: RawTensor, *, precise: bool = False) -> FloatArray:
+        """The matrix, dequantised: [rows, columns]; activations are never quantised here."""
         return dequantize(tensor)
 
     def vector(self, tensor: RawTensor) -> FloatArray:
