@@ -1,0 +1,91 @@
+// Norm, quantisation and SiLU for the instruction set of the including translation unit.
+#pragma once
+
+#include "activations.h"
+#include "exp.h"
+#include "kernels.h"
+#include "simd.h"
+
+namespace sevenb {
+namespace {
+
+// The eight lanes in a fixed order.
+inline float sum(F32x8 v) {
+  float lane[8];
+  store(lane, v);
+  return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+}
+
+void rms_norm(const float* x, const float* weight, float epsilon, int columns, float* out) {
+  F32x8 squares[4] = {broadcast(0.0f), broadcast(0.0f), broadcast(0.0f), broadcast(0.0f)};
+  for (int c = 0; c < columns; c += 32)
+    for (int i = 0; i < 4; ++i) {
+      const F32x8 v = load(x + c + 8 * i);
+      squares[i] = fma(v, v, squares[i]);
+    }
+  const float mean = sum((squares[0] + squares[1]) + (squares[2] + squares[3])) / static_cast<float>(columns);
+  const F32x8 factor = broadcast(1.0f / __builtin_sqrtf(mean + epsilon));
+  for (int c = 0; c < columns; c += 8) store(out + c, load(x + c) * factor * load(weight + c));
+}
+
+// Values in −127…127, or in two planes 128 high + low with values in −16319…16319.
+template <int Planes>
+constexpr float largest_value = Planes == 2 ? 16319.0f : 127.0f;
+
+// Blocks whose largest activation is below this count as zero: its reciprocal would overflow.
+constexpr float smallest_activation = 1e-30f;
+
+template <int Planes>
+inline void quantise_block(const float* x, ActivationBlock<Planes>& block) {
+  F32x8 v[4];
+  for (int i = 0; i < 4; ++i) v[i] = load(x + 8 * i);
+  float lane[8];
+  store(lane, max(max(abs(v[0]), abs(v[1])), max(abs(v[2]), abs(v[3]))));
+  float largest = 0.0f;
+  for (int i = 0; i < 8; ++i) largest = lane[i] > largest ? lane[i] : largest;
+  const bool zero = largest < smallest_activation;
+  const F32x8 factor = broadcast(zero ? 0.0f : largest_value<Planes> / largest);
+
+  I32x8 value[4];
+  for (int i = 0; i < 4; ++i) value[i] = round_to_int(v[i] * factor);
+  if constexpr (Planes == 2) {
+    I32x8 high[4];
+    for (int i = 0; i < 4; ++i) {
+      high[i] = shift_right<7>(add(value[i], broadcast(64)));
+      value[i] = subtract(value[i], shift_left<7>(high[i]));
+      store_low_bytes(block.values[0] + 8 * i, high[i]);
+    }
+    block.half_sums[0][0] = static_cast<std::int16_t>(sum(add(high[0], high[1])));
+    block.half_sums[0][1] = static_cast<std::int16_t>(sum(add(high[2], high[3])));
+  }
+  for (int i = 0; i < 4; ++i) store_low_bytes(block.values[Planes - 1] + 8 * i, value[i]);
+  block.half_sums[Planes - 1][0] = static_cast<std::int16_t>(sum(add(value[0], value[1])));
+  block.half_sums[Planes - 1][1] = static_cast<std::int16_t>(sum(add(value[2], value[3])));
+
+  block.sum = block.half_sums[Planes - 1][0] + block.half_sums[Planes - 1][1];
+  if constexpr (Planes == 2) block.sum += 128 * (block.half_sums[0][0] + block.half_sums[0][1]);
+  block.scale = zero ? 0.0f : largest / largest_value<Planes>;
+  block.scaled_sum = block.scale * static_cast<float>(block.sum);
+}
+
+void quantise(const float* x, int columns, Precision precision, void* blocks, int stride) {
+  for (int b = 0; b < columns / block_columns; ++b) {
+    const float* values = x + static_cast<std::size_t>(b) * block_columns;
+    const std::size_t index = static_cast<std::size_t>(b) * stride;
+    if (precision == Precision::int16)
+      quantise_block(values, static_cast<ActivationBlock<2>*>(blocks)[index]);
+    else
+      quantise_block(values, static_cast<ActivationBlock<1>*>(blocks)[index]);
+  }
+}
+
+void silu_multiply(float* gate, const float* up, int count) {
+  const F32x8 one = broadcast(1.0f);
+  for (int i = 0; i < count; i += 8) {
+    const F32x8 g = load(gate + i);
+    store(gate + i, g / (one + exp(broadcast(0.0f) - g)) * load(up + i));
+  }
+}
+
+}  // namespace
+}  // namespace sevenb
