@@ -1,0 +1,40 @@
+// The decoder's matrix ops, each one or two parallel regions: norm and quantise once, then stream the weights.
+//
+// Shapes are row-major; T tokens. Callers have checked that they fit.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "packed_matrix.h"
+#include "workspace.h"
+
+namespace sevenb {
+
+// An RMS norm before a projection; `weight` may be null for none.
+struct Norm {
+  const float* weight;
+  float epsilon;
+};
+
+// out [T, rows] = normed inputs × matrixᵀ (+ bias) (+ what was there).
+struct Projection {
+  const PackedMatrix* matrix;
+  Precision precision;
+  const float* bias;
+  float* out;
+  bool add;
+};
+
+// out [T, columns] = rows `ids` of `table`.
+void embed(Workspace& workspace, const PackedMatrix& table, const std::int32_t* ids, int tokens, float* out);
+
+// All projections of the same inputs [T, columns], row t at inputs + rows[t] * columns (`rows` null: row t itself).
+void project(Workspace& workspace, const float* inputs, const std::int32_t* rows, int tokens, const Norm& norm,
+             const std::vector<Projection>& projections);
+
+// hidden [T, columns of gate] += down(silu(gate(normed hidden)) × up(normed hidden)).
+void gated_mlp_add(Workspace& workspace, float* hidden, int tokens, const Norm& norm, const PackedMatrix& gate,
+                   const PackedMatrix& up, const PackedMatrix& down);
+
+}  // namespace sevenb
