@@ -251,7 +251,7 @@ def _append_body(response: Any, partial: PartialFile) -> None:
     skip = partial.length - start
     if skip < 0:
         raise SourceUnavailable("it continues at the wrong place")
-    for chunk in response.iter_bytes(CHUNK_BYTES):
+    for chunk in response.iter_raw():  # as it comes: gathering larger chunks would lose the last one to a cut
         if skip < len(chunk):
             partial.append(chunk[skip:] if skip else chunk)
         skip = max(0, skip - len(chunk))

@@ -1,6 +1,8 @@
 """Hugging Face as a `Source` (API: huggingface.co/docs/hub/api, ``/api/models/{repo}?blobs=true``)."""
 
+import os
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 from sevenb.model.download import PartialFile, SourceUnavailable, fetch_http, fetch_json
 from sevenb.model.origins import HuggingFaceRepo, ModelFile, choose_files
@@ -19,9 +21,7 @@ class HuggingFace:
         known = self.origin.files
         if known and all(file.sha256 and file.size for file in known):
             return known
-        from huggingface_hub import constants
-
-        listing = fetch_json(f"{constants.ENDPOINT}/api/models/{self.origin.repo}?blobs=true", self._headers())
+        listing = fetch_json(f"{_endpoint()}/api/models/{self.origin.repo}?blobs=true", self._headers())
         stored = [
             ModelFile(entry["rfilename"], entry["lfs"]["size"], entry["lfs"]["sha256"])
             for entry in listing.get("siblings", ())
@@ -31,15 +31,17 @@ class HuggingFace:
 
     def fetch(self, file: ModelFile, partial: PartialFile) -> None:
         """Append the rest of ``file`` over HTTP."""
-        from huggingface_hub import hf_hub_url
-
-        fetch_http(hf_hub_url(self.origin.repo, file.name), partial, self._headers())
+        fetch_http(f"{_endpoint()}/{self.origin.repo}/resolve/main/{quote(file.name)}", partial, self._headers())
 
     def _headers(self) -> dict[str, str]:
         from huggingface_hub import get_token
 
         token = get_token()
         return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 
 def match_files(
