@@ -33,8 +33,10 @@ def size_text(size: int) -> str:
 
 
 def count_text(count: int) -> str:
-    """A number of weights as people write it: ``494M``, ``7.6B``."""
-    return f"{count / 1e9:.1f}B" if count >= 999_500_000 else f"{count / 1e6:.0f}M"
+    """A number of weights as people write it: ``35K``, ``494M``, ``7.6B``."""
+    if count >= 999_500_000:
+        return f"{count / 1e9:.1f}B"
+    return f"{count / 1e6:.0f}M" if count >= 999_500 else f"{count / 1e3:.0f}K"
 
 
 @contextlib.contextmanager

@@ -94,16 +94,24 @@ def _weights(checkpoint: "Checkpoint") -> "Table":
     from sevenb.cli.console import count_text, size_text
 
     tensors = checkpoint.tensors.values()
-    counts = Counter(tensor.quant_type for tensor in tensors)
+    sizes: Counter[QuantType] = Counter()
+    for tensor in tensors:
+        sizes[tensor.quant_type] += tensor.data.nbytes
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    for heading, justify in (("WEIGHTS", "left"), ("TENSORS", "right"), ("VALUES", "right"), ("SIZE", "right")):
-        table.add_column(heading, justify="right" if justify == "right" else "left")
+    table.add_column("WEIGHTS")
+    for heading in ("TENSORS", "VALUES", "SIZE"):
+        table.add_column(heading, justify="right")
     table.add_column("KERNEL", no_wrap=True)
-    for quant_type, count in counts.most_common():
+    for quant_type, size in sizes.most_common():
         of_type = [tensor for tensor in tensors if tensor.quant_type == quant_type]
         values = sum(math.prod(tensor.shape) for tensor in of_type)
-        size = sum(tensor.data.nbytes for tensor in of_type)
-        table.add_row(quant_type.name, str(count), count_text(values), size_text(size), _kernel(checkpoint, quant_type))
+        table.add_row(
+            quant_type.name,
+            str(len(of_type)),
+            count_text(values),
+            size_text(size),
+            _kernel(checkpoint, quant_type),
+        )
     return table
 
 
