@@ -1,0 +1,212 @@
+"""`NativeBackend`: the protocol's ops on C++ kernels. Tensors are C-contiguous float32 arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sevenb.backend.native import _kernels, kv
+from sevenb.backend.native.host import free_memory, usable_cores
+from sevenb.backend.native.kv import NativeKVCache
+from sevenb.backend.protocol import (
+    AttentionSpec,
+    AttentionWeights,
+    Batch,
+    FloatArray,
+    IntArray,
+    KVLayout,
+    MLPWeights,
+    SampleControl,
+    Sampled,
+)
+from sevenb.backend.quant_types import QuantType, RawTensor
+from sevenb.backend.reference import sampling
+from sevenb.errors import InvalidRequest, OutOfMemory, UnsupportedModel
+
+
+@dataclass(frozen=True)
+class NativeStep:
+    """A batch, checked, with its positions and block tables in the kernels' own form."""
+
+    token_ids: IntArray
+    logit_rows: IntArray
+    paged: _kernels.PagedBatch
+
+
+class NativeBackend:
+    """Fused, quantised CPU ops. One instance has one thread pool and runs one op at a time."""
+
+    name = "native"
+
+    def __init__(self, threads: int | None = None, isa: str = "auto") -> None:
+        """Without ``threads``, one a physical core that this process may use.
+
+        ``isa`` is ``auto``, ``avx512``, ``avx2`` or ``portable``. Raises `InvalidRequest` for one that this
+        processor lacks.
+        """
+        try:
+            self._isa = _kernels.resolve_isa(isa)
+        except ValueError as error:
+            raise InvalidRequest(f"Cannot use the kernels asked for: {error}.", parameter="isa") from None
+        if threads is not None and threads < 1:
+            raise InvalidRequest(f"The number of threads must be at least 1, not {threads}.", parameter="threads")
+        self._pool = _kernels.ThreadPool(threads or usable_cores())
+        self._workspace = _kernels.Workspace(self._pool, self._isa)
+
+    def describe(self) -> str:
+        """Instruction set and threads."""
+        threads = self._pool.size
+        return f"native ({self._isa}, {threads} thread{'s' if threads > 1 else ''})"
+
+    # -- loading ---------------------------------------------------------------------------------------
+
+    def pack(self, tensor: RawTensor, *, precise: bool = False) -> _kernels.PackedMatrix:
+        """Interleave eight rows at a time; the file's bits are kept as they are.
+
+        Raises `UnsupportedModel` when rows are no multiple of 32 columns long, `OutOfMemory`.
+        """
+        try:
+            return _kernels.PackedMatrix(
+                tensor.quant_type,
+                tensor.rows,
+                tensor.columns,
+                tensor.data,
+                self._pool,
+                activation_bits=16 if precise else 8,
+            )
+        except ValueError as error:
+            raise UnsupportedModel(f"Tensor {tensor.name} cannot be run on the CPU backend: {error}.") from None
+        except MemoryError:
+            raise OutOfMemory("The weights do not fit into memory; choose a smaller model or a smaller file.") from None
+
+    def vector(self, tensor: RawTensor) -> FloatArray:
+        """A norm weight or bias as float32. Raises `UnsupportedModel` for quantised vectors."""
+        match tensor.quant_type:
+            case QuantType.F32:
+                return tensor.data.view("<f4").astype(np.float32)
+            case QuantType.F16:
+                return tensor.data.view("<f2").astype(np.float32)
+            case QuantType.BF16:
+                return (tensor.data.view("<u2").astype(np.uint32) << 16).view(np.float32)
+            case _:
+                raise UnsupportedModel(f"Vector {tensor.name} is quantised; use a file that keeps norms as numbers.")
+
+    def kernel_of(self, weight: _kernels.PackedMatrix) -> str:
+        """Weight type, layout, activations and instruction set, as in ``q5_0 8×32 int8·avx2``."""
+        activations = "f32" if weight.activation_bits == 32 else f"int{weight.activation_bits}"
+        return f"{QuantType(weight.quant_type).name.lower()} 8×32 {activations}·{self._isa}"
+
+    def weight_bytes(self, weight: _kernels.PackedMatrix) -> int:
+        """Bytes of the packed matrix."""
+        return weight.bytes
+
+    def free_memory(self) -> int:
+        """Bytes that can be taken without swapping, within container limits."""
+        return free_memory()
+
+    # -- KV cache --------------------------------------------------------------------------------------
+
+    def kv_block_bytes(self, layout: KVLayout) -> int:
+        """Bytes of one block over all layers, K and V."""
+        return kv.kv_block_bytes(layout)
+
+    def allocate_kv(self, layout: KVLayout, blocks: int) -> NativeKVCache:
+        """Room for ``blocks`` blocks. Raises `OutOfMemory`."""
+        return kv.allocate_kv(layout, blocks)
+
+    def copy_blocks(self, cache: NativeKVCache, pairs: Sequence[tuple[int, int]]) -> None:
+        """Copy whole blocks ``(source, target)`` over all layers."""
+        cache.copy_blocks(pairs)
+
+    # -- one step --------------------------------------------------------------------------------------
+
+    def prepare(self, batch: Batch) -> NativeStep:
+        """Check the batch and bring its indices into the kernels' form."""
+        return NativeStep(_indices(batch.token_ids), _indices(batch.logit_rows), kv.paged_batch(batch))
+
+    def embed(self, table: _kernels.PackedMatrix, step: NativeStep) -> FloatArray:
+        """Rows of ``table``, dequantised: [T, H]. Raises ValueError for a token outside of it."""
+        hidden = np.empty((len(step.token_ids), table.columns), np.float32)
+        _kernels.embed(self._workspace, table, step.token_ids, hidden)
+        return hidden
+
+    def norm_qkv_rope_store(
+        self,
+        hidden: FloatArray,
+        weights: AttentionWeights,
+        spec: AttentionSpec,
+        step: NativeStep,
+        cache: NativeKVCache,
+        layer: int,
+    ) -> FloatArray:
+        """Q [T, heads * head_dim], rotated; K (rotated) and V go to the cache."""
+        tokens = len(hidden)
+        query = np.empty((tokens, weights.query.rows), np.float32)
+        key = np.empty((tokens, weights.key.rows), np.float32)
+        value = np.empty((tokens, weights.value.rows), np.float32)
+        _kernels.norm_project_qkv(
+            self._workspace,
+            hidden,
+            weights.norm,
+            spec.norm_eps,
+            weights.query,
+            weights.key,
+            weights.value,
+            weights.query_bias,
+            weights.key_bias,
+            weights.value_bias,
+            query,
+            key,
+            value,
+        )
+        kv.rope_store(self._pool, query, key, value, spec, step.paged, cache, layer)
+        return query
+
+    def paged_attention(
+        self, query: FloatArray, spec: AttentionSpec, step: NativeStep, cache: NativeKVCache, layer: int
+    ) -> FloatArray:
+        """Causal softmax attention: [T, heads * head_dim]."""
+        return kv.paged_attention(self._pool, self._isa, query, spec, step.paged, cache, layer)
+
+    def project_add(self, hidden: FloatArray, inputs: FloatArray, weight: _kernels.PackedMatrix) -> FloatArray:
+        """``hidden + inputs @ weight.T``, in place: [T, H]."""
+        _kernels.project_add(self._workspace, hidden, inputs, weight)
+        return hidden
+
+    def gated_mlp_add(self, hidden: FloatArray, weights: MLPWeights, norm_eps: float) -> FloatArray:
+        """The gated MLP added to ``hidden``, in place: [T, H]."""
+        _kernels.gated_mlp_add(
+            self._workspace, hidden, weights.norm, norm_eps, weights.gate, weights.up, weights.down
+        )
+        return hidden
+
+    def logits(
+        self, hidden: FloatArray, norm: FloatArray, norm_eps: float, head: _kernels.PackedMatrix, step: NativeStep
+    ) -> FloatArray:
+        """Final norm and output head for the wanted rows only: [R, V]."""
+        logits = np.empty((len(step.logit_rows), head.rows), np.float32)
+        _kernels.logits(self._workspace, hidden, step.logit_rows, norm, norm_eps, head, logits)
+        return logits
+
+    # -- choosing --------------------------------------------------------------------------------------
+
+    def sample(self, logits: FloatArray, controls: Sequence[SampleControl]) -> list[Sampled]:
+        """One token a row."""
+        return [sampling.sample_row(row, control) for row, control in zip(logits, controls, strict=True)]
+
+    def token_logprobs(
+        self, logits: FloatArray, rows: Sequence[int], token_ids: Sequence[int], top: int
+    ) -> list[Sampled]:
+        """Log-probabilities of given tokens."""
+        return [
+            sampling.with_logprobs(logits[row], token_id, top) for row, token_id in zip(rows, token_ids, strict=True)
+        ]
+
+    def to_host(self, tensor: FloatArray) -> FloatArray:
+        """A copy that later ops do not touch."""
+        return np.array(tensor, np.float32)
+
+
+def _indices(values: npt.NDArray[np.int32]) -> IntArray:
+    return np.ascontiguousarray(values, np.int32)
