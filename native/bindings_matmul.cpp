@@ -121,9 +121,9 @@ void bind_matmul(nb::module_& m) {
         need_shape(value_out, tokens, value.rows());
         const Norm rms = norm_of(norm, epsilon, columns);
         const std::vector<Projection> projections{
-            {&query, query.precision(), bias_of(query_bias, query), query_out.data(), false},
-            {&key, key.precision(), bias_of(key_bias, key), key_out.data(), false},
-            {&value, value.precision(), bias_of(value_bias, value), value_out.data(), false}};
+            {&query, bias_of(query_bias, query), query_out.data(), false},
+            {&key, bias_of(key_bias, key), key_out.data(), false},
+            {&value, bias_of(value_bias, value), value_out.data(), false}};
         nb::gil_scoped_release release;
         project(workspace, hidden.data(), nullptr, tokens, rms, projections);
       },
@@ -138,7 +138,7 @@ void bind_matmul(nb::module_& m) {
         need_shape(hidden, tokens, weight.rows());
         nb::gil_scoped_release release;
         project(workspace, inputs.data(), nullptr, tokens, {nullptr, 0.0f},
-                {{&weight, weight.precision(), nullptr, hidden.data(), true}});
+                {{&weight, nullptr, hidden.data(), true}});
       },
       "workspace"_a, "hidden"_a.noconvert(), "inputs"_a, "weight"_a, "hidden [T, H] += inputs × weightᵀ, in place.");
 
@@ -159,16 +159,15 @@ void bind_matmul(nb::module_& m) {
   m.def(
       "logits",
       [](Workspace& workspace, const Rows& hidden, const Ids& rows, const Vector& norm, float epsilon,
-         const PackedMatrix& head, int activation_bits, MutableRows out) {
+         const PackedMatrix& head, MutableRows out) {
         const int columns = head.columns(), tokens = static_cast<int>(rows.shape(0));
         check_ids(rows, tokens_of(hidden, columns), "a wanted row is outside of the batch");
         need_shape(out, tokens, head.rows());
         const Norm rms = norm_of(norm, epsilon, columns);
-        const Precision precision = is_float(head.type()) ? Precision::float32 : precision_of(activation_bits);
         nb::gil_scoped_release release;
         if (tokens > 0)
-          project(workspace, hidden.data(), rows.data(), tokens, rms, {{&head, precision, nullptr, out.data(), false}});
+          project(workspace, hidden.data(), rows.data(), tokens, rms, {{&head, nullptr, out.data(), false}});
       },
-      "workspace"_a, "hidden"_a, "rows"_a, "norm"_a, "epsilon"_a, "head"_a, "activation_bits"_a, "out"_a.noconvert(),
+      "workspace"_a, "hidden"_a, "rows"_a, "norm"_a, "epsilon"_a, "head"_a, "out"_a.noconvert(),
       "out [R, V] = logits of the chosen rows of hidden, after the RMS norm.");
 }

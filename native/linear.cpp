@@ -86,13 +86,13 @@ void run_projections(Workspace& workspace, ActivationBuffer& inputs, const std::
     const Output out{projection.out + static_cast<std::size_t>(tile) * tile_tokens * stride, stride, projection.bias,
                      projection.add};
     workspace.kernels.multiply(matrix, first, std::min(first + part->chunk_groups, matrix.groups()),
-                               inputs.tile(projection.precision, tile), out);
+                               inputs.tile(matrix.precision(), tile), out);
   });
 }
 
 void reserve_for(ActivationBuffer& buffer, int tokens, int columns, const std::vector<Projection>& projections) {
   bool wanted[3] = {};
-  for (const Projection& projection : projections) wanted[static_cast<int>(projection.precision)] = true;
+  for (const Projection& projection : projections) wanted[static_cast<int>(projection.matrix->precision())] = true;
   buffer.reserve(tokens, columns, wanted[0], wanted[1], wanted[2]);
 }
 
@@ -121,9 +121,9 @@ void gated_mlp_add(Workspace& workspace, float* hidden, int tokens, const Norm& 
   ActivationBuffer& inputs = workspace.inputs;
   ActivationBuffer& gated = workspace.gated;
   reserve_for(inputs, tokens, gate.columns(),
-              {{&gate, gate.precision(), nullptr, nullptr, false}, {&up, up.precision(), nullptr, nullptr, false}});
+              {{&gate, nullptr, nullptr, false}, {&up, nullptr, nullptr, false}});
   prepare_inputs(workspace, hidden, nullptr, tokens, gate.columns(), norm, inputs);
-  const std::vector<Projection> last{{&down, down.precision(), nullptr, hidden, true}};
+  const std::vector<Projection> last{{&down, nullptr, hidden, true}};
   reserve_for(gated, tokens, down.columns(), last);
 
   // Four row groups of gate and up make one 32-column block of what `down` reads, so a chunk can quantise its own.

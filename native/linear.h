@@ -20,7 +20,6 @@ struct Norm {
 // out [T, rows] = normed inputs × matrixᵀ (+ bias) (+ what was there).
 struct Projection {
   const PackedMatrix* matrix;
-  Precision precision;
   const float* bias;
   float* out;
   bool add;
