@@ -189,7 +189,7 @@ class _Cursor:
         except ValueError as error:
             self._corrupt(f"in {what}, {error}")
         self._position = int(starts[-1]) - 8
-        return StringArray(self._data, starts, f"{key} of {self._name}")
+        return StringArray(self._data, starts, self._name, quoted(key))
 
     # -- tensors ---------------------------------------------------------------------------------------
 

@@ -22,14 +22,15 @@ _WALKED_AT_ONCE = 1024
 class StringArray(Sequence[str]):
     """Strings that lie in a mapped file, decoded as UTF-8 when they are asked for.
 
-    ``starts`` is what `walk_strings` found. ``label`` says in errors where the strings come from: one that is not UTF-8
-    raises `CorruptModelFile` when it is read.
+    ``starts`` is what `walk_strings` found. A string that is not UTF-8 raises `CorruptModelFile` when it is read, which
+    names the file ``source`` and the array ``key``.
     """
 
-    def __init__(self, data: Bytes, starts: Offsets, label: str) -> None:
+    def __init__(self, data: Bytes, starts: Offsets, source: str, key: str) -> None:
         self._data = data
         self._starts = starts
-        self._label = label
+        self._source = source
+        self._key = key
 
     def __len__(self) -> int:
         return len(self._starts) - 1
@@ -54,14 +55,15 @@ class StringArray(Sequence[str]):
             yield self._decode(blob[start : following - _LENGTH_BYTES])
 
     def __repr__(self) -> str:
-        return f"<{len(self)} strings: {self._label}>"
+        return f"<{len(self)} strings: {self._key}>"
 
     def _decode(self, text: bytes) -> str:
         try:
             return text.decode()
         except UnicodeDecodeError:
             raise CorruptModelFile(
-                f"{self._label} holds the bytes {text[:40]!r}, which are not UTF-8 text; download the file again."
+                f"{self._source} is not a whole, valid GGUF file: {self._key} holds {text[:40]!r}, which is not UTF-8; "
+                "download it again."
             ) from None
 
 
