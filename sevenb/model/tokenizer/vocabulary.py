@@ -85,9 +85,9 @@ class Vocabulary:
         misfiled = {i for i in by_type[TokenType.USER_DEFINED] if _SHAPED_LIKE_CONTROL.fullmatch(tokens[i])}
         ends = {token_id for key in ("eos", "eot", "eom") if (token_id := declared(key)) is not None}
         ends |= {token_id for name, token_id in named.items() if name in ends_by_name}
-        special = by_type[TokenType.CONTROL] | by_type[TokenType.UNKNOWN] | misfiled | ends | set(named.values())
-        if (bos_id := declared("bos")) is not None:
-            special.add(bos_id)
+        special = by_type[TokenType.CONTROL] | by_type[TokenType.UNKNOWN] | misfiled | set(named.values())
+        bos_id = declared("bos")
+        special |= {token_id for token_id in ends | {bos_id} if token_id is not None and marks_structure(token_id)}
         user_defined = by_type[TokenType.USER_DEFINED] - special
         unused = by_type[TokenType.UNUSED] - special
         for token_id in special | user_defined | unused:
