@@ -12,7 +12,7 @@ class IncrementalDetokenizer:
     The text continues a prompt, so a leading space is kept. The pieces joined are the decoded bytes of all tokens.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, skip_special_tokens: bool = True) -> None:
+    def __init__(self, tokenizer: Tokenizer, skip_special_tokens: bool = True) -> None:
         self._token_bytes = tokenizer.token_bytes
         self._skipped = tokenizer.special_ids if skip_special_tokens else frozenset[int]()
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
@@ -38,29 +38,30 @@ class StopStrings:
     whatever their lengths (Knuth, Morris & Pratt 1977).
     """
 
-    def __init__(self, stops: Iterable[str], *, include: bool = False) -> None:
+    def __init__(self, stops: Iterable[str], include: bool = False) -> None:
+        """``include`` makes the stop string itself part of the text."""
+        self.found: str | None = None
         self._searches = [_Search(stop) for stop in stops]
         self._include = include
         self._held = ""
-        self._found: str | None = None
 
-    def add(self, text: str) -> tuple[str, str | None]:
-        """The text that is now safe to show, and the stop string found, if any.
+    def add(self, text: str) -> str:
+        """The text that is now safe to show; ``found`` then tells whether, and by which stop string, it has ended.
 
-        The stop string itself is part of the text only with ``include``. Text after it is dropped.
+        What follows a stop string is dropped.
         """
-        if self._found is not None:
-            return "", self._found
+        if self.found is not None:
+            return ""
         seen = self._held + text
-        for position, character in enumerate(text, start=len(self._held) + 1):
+        for end, character in enumerate(text, start=len(self._held) + 1):
             complete = [search.stop for search in self._searches if search.advance(character)]
             if complete:
-                self._found = max(complete, key=len)
+                self.found = max(complete, key=len)
                 self._held = ""
-                return seen[: position if self._include else position - len(self._found)], self._found
+                return seen[: end if self._include else end - len(self.found)]
         held = max((search.matched for search in self._searches), default=0)
         self._held = seen[len(seen) - held :]
-        return seen[: len(seen) - held], None
+        return seen[: len(seen) - held]
 
     def finish(self) -> str:
         """The text that was held back, once it is certain that no more follows."""
