@@ -1,0 +1,160 @@
+"""`OutputProcessor`: turns the token ids of one request back into text, stops, and records of log-probabilities."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sevenb.engine.completion import Completion, CompletionOutput, TokenLogprob
+from sevenb.engine.messages import RequestOutput, SequenceOutput, Timings, TokenOutput
+from sevenb.engine.sampling_params import SamplingParams
+from sevenb.model.detokenizer import IncrementalDetokenizer, StopStrings
+from sevenb.model.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceDelta:
+    """What one answer gained. ``text`` may be empty: half a character, or the beginning of a stop string, waits.
+
+    ``stop_string_found`` asks the caller to abort this sequence in the engine, which knows no text.
+    """
+
+    index: int
+    text: str
+    token_ids: list[int]
+    logprobs: list[TokenLogprob] | None
+    finish_reason: str | None = None
+    stop_reason: str | int | None = None
+    stop_string_found: bool = False
+
+
+class OutputProcessor:
+    """One request's way back from the engine: feed it every `RequestOutput`, in order."""
+
+    def __init__(self, tokenizer: Tokenizer, prompt_token_ids: Sequence[int], params: SamplingParams) -> None:
+        self.prompt_logprobs: list[TokenLogprob | None] | None = None
+        self.cached_tokens = 0
+        self.timings: Timings | None = None
+        self._tokenizer = tokenizer
+        self._prompt_token_ids = list(prompt_token_ids)
+        self._texts = [_SequenceText(tokenizer, params, index) for index in range(params.n)]
+
+    def process(self, output: RequestOutput) -> list[SequenceDelta]:
+        """Take the news of one step; returns what there is to tell about each sequence."""
+        self.cached_tokens = output.cached_tokens
+        self.timings = output.timings
+        if output.prompt_logprobs is not None:
+            self.prompt_logprobs = self._read_prompt_logprobs(output.prompt_logprobs)
+        texts = ((self._texts[news.index], news) for news in output.sequences)
+        return [text.take(news) for text, news in texts if not text.finished]
+
+    @property
+    def finished(self) -> bool:
+        """Whether every answer has ended, though the engine may not know it yet."""
+        return all(text.finished for text in self._texts)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the prompt."""
+        return len(self._prompt_token_ids)
+
+    @property
+    def completion_tokens(self) -> int:
+        """Tokens of all answers, each up to the one that completed its stop."""
+        return sum(len(text.token_ids) for text in self._texts)
+
+    def completion(self, prompt: str | None = None) -> Completion:
+        """All that has come so far."""
+        return Completion(
+            prompt=prompt,
+            prompt_token_ids=self._prompt_token_ids,
+            outputs=[text.output() for text in self._texts],
+            prompt_logprobs=self.prompt_logprobs,
+            cached_tokens=self.cached_tokens,
+            timings=self.timings,
+        )
+
+    def _read_prompt_logprobs(self, records: Sequence[TokenOutput]) -> list[TokenLogprob | None]:
+        detokenizer = IncrementalDetokenizer(self._tokenizer, skip_special_tokens=False)
+        offset = len(detokenizer.add(self._prompt_token_ids[0]))
+        result: list[TokenLogprob | None] = [None]
+        for record in records:
+            result.append(_token_logprob(self._tokenizer, record, offset))
+            offset += len(detokenizer.add(record.token_id))
+        return result
+
+
+class _SequenceText:
+    """One answer as it grows."""
+
+    def __init__(self, tokenizer: Tokenizer, params: SamplingParams, index: int) -> None:
+        self.index = index
+        self.token_ids: list[int] = []
+        self._tokenizer = tokenizer
+        self._params = params
+        self._text = ""
+        self._decoded = 0  # characters, those that wait included
+        self._logprobs: list[TokenLogprob] | None = None if params.logprobs is None else []
+        self._detokenizer = IncrementalDetokenizer(tokenizer, params.skip_special_tokens)
+        self._stops = StopStrings(params.stop, include=params.include_stop_str_in_output)
+        self._finish_reason: str | None = None
+        self._stop_reason: str | int | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self._finish_reason is not None
+
+    def take(self, news: SequenceOutput) -> SequenceDelta:
+        tokens_before, text_before = len(self.token_ids), len(self._text)
+        for token in news.tokens:
+            self._take_token(token, ends=token.token_id == news.stop_token_id)
+            if self._stops.found is not None:
+                self._finish_reason, self._stop_reason = "stop", self._stops.found
+                break
+        stop_string_found = self.finished
+        if news.finish_reason is not None and not stop_string_found:
+            self._finish(news)
+        return SequenceDelta(
+            index=self.index,
+            text=self._text[text_before:],
+            token_ids=self.token_ids[tokens_before:],
+            logprobs=None if self._logprobs is None else self._logprobs[tokens_before:],
+            finish_reason=self._finish_reason,
+            stop_reason=self._stop_reason,
+            stop_string_found=stop_string_found,
+        )
+
+    def output(self) -> CompletionOutput:
+        return CompletionOutput(
+            self.index, self._text, self.token_ids, self._logprobs, self._finish_reason, self._stop_reason
+        )
+
+    def _take_token(self, token: TokenOutput, *, ends: bool) -> None:
+        self.token_ids.append(token.token_id)
+        if self._logprobs is not None:
+            self._logprobs.append(_token_logprob(self._tokenizer, token, self._decoded))
+        if not ends or self._params.include_stop_str_in_output:
+            self._add_text(self._detokenizer.add(token.token_id))
+
+    def _add_text(self, text: str) -> None:
+        self._decoded += len(text)
+        if len(self.token_ids) > self._params.min_tokens:
+            text = self._stops.add(text)
+        self._text += text
+
+    def _finish(self, news: SequenceOutput) -> None:
+        self._finish_reason = news.finish_reason
+        if news.stop_token_id is not None and news.stop_token_id not in self._tokenizer.end_ids:
+            self._stop_reason = news.stop_token_id
+        self._add_text(self._detokenizer.finish())
+        if self._stops.found is None:
+            self._text += self._stops.finish()
+        else:
+            self._finish_reason, self._stop_reason = "stop", self._stops.found
+
+
+def _token_logprob(tokenizer: Tokenizer, token: TokenOutput, text_offset: int) -> TokenLogprob:
+    def record(token_id: int, logprob: float, top: tuple[TokenLogprob, ...] = ()) -> TokenLogprob:
+        text = tokenizer.token_bytes(token_id)
+        return TokenLogprob(token_id, text.decode(errors="replace"), text, logprob, text_offset, top)
+
+    assert token.logprob is not None
+    return record(token.token_id, token.logprob, tuple(record(*entry) for entry in token.top_logprobs))
