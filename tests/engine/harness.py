@@ -124,7 +124,7 @@ class Harness:
         outcome.timings = report.timings
         if report.prompt_logprobs is not None:
             assert outcome.prompt_logprobs is None
-            assert not outcome.tokens
+            assert not any(outcome.tokens.values())
             outcome.prompt_logprobs = report.prompt_logprobs
         for sequence in report.sequences:
             assert sequence.index not in outcome.finish_reasons, "news of a sequence that was over"

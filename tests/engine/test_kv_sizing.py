@@ -1,0 +1,78 @@
+"""The KV pool takes what is free, within reason, and says how much context that is."""
+
+from typing import Any
+
+import pytest
+
+from sevenb.engine.engine_config import EngineConfig
+from sevenb.engine.kv_sizing import KVSizing, size_kv_pool
+from sevenb.errors import InvalidRequest, OutOfMemory
+
+BLOCK_BYTES = 32 * 12288  # of the 0.5B: 12 KiB a token
+GB = 10**9
+
+
+def size(free_bytes: int, **config: Any) -> KVSizing:
+    return size_kv_pool(
+        EngineConfig(model="model", **config), context_length=32768, block_bytes=BLOCK_BYTES, free_bytes=free_bytes
+    )
+
+
+def test_a_roomy_machine_gives_the_whole_context_and_no_more_memory_than_is_of_use() -> None:
+    sizing = size(64 * GB)
+    assert sizing.max_model_len == 32768
+    assert sizing.tokens == 65536
+    assert sizing.bytes == 2048 * BLOCK_BYTES
+
+
+def test_a_small_machine_gives_the_context_that_fits() -> None:
+    sizing = size(GB // 5, memory_utilization=0.5)
+    assert sizing.bytes <= GB // 10
+    assert sizing.tokens == sizing.max_model_len == GB // 10 // BLOCK_BYTES * 32
+
+
+def test_memory_named_in_bytes_is_used_whole() -> None:
+    sizing = size(64 * GB, kv_cache_memory=3 * GB)
+    assert sizing.blocks == 3 * GB // BLOCK_BYTES
+
+
+def test_the_pool_is_never_larger_than_all_sequences_can_fill() -> None:
+    sizing = size(64 * GB, max_model_len=100, max_num_seqs=3, max_num_batched_tokens=8)
+    assert sizing.max_model_len == 100
+    assert sizing.blocks == 3 * 4 - 2  # 300 tokens
+    assert size(64 * GB, kv_cache_memory=GB, max_model_len=100, max_num_seqs=3).blocks == 10
+
+
+@pytest.mark.parametrize("context", [33, 1000, 32768])
+def test_a_sequence_as_long_as_the_context_always_fits(context: int) -> None:
+    sizing = size(GB, max_model_len=context, max_num_seqs=1)
+    assert sizing.blocks >= -(-context // 32)
+
+
+def test_a_context_that_does_not_fit_is_refused_with_numbers_and_advice() -> None:
+    with pytest.raises(OutOfMemory, match=r"32768 tokens takes 403 MB .* 100 MB .* max_model_len to \d+"):
+        size(GB // 5, max_model_len=32768)
+
+
+def test_no_room_at_all_is_refused_with_numbers() -> None:
+    with pytest.raises(OutOfMemory, match=r"256 tokens takes 3 MB of memory but 0 MB of the 1 MB free"):
+        size(10**6)
+
+
+def test_a_context_beyond_the_models_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match=r"65536 .* 32768"):
+        size(64 * GB, max_model_len=65536)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"max_num_seqs": 0}, {"max_num_batched_tokens": 8}, {"memory_utilization": 1.5}, {"max_model_len": -1}],
+)
+def test_settings_out_of_range_are_refused_by_name(setting: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        EngineConfig(model="model", **setting)
+    assert refusal.value.parameter == next(iter(setting))
+
+
+def test_the_size_is_told_to_people() -> None:
+    assert size(64 * GB).describe() == "KV pool of 805 MB for 65,536 tokens, 32,768 in one sequence"
