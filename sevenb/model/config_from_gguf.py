@@ -55,7 +55,8 @@ def config_from_gguf(
     context_length = keys.integer("context_length", high=_MAX_CONTEXT)
     config = ModelConfig(
         architecture=architecture,
-        name=keys.text("general.name", default=source),
+        # A hostile name may not write to a terminal.
+        name="".join(filter(str.isprintable, keys.text("general.name", default=source)))[:200],
         vocab_size=_vocab_size(metadata, tensors, source),
         hidden_size=hidden_size,
         intermediate_size=keys.integer("feed_forward_length"),
@@ -128,7 +129,8 @@ class _Keys:
 
 def _architecture(metadata: Mapping[str, MetadataValue], source: str) -> str:
     """``qwen2`` or ``llama``; everything else, and relatives that compute differently, are refused."""
-    if (kind := metadata.get("general.type", "model")) != "model":
+    kind = metadata.get("general.type", "model")
+    if not isinstance(kind, str) or kind != "model":
         _unsupported(source, f"holds a {_shown(kind)}, not a model")
     architecture = metadata.get("general.architecture")
     if not isinstance(architecture, str):
@@ -136,7 +138,7 @@ def _architecture(metadata: Mapping[str, MetadataValue], source: str) -> str:
     if architecture not in ("qwen2", "llama"):
         _unsupported(source, f"is of the architecture {quoted(architecture)}")
     experts = metadata.get(f"{architecture}.expert_count", 0)
-    if experts != 0:
+    if not isinstance(experts, int) or experts:
         _unsupported(source, f"is a mixture of {_shown(experts)} experts")
     for key in _FOREIGN_KEYS:
         if metadata.get(f"{architecture}.{key}", False) is not False:
@@ -293,4 +295,4 @@ def _unsupported(source: str, reason: str) -> NoReturn:
 
 def _shown(value: object) -> str:
     """A metadata value for an error message, never long."""
-    return quoted(value) if isinstance(value, str) else repr(value)[:80]
+    return quoted(value) if isinstance(value, str) else " ".join(repr(value).split())[:80]

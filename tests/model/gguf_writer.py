@@ -60,7 +60,7 @@ def metadata_value(value: Any) -> bytes:
         return u32(_ARRAY) + u32(_NUMBER_TYPES[value.dtype.name]) + u64(len(value)) + value.tobytes()
     if type(value) in _PYTHON_NUMBERS:
         value = _PYTHON_NUMBERS[type(value)](value)
-    return u32(_NUMBER_TYPES[value.dtype.name]) + value.tobytes()
+    return u32(_NUMBER_TYPES[value.dtype.name]) + bytes(value.tobytes())
 
 
 def encode(

@@ -133,6 +133,10 @@ def test_llama3_brings_its_frequency_factors() -> None:
     assert config.parameters == config_of(LLAMA).parameters
 
 
+def test_a_name_cannot_write_to_a_terminal() -> None:
+    assert config_of(metadata={"general.name": "\x1b[2JTiny\n" + "千" * 1000}).name == "[2JTiny" + "千" * 193
+
+
 @pytest.mark.parametrize(("number", "name"), [(15, "Q4_K_M"), (1 | 1024, "F16"), (999, "Q8_0")])
 def test_the_quantisation_has_a_name(number: int, name: str) -> None:
     assert config_of(metadata={"general.file_type": number}).quantization == name
@@ -233,7 +237,9 @@ def test_bad_frequency_factors_are_refused(factors: list[Any]) -> None:
         ({"general.architecture": "qwen3moe"}, "'qwen3moe'.*qwen2 or llama"),
         ({"general.architecture": "\x1b[31m" * 100}, "x1b"),
         ({"general.type": "adapter"}, "'adapter', not a model"),
+        ({"general.type": list(range(500))}, "not a model"),
         ({"qwen2.expert_count": 8}, "mixture of 8 experts"),
+        ({"qwen2.expert_count": [8, 8]}, "mixture"),
         ({"qwen2.logit_scale": 0.5}, "logit_scale"),
         ({"qwen2.attention.head_count": [4, 4]}, "for each layer"),
         ({"qwen2.attention.value_length": 32}, "different lengths"),

@@ -75,7 +75,14 @@ def test_tensors_keep_their_bytes_and_row_major_shapes(open_bytes: Callable[[byt
 
 
 def test_metadata_keep_their_types(open_bytes: Callable[[bytes], GGUFFile]) -> None:
-    numbers = [np.uint8(200), np.int8(-3), np.uint16(60_000), np.int16(-30_000), np.int32(-5), np.uint64(2**63)]
+    numbers: list[np.generic] = [
+        np.uint8(200),
+        np.int8(-3),
+        np.uint16(60_000),
+        np.int16(-30_000),
+        np.int32(-5),
+        np.uint64(2**63),
+    ]
     written = {f"number {value.dtype}": value for value in numbers} | {
         "float": 0.5, "double": np.float64(0.1), "yes": True, "no": False, "text": "千问\n", "empty": "",
     }  # fmt: skip

@@ -72,7 +72,7 @@ def test_every_truncation_is_refused() -> None:
         assert not survives(FILE[:end]), end
 
 
-@pytest.mark.parametrize("number", [0, 2**32 - 1, 2**64 - 1])
+@pytest.mark.parametrize("number", [2**32 - 1, 2**64 - 1])
 def test_a_hostile_number_anywhere_neither_crashes_nor_allocates(number: int) -> None:
     tracemalloc.start()
     try:
@@ -118,6 +118,26 @@ def test_noise_behind_a_good_start_is_survived(noise: bytes, version: int, tenso
     survives(b"GGUF" + u32(version) + tensors.to_bytes(8, "little") + metadata.to_bytes(8, "little") + noise)
 
 
+KEYS = [
+    *METADATA,
+    "general.alignment",
+    "general.file_type",
+    "general.type",
+    *(
+        f"qwen2.{key}"
+        for key in (
+            "attention.sliding_window",
+            "expert_count",
+            "logit_scale",
+            "rope.dimension_count",
+            "rope.scaling.attn_factor",
+            "rope.scaling.original_context_length",
+            "rope.scaling.yarn_beta_fast",
+            "rope.scaling.yarn_ext_factor",
+        )
+    ),
+]
+
 HOSTILE_VALUES = st.one_of(
     st.integers(0, 2**32 - 1),
     st.integers(-(2**63), 2**63 - 1).map(np.int64),
@@ -132,7 +152,7 @@ HOSTILE_VALUES = st.one_of(
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.dictionaries(st.sampled_from(sorted(METADATA)), HOSTILE_VALUES, min_size=1, max_size=3))
+@given(st.dictionaries(st.sampled_from(KEYS), HOSTILE_VALUES, min_size=1, max_size=3))
 def test_hostile_metadata_are_survived(replacements: dict[str, Any]) -> None:
     survives(encode(METADATA | replacements, MODEL.tensors()))
 
