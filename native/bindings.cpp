@@ -18,6 +18,7 @@ void bind_sampling(nb::module_& m) __attribute__((weak));
 NB_MODULE(_kernels, m) {
   using namespace sevenb;
   m.doc() = "sevenb's CPU kernels.";
+  nb::set_leak_warnings(false);  // a backend that lives until the interpreter ends is no leak
 
   nb::class_<ThreadPool>(m, "ThreadPool", "Threads that share the chunks of one op after another.")
       .def(nb::init<int>(), nb::arg("threads"))
