@@ -8,7 +8,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 
@@ -40,51 +40,53 @@ EngineState = Literal["loading", "ready", "restarting", "failed", "stopping"]
 
 
 class RequestStream:
-    """The news of one request, in order. Leaving the ``async with`` early aborts what still runs.
+    """The news of some requests that belong together, in order. Leaving the ``async with`` aborts what still runs.
 
-    A reader who is slow finds everything that piled up; that is bounded by the request's own ``max_tokens``.
+    A reader who is slow finds everything that piled up; that is bounded by the requests' own ``max_tokens``.
     """
 
-    def __init__(self, client: "EngineClient", request_id: str) -> None:
-        self.request_id = request_id
+    def __init__(self, client: "EngineClient", request_ids: Sequence[str]) -> None:
         self._client = client
+        self.request_ids = tuple(request_ids)
+        self._unfinished = set(request_ids)  # as far as the engine has told
+        self._unread = len(self._unfinished)  # requests whose end the reader has not seen
         self._pending: deque[RequestOutput] = deque()
         self._news = asyncio.Event()
         self._error: SevenbError | None = None
-        self._finished = False
 
     async def __aenter__(self) -> "RequestStream":
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._client._forget(self.request_id, abort=not self._finished)
+        for request_id in self._unfinished:
+            self._client._abort(request_id, None)
+        self._client._forget(self)
 
     async def __aiter__(self) -> AsyncIterator[RequestOutput]:
-        while True:
+        while self._unread:
             while self._pending:
                 output = self._pending.popleft()
+                self._unread -= output.finished
                 yield output
-                if output.finished:
-                    return
             if self._error is not None:
                 raise self._error
-            self._news.clear()
-            await self._news.wait()
+            if self._unread:
+                self._news.clear()
+                await self._news.wait()
 
-    def abort_sequence(self, index: int) -> None:
-        """End one sequence of the request; the others go on."""
-        self._client._abort(self.request_id, index)
+    def abort_sequence(self, request_id: str, index: int) -> None:
+        """End one sequence; the others go on."""
+        self._client._abort(request_id, index)
 
     def _push(self, output: RequestOutput) -> None:
-        self._finished = self._finished or output.finished
+        if output.finished:
+            self._unfinished.discard(output.request_id)
         self._pending.append(output)
         self._news.set()
 
     def _fail(self, error: SevenbError) -> None:
-        if not self._finished:
-            self._finished = True
-            self._error = error
-            self._news.set()
+        self._error = error
+        self._news.set()
 
 
 class EngineClient:
@@ -134,6 +136,12 @@ class EngineClient:
             return self.info
         raise self.failure or EngineNotReady("The server is shutting down; send the request to another one.")
 
+    async def wait_failed(self) -> SevenbError | None:
+        """Return when there will be no engine any more: why, or None because the client was closed."""
+        assert self._supervisor is not None
+        await asyncio.shield(self._supervisor)
+        return self.failure if self.state == "failed" else None
+
     async def close(self) -> None:
         """Fail what is still open, stop the engine process and wait until it is gone."""
         self._begin_stopping()
@@ -163,23 +171,23 @@ class EngineClient:
         """Requests that were submitted and whose streams are not closed."""
         return len(self._streams)
 
-    def submit(self, request: AddRequest) -> RequestStream:
-        """Send a request to the ready engine. Use the stream as an async context manager.
+    def submit(self, *requests: AddRequest) -> RequestStream:
+        """Send requests to the ready engine; one stream brings the news of all. Use it as an async context manager.
 
-        Raises `EngineNotReady` while there is no engine to take it (see `wait_ready`) or too many requests are open.
+        Raises `EngineNotReady` while there is no engine to take them (see `wait_ready`) or too many requests are open.
         """
         if self.state != "ready" or self._channel is None:
             raise EngineNotReady(self._describe_wait())
-        if len(self._streams) >= self._max_open_requests:
+        if len(self._streams) + len(requests) > self._max_open_requests:
             raise EngineNotReady(
-                f"{len(self._streams)} requests are open, which is as many as this server takes; try again soon."
+                f"{len(self._streams)} requests are open and this server takes {self._max_open_requests} at once; "
+                "try again soon."
             )
-        if request.request_id in self._streams:
-            raise InvalidRequest(f"Request id {request.request_id} is already in use.", "request_id")
-        stream = RequestStream(self, request.request_id)
-        self._streams[request.request_id] = stream
-        if not self._channel.send(request):
-            stream._fail(EngineDied(_DIED))
+        stream = RequestStream(self, [request.request_id for request in requests])
+        for request in requests:
+            self._streams[request.request_id] = stream
+            if not self._channel.send(request):
+                stream._fail(EngineDied(_DIED))
         return stream
 
     def fail_open_requests(self, error: SevenbError) -> None:
@@ -191,9 +199,9 @@ class EngineClient:
         if self._channel is not None:
             self._channel.send(AbortRequest(request_id=request_id, index=index))
 
-    def _forget(self, request_id: str, *, abort: bool) -> None:
-        if self._streams.pop(request_id, None) is not None and abort:
-            self._abort(request_id, None)
+    def _forget(self, stream: RequestStream) -> None:
+        for request_id in stream.request_ids:
+            self._streams.pop(request_id, None)
 
     # -- the engine process ----------------------------------------------------------------------------
 
@@ -302,7 +310,7 @@ def _rebuild_error(name: str, message: str, parameter: str | None) -> SevenbErro
         kind = SevenbError
     if issubclass(kind, InvalidRequest):
         # Made without its constructor, which would build another message.
-        error = InvalidRequest.__new__(kind)
+        error = cast(InvalidRequest, kind.__new__(kind))
         Exception.__init__(error, message)
         error.parameter = parameter
         return error

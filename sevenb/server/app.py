@@ -1,0 +1,56 @@
+"""The application: every route, the middleware around them, and the service behind them."""
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from sevenb import __version__
+from sevenb.server import health, models, openai_chat, openai_completions, tokenize
+from sevenb.server.errors import install_error_handlers
+from sevenb.server.metrics import HttpMetricsMiddleware
+from sevenb.server.openai_types import ErrorResponse
+from sevenb.server.security import ApiKeyMiddleware, allow_origins
+from sevenb.server.service import Service
+
+logger = logging.getLogger(__name__)
+
+_DESCRIPTION = """A language model on this machine, over OpenAI's API.
+
+Log-probabilities are the model's own, read before any mask, penalty or temperature. A parameter that is not listed is
+ignored; one that is listed with a bad value is an error of status 400 that names it."""
+
+_ERRORS: dict[int | str, str] = {
+    "default": "Any error",
+    400: "The request cannot be served as it is; `param` names the field at fault",
+    404: "No such model; the message names those that are served",
+    503: "The engine is loading or restarting; try again",
+}
+
+
+def create_app(service: Service, *, api_key: str | None = None, allowed_origins: Sequence[str] = ()) -> FastAPI:
+    """Build the ASGI application over a started service, which it closes with its own shutdown."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await service.close()
+
+    app = FastAPI(
+        title="sevenb",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        responses={status: {"model": ErrorResponse, "description": text} for status, text in _ERRORS.items()},
+    )
+    app.state.service = service
+    for dialect in (openai_chat, openai_completions, models, tokenize, health):
+        app.include_router(dialect.router)
+    install_error_handlers(app)
+    if api_key:
+        app.add_middleware(ApiKeyMiddleware, api_key=api_key)
+    app.add_middleware(HttpMetricsMiddleware, metrics=service.metrics)
+    allow_origins(app, allowed_origins)
+    return app

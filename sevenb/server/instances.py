@@ -1,0 +1,133 @@
+"""The servers that run on this machine, known by a small file each; `sevenb ps` reads them."""
+
+import contextlib
+import json
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from sevenb.server.security import is_loopback
+
+
+class Instance(msgspec.Struct, frozen=True):
+    """One running server. ``started`` is Unix time; ``process_started`` tells it from a later process with its id."""
+
+    pid: int
+    process_started: float
+    model: str
+    host: str
+    port: int
+    started: float
+
+    @property
+    def url(self) -> str:
+        """Where a program of this machine reaches it."""
+        host = self.host if is_loopback(self.host) else "127.0.0.1"
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+def folder() -> Path:
+    """Where this user's server files lie (XDG Base Directory Specification)."""
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        return Path(runtime) / "sevenb"
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    return Path(tempfile.gettempdir()) / f"sevenb-{user}"
+
+
+@contextlib.contextmanager
+def registered(instance: Instance) -> Iterator[None]:
+    """Let others find this server while it runs. A folder that cannot be written only means that `ps` stays blind."""
+    path = folder() / f"{instance.pid}.json"
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.write_bytes(msgspec.json.encode(instance))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def running() -> list[Instance]:
+    """The servers that are alive, oldest first; files that dead ones left behind are removed."""
+    instances = []
+    for path in folder().glob("*.json"):
+        try:
+            instance = msgspec.json.decode(path.read_bytes(), type=Instance)
+            alive = psutil.Process(instance.pid).create_time() == instance.process_started
+        except (OSError, msgspec.DecodeError, psutil.Error):
+            alive = False
+        if alive:
+            instances.append(instance)
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink()
+    return sorted(instances, key=lambda instance: instance.started)
+
+
+# -- what a server is doing --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A server's state as its own `/health` tells it, and figures that it shows to who has its API key."""
+
+    state: str
+    running: float | None = None
+    waiting: float | None = None
+    kv_usage: float | None = None
+    max_model_len: int | None = None
+
+
+def read_figures(instance: Instance) -> Figures:
+    """Ask a server. ``SEVENB_API_KEY`` is sent along where it is set."""
+    try:
+        state = json.loads(_get(instance, "/health"))["status"]
+    except (OSError, ValueError, KeyError):
+        return Figures("unreachable")
+    if state != "ok":
+        return Figures(state)
+    try:
+        card = json.loads(_get(instance, "/v1/models"))["data"][0]
+        gauges = dict(
+            line.split(" ", 1) for line in _get(instance, "/metrics").decode().splitlines() if line[:1] != "#"
+        )
+        return Figures(
+            "ready",
+            running=float(gauges["sevenb_num_requests_running"]),
+            waiting=float(gauges["sevenb_num_requests_waiting"]),
+            kv_usage=float(gauges["sevenb_kv_cache_usage_perc"]),
+            max_model_len=card["max_model_len"],
+        )
+    except (OSError, ValueError, KeyError):
+        return Figures("ready")
+
+
+def memory_bytes(instance: Instance) -> int:
+    """Resident memory of a server's two processes."""
+    try:
+        server = psutil.Process(instance.pid)
+        return sum(int(process.memory_info().rss) for process in (server, *server.children(recursive=True)))
+    except psutil.Error:
+        return 0
+
+
+def _get(instance: Instance, path: str) -> bytes:
+    request = urllib.request.Request(instance.url + path)
+    if key := os.environ.get("SEVENB_API_KEY"):
+        request.add_header("Authorization", f"Bearer {key}")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # this machine needs no proxy
+    try:
+        with opener.open(request, timeout=2) as response:
+            return bytes(response.read())
+    except urllib.error.HTTPError as error:
+        if path == "/health":
+            return error.read()
+        raise

@@ -1,0 +1,30 @@
+"""The address a server listens on, taken before anything slow begins."""
+
+import socket
+
+from sevenb.errors import AddressInUse
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to the address, which does not listen yet. Port 0 is any free one.
+
+    Raises `AddressInUse` when it is taken or not this machine's.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except socket.gaierror:
+        raise AddressInUse(f"{host} is not an address of this machine; try --host 127.0.0.1.") from None
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except PermissionError:
+        listener.close()
+        raise AddressInUse(f"Port {port} is reserved for the system; choose one above 1023 with --port.") from None
+    except OSError:
+        listener.close()
+        raise AddressInUse(
+            f"Port {port} on {host} is taken by another program or is not this machine's; "
+            f"choose another one with --port {port + 1 if port < 65535 else 8000}, or see `sevenb ps`."
+        ) from None
+    return listener

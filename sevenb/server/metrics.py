@@ -1,0 +1,118 @@
+"""What `/metrics` shows: counters and histograms of the requests, and the engine's own gauges, in Prometheus' format.
+
+Names follow vLLM's where it has the metric, with the prefix ``sevenb_``.
+"""
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sevenb.engine.messages import EngineStats, Timings
+
+_TTFT_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640)
+_ITL_BUCKETS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5, 5)
+_SECONDS_BUCKETS = (0.05, 0.1, 0.3, 0.5, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 60, 120, 240, 480, 960, 1920)
+_TOKEN_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000)
+
+
+class Metrics:
+    """All metrics of one server, in a registry of its own. ``engine_stats`` is asked at every scrape."""
+
+    def __init__(self, engine_stats: Callable[[], EngineStats | None]) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(_EngineCollector(engine_stats))
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(f"sevenb_{name}", text, buckets=buckets, registry=self.registry)
+
+        self.http_requests = Counter(
+            "sevenb_http_requests", "HTTP requests answered", ["method", "path", "status"], registry=self.registry
+        )
+        self.request_success = Counter(
+            "sevenb_request_success",
+            "Finished sequences by how they ended",
+            ["finished_reason"],
+            registry=self.registry,
+        )
+        self.time_to_first_token = histogram(
+            "time_to_first_token_seconds", "From arrival to the first token", _TTFT_BUCKETS
+        )
+        self.inter_token_latency = histogram(
+            "inter_token_latency_seconds", "Between two tokens of a sequence", _ITL_BUCKETS
+        )
+        self.request_latency = histogram(
+            "e2e_request_latency_seconds", "From arrival to the last token", _SECONDS_BUCKETS
+        )
+        self.queue_time = histogram("request_queue_time_seconds", "Waiting to be scheduled", _SECONDS_BUCKETS)
+        self.prefill_time = histogram("request_prefill_time_seconds", "Computing the prompt", _SECONDS_BUCKETS)
+        self.decode_time = histogram("request_decode_time_seconds", "Generating tokens", _SECONDS_BUCKETS)
+        self.request_prompt_tokens = histogram("request_prompt_tokens", "Prompt tokens of a request", _TOKEN_BUCKETS)
+        self.request_generation_tokens = histogram(
+            "request_generation_tokens", "Generated tokens of a request", _TOKEN_BUCKETS
+        )
+
+    def observe_timings(self, timings: Timings) -> None:
+        """Enter a finished request."""
+        self.queue_time.observe(timings.queue)
+        self.prefill_time.observe(timings.prefill)
+        self.decode_time.observe(timings.decode)
+        self.request_latency.observe(timings.queue + timings.prefill + timings.decode)
+        self.request_prompt_tokens.observe(timings.prompt_tokens)
+        self.request_generation_tokens.observe(timings.completion_tokens)
+
+    def render(self) -> bytes:
+        """The text that a scrape gets."""
+        return generate_latest(self.registry)
+
+
+class _EngineCollector:
+    """The engine process's own numbers; counters start again with the engine, which Prometheus expects."""
+
+    def __init__(self, engine_stats: Callable[[], EngineStats | None]) -> None:
+        self._engine_stats = engine_stats
+
+    def collect(self) -> Iterator[Metric]:
+        """One metric a field of `EngineStats`; nothing before the engine's first report."""
+        if (stats := self._engine_stats()) is None:
+            return
+        used = stats.kv_blocks_used / stats.kv_blocks_total if stats.kv_blocks_total else 0.0
+        for name, text, value in (
+            ("num_requests_running", "Requests in the running batch", stats.running),
+            ("num_requests_waiting", "Requests that wait to be scheduled", stats.waiting),
+            ("kv_cache_usage_perc", "Share of the KV pool in use, 0 to 1", used),
+            ("kv_blocks_used", "KV blocks in use", stats.kv_blocks_used),
+            ("kv_blocks_total", "KV blocks of the pool", stats.kv_blocks_total),
+        ):
+            yield GaugeMetricFamily(f"sevenb_{name}", text, value=value)
+        for name, text, value in (
+            ("prompt_tokens", "Prompt tokens taken in", stats.prompt_tokens),
+            ("generation_tokens", "Tokens generated", stats.generated_tokens),
+            ("prefix_cache_hits", "Prompt tokens found in the prefix cache", stats.cached_tokens),
+            ("num_preemptions", "Sequences preempted", stats.preemptions),
+            ("engine_steps", "Steps computed", stats.steps),
+        ):
+            yield CounterMetricFamily(f"sevenb_{name}", text, value=value)
+
+
+class HttpMetricsMiddleware:
+    """Count every answered request by its route, not its raw path: the number of series stays bounded."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def count_and_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                path = getattr(scope.get("route"), "path", "other")
+                self._metrics.http_requests.labels(scope["method"], path, message["status"]).inc()
+            await send(message)
+
+        await self._app(scope, receive, count_and_send)

@@ -1,0 +1,71 @@
+"""Who may talk to the server: the API key, the addresses it may listen on, and the web pages that may call it."""
+
+import hmac
+import ipaddress
+from collections.abc import Sequence
+
+from fastapi import FastAPI
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sevenb.errors import UnsafeAddress
+from sevenb.server.errors import HttpError, openai_error_response, problem_of
+
+PUBLIC_PATHS = frozenset({"/health"})
+EDITOR_ORIGINS = ("app://obsidian.md",)
+EDITOR_ORIGIN_PATTERN = r"vscode-webview://[a-z0-9-]+"
+
+
+class ApiKeyMiddleware:
+    """Let a request pass that carries the key as ``Authorization: Bearer KEY``; `PUBLIC_PATHS` need none."""
+
+    def __init__(self, app: ASGIApp, api_key: str) -> None:
+        self._app = app
+        self._api_key = api_key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application."""
+        if scope["type"] != "http" or scope["path"] in PUBLIC_PATHS or self._is_authorized(scope):
+            await self._app(scope, receive, send)
+            return
+        error = HttpError(
+            401, "This server needs an API key; send it as the header Authorization: Bearer KEY.", "invalid_api_key"
+        )
+        await openai_error_response(problem_of(error))(scope, receive, send)
+
+    def _is_authorized(self, scope: Scope) -> bool:
+        scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and hmac.compare_digest(key.strip().encode(), self._api_key)
+
+
+def allow_origins(app: FastAPI, origins: Sequence[str]) -> None:
+    """Let web pages of the editors' origins and of ``origins`` call the server, never with cookies."""
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=[*EDITOR_ORIGINS, *origins],
+        allow_origin_regex=EDITOR_ORIGIN_PATTERN,
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        allow_credentials=False,
+    )
+
+
+def check_address(host: str, api_key: str | None) -> None:
+    """Raise `UnsafeAddress` when others could reach the server and nothing would stop them."""
+    if api_key or is_loopback(host):
+        return
+    raise UnsafeAddress(
+        f"Listening on {host} would let anybody on the network use this server; give it a key with --api-key KEY "
+        "or listen on 127.0.0.1."
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

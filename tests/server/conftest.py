@@ -1,0 +1,84 @@
+"""Running servers over the fake engine, for tests that speak HTTP."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    process: subprocess.Popen[str]
+    http: httpx.Client
+    engine_pid: int
+
+    def post(self, path: str, **body: Any) -> httpx.Response:
+        return self.http.post(path, json=body)
+
+    def chat(self, content: str, **body: Any) -> httpx.Response:
+        return self.post("/v1/chat/completions", messages=[{"role": "user", "content": content}], **body)
+
+    def complete(self, prompt: Any, **body: Any) -> httpx.Response:
+        return self.post("/v1/completions", prompt=prompt, **body)
+
+    def gauge(self, name: str) -> float:
+        for line in self.http.get("/metrics").text.splitlines():
+            if line.startswith(f"{name} "):
+                return float(line.split()[1])
+        raise AssertionError(f"/metrics has no {name}")
+
+    def until(self, condition: Callable[[], bool], seconds: float = 20.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def until_ready(self) -> None:
+        self.until(lambda: self.http.get("/health").status_code == 200)
+
+
+@contextmanager
+def running_server(*arguments: str, wait: bool = True, **config: Any) -> Iterator[RunningServer]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.server.fake_server", *arguments, msgspec.json.encode(config).decode()],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])},
+    )
+    try:
+        assert process.stdout is not None
+        port, engine_pid = map(int, process.stdout.readline().split())
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+            server = RunningServer(process, http, engine_pid)
+            if wait:
+                server.until_ready()
+            yield server
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RunningServer]:
+    """A quick engine that is never disturbed."""
+    with running_server() as running:
+        yield running
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[..., RunningServer]]:
+    """Start servers of one's own: ``start_server("--api-key", "k", step_seconds=0.01)``."""
+    with ExitStack() as stack:
+        yield lambda *arguments, **config: stack.enter_context(running_server(*arguments, **config))

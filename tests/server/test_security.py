@@ -1,0 +1,82 @@
+"""Who may talk to the server."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from sevenb.errors import AddressInUse, UnsafeAddress
+from sevenb.server.listener import listen
+from sevenb.server.security import check_address
+from tests.server.conftest import RunningServer, running_server
+
+KEY = {"Authorization": "Bearer secret"}
+
+
+@pytest.fixture(scope="module")
+def web_server() -> Iterator[RunningServer]:
+    with running_server("--allowed-origin", "https://notes.example") as running:
+        yield running
+
+
+def test_without_the_key_everything_but_health_is_closed(start_server: Callable[..., RunningServer]) -> None:
+    server = start_server("--api-key", "secret")
+    assert server.http.get("/health").status_code == 200
+    for path in ("/v1/models", "/metrics", "/docs", "/openapi.json", "/version"):
+        response = server.http.get(path)
+        assert response.status_code == 401
+        assert response.json()["error"]["code"] == "invalid_api_key"
+        assert response.headers["www-authenticate"] == "Bearer"
+        assert server.http.get(path, headers=KEY).status_code == 200
+    for wrong in ("Bearer secreT", "Bearer", "secret", "Basic secret", "Bearer s\xe9cret"):
+        headers = {"Authorization": wrong.encode("latin-1")}
+        assert server.http.get("/v1/models", headers=headers).status_code == 401
+    # A browser asks for permission without the key.
+    preflight = {"Origin": "app://obsidian.md", "Access-Control-Request-Method": "POST"}
+    assert server.http.options("/v1/chat/completions", headers=preflight).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
+def test_an_open_address_needs_a_key(host: str) -> None:
+    with pytest.raises(UnsafeAddress, match="--api-key"):
+        check_address(host, None)
+    with pytest.raises(UnsafeAddress):
+        check_address(host, "")
+    check_address(host, "secret")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_loopback_needs_none(host: str) -> None:
+    check_address(host, None)
+
+
+def test_a_port_in_use_is_one_sentence() -> None:
+    with listen("127.0.0.1", 0) as first:
+        first.listen()
+        port = first.getsockname()[1]
+        with pytest.raises(AddressInUse, match=f"Port {port}.*--port"):
+            listen("127.0.0.1", port)
+    with pytest.raises(AddressInUse):
+        listen("no.such.host.invalid", 0)
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("app://obsidian.md", True),
+        ("vscode-webview://0a1b2c", True),
+        ("https://notes.example", True),
+        ("https://evil.example", False),
+        ("https://vscode-webview.evil.example", False),
+        ("null", False),
+    ],
+)
+def test_only_named_origins_may_call(web_server: RunningServer, origin: str, allowed: bool) -> None:
+    response = web_server.http.get("/v1/models", headers={"Origin": origin})
+    assert response.headers.get("access-control-allow-origin") == (origin if allowed else None)
+    assert "access-control-allow-credentials" not in response.headers
+    preflight = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type,authorization",
+    }
+    assert web_server.http.options("/v1/chat/completions", headers=preflight).is_success is allowed
