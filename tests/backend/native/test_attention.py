@@ -1,5 +1,6 @@
 """RoPE, the paged KV cache and attention: exact across instruction sets, chunks and neighbours, close to float64."""
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -98,7 +99,7 @@ def attend(case: Case, sequence: Sequence, cuts: list[int] | None = None, **opti
     """All outputs of one sequence, its tokens fed in the chunks between ``cuts``."""
     attention = Attention(case, [sequence], **options)
     edges = [0, *(cuts or []), sequence.length]
-    return np.concatenate([attention.step([(0, a, b)])[0] for a, b in zip(edges, edges[1:], strict=False)])
+    return np.concatenate([attention.step([(0, a, b)])[0] for a, b in itertools.pairwise(edges)])
 
 
 def expected(case: Case, sequence: Sequence) -> npt.NDArray[np.float64]:
