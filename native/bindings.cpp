@@ -12,8 +12,8 @@
 namespace nb = nanobind;
 
 void bind_matmul(nb::module_& m);
-void bind_attention(nb::module_& m) __attribute__((weak));
-void bind_sampling(nb::module_& m) __attribute__((weak));
+void bind_attention(nb::module_& m);
+void bind_sampling(nb::module_& m);
 
 NB_MODULE(_kernels, m) {
   using namespace sevenb;
@@ -38,6 +38,6 @@ NB_MODULE(_kernels, m) {
       "Instruction sets whose kernels can run on this processor, slowest first.");
 
   bind_matmul(m);
-  if (bind_attention) bind_attention(m);
-  if (bind_sampling) bind_sampling(m);
+  bind_attention(m);
+  bind_sampling(m);
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sevenb.backend.native import _kernels, kv
+from sevenb.backend.native import _kernels, kv, sampling
 from sevenb.backend.native.host import free_memory, usable_cores
 from sevenb.backend.native.kv import NativeKVCache
 from sevenb.backend.protocol import (
@@ -21,7 +21,6 @@ from sevenb.backend.protocol import (
     Sampled,
 )
 from sevenb.backend.quant_types import QuantType, RawTensor
-from sevenb.backend.reference import sampling
 from sevenb.errors import InvalidRequest, OutOfMemory, UnsupportedModel
 
 
@@ -176,9 +175,7 @@ class NativeBackend:
 
     def gated_mlp_add(self, hidden: FloatArray, weights: MLPWeights, norm_eps: float) -> FloatArray:
         """The gated MLP added to ``hidden``, in place: [T, H]."""
-        _kernels.gated_mlp_add(
-            self._workspace, hidden, weights.norm, norm_eps, weights.gate, weights.up, weights.down
-        )
+        _kernels.gated_mlp_add(self._workspace, hidden, weights.norm, norm_eps, weights.gate, weights.up, weights.down)
         return hidden
 
     def logits(
@@ -193,15 +190,13 @@ class NativeBackend:
 
     def sample(self, logits: FloatArray, controls: Sequence[SampleControl]) -> list[Sampled]:
         """One token a row."""
-        return [sampling.sample_row(row, control) for row, control in zip(logits, controls, strict=True)]
+        return sampling.sample(self._pool, self._isa, logits, controls)
 
     def token_logprobs(
         self, logits: FloatArray, rows: Sequence[int], token_ids: Sequence[int], top: int
     ) -> list[Sampled]:
         """Log-probabilities of given tokens."""
-        return [
-            sampling.with_logprobs(logits[row], token_id, top) for row, token_id in zip(rows, token_ids, strict=True)
-        ]
+        return sampling.token_logprobs(self._pool, self._isa, logits, rows, token_ids, top)
 
     def to_host(self, tensor: FloatArray) -> FloatArray:
         """A copy that later ops do not touch."""
