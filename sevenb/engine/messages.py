@@ -17,7 +17,7 @@ class _Message(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 # -- API process -> engine process -------------------------------------------------------------------
 
 
-class AddRequest(_Message):
+class AddRequest(_Message, frozen=True):
     """Generate ``params.n`` sequences from one prompt. ``arrival`` is `time.monotonic()` of this machine."""
 
     request_id: str
@@ -28,7 +28,7 @@ class AddRequest(_Message):
     priority: int = 0
 
 
-class AbortRequest(_Message):
+class AbortRequest(_Message, frozen=True):
     """The client left, or a stop string was found: free the request's blocks at the next step.
 
     ``index`` ends one of several sequences; None ends the request.
@@ -38,7 +38,7 @@ class AbortRequest(_Message):
     index: int | None = None
 
 
-class Shutdown(_Message):
+class Shutdown(_Message, frozen=True):
     """Stop taking requests, finish those that run (``drain``) or drop them, and exit."""
 
     drain: bool = True
@@ -50,14 +50,14 @@ EngineCommand = AddRequest | AbortRequest | Shutdown
 # -- engine process -> API process -------------------------------------------------------------------
 
 
-class LoadProgress(_Message):
+class LoadProgress(_Message, frozen=True):
     """Weights packed so far; both in bytes of the file."""
 
     done: int
     total: int
 
 
-class EngineReady(_Message):
+class EngineReady(_Message, frozen=True):
     """The model is loaded and the KV pool allocated."""
 
     model_name: str
@@ -69,14 +69,14 @@ class EngineReady(_Message):
     load_seconds: float
 
 
-class EngineFailed(_Message):
+class EngineFailed(_Message, frozen=True):
     """The engine cannot start; ``message`` is the sentence for the user."""
 
     error: str  # class name in sevenb.errors
     message: str
 
 
-class TokenOutput(_Message):
+class TokenOutput(_Message, frozen=True):
     """One new token of one sequence. ``logprob`` and ``top_logprobs`` only where asked for."""
 
     token_id: int
@@ -84,7 +84,7 @@ class TokenOutput(_Message):
     top_logprobs: Logprobs = []
 
 
-class SequenceOutput(_Message):
+class SequenceOutput(_Message, frozen=True):
     """What one sequence gained in a step."""
 
     index: int
@@ -93,7 +93,7 @@ class SequenceOutput(_Message):
     stop_token_id: int | None = None  # the token that ended it; it is the last of ``tokens``
 
 
-class Timings(_Message):
+class Timings(_Message, frozen=True):
     """Where a finished request's time went, in seconds, with the tokens of each part."""
 
     queue: float
@@ -104,7 +104,7 @@ class Timings(_Message):
     completion_tokens: int
 
 
-class RequestOutput(_Message):
+class RequestOutput(_Message, frozen=True):
     """News of a request: at most one per step and request."""
 
     request_id: str
@@ -115,7 +115,7 @@ class RequestOutput(_Message):
     timings: Timings | None = None  # with ``finished``
 
 
-class RequestFailed(_Message):
+class RequestFailed(_Message, frozen=True):
     """The engine refuses a request or had to drop it."""
 
     request_id: str
@@ -124,7 +124,7 @@ class RequestFailed(_Message):
     parameter: str | None = None
 
 
-class EngineStats(_Message):
+class EngineStats(_Message, frozen=True):
     """Sent about once a second and after the last request ends; what `/metrics` shows."""
 
     running: int
