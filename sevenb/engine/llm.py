@@ -1,0 +1,264 @@
+"""`LLM`: the engine in this very process, for Python programs and the terminal chat."""
+
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+from rich.progress import track
+
+import sevenb.errors
+from sevenb.engine.completion import Completion
+from sevenb.engine.engine import Engine
+from sevenb.engine.engine_config import EngineConfig
+from sevenb.engine.loader import ProgressCallback, load_engine
+from sevenb.engine.messages import AddRequest, EngineReady, EngineStats, RequestFailed
+from sevenb.engine.output_processor import OutputProcessor, SequenceDelta
+from sevenb.engine.sampling_params import SamplingParams
+from sevenb.errors import EngineNotReady, InvalidRequest, SevenbError
+from sevenb.model.chat_template import ChatTemplate
+from sevenb.model.checkpoint import Checkpoint
+from sevenb.model.store import Store
+from sevenb.model.tokenizer import Tokenizer
+
+Prompt = str | Sequence[int]
+Message = Mapping[str, object]
+
+
+class LLM:
+    """One loaded model. Not for use from several threads at once.
+
+    >>> with LLM("qwen2.5-coder:0.5b") as llm:
+    ...     print(llm.generate("def fib(n):", SamplingParams(temperature=0, max_tokens=64))[0].outputs[0].text)
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        backend: str = "native",
+        threads: int | None = None,
+        max_model_len: int | None = None,
+        seed: int | None = None,
+        progress: ProgressCallback | None = None,
+        **options: Any,
+    ) -> None:
+        """``model`` is a path, a catalog name or a repository id; it is downloaded if it is not here yet.
+
+        ``options`` are the other fields of `EngineConfig`. ``progress`` is called with bytes packed and in all.
+        """
+        store = Store()
+        path = store.ensure(str(model))
+        reference = store.catalog.reference(str(model))
+        fields = {
+            "model": str(path),
+            "served_model_name": reference.stem if isinstance(reference, Path) else reference.name,
+            "backend": backend,
+            "threads": threads,
+            "max_model_len": max_model_len,
+            "seed": seed,
+        }
+        try:
+            config = msgspec.convert(fields | options, EngineConfig)
+        except msgspec.ValidationError as error:
+            raise InvalidRequest(f"{error}.") from None
+        with Checkpoint.open(path) as checkpoint:
+            self.tokenizer = Tokenizer.from_metadata(checkpoint.metadata)
+            self.chat_template = ChatTemplate.from_metadata(checkpoint.metadata, self.tokenizer)
+        self._engine: Engine | None
+        self.info: EngineReady
+        self._engine, self.info = load_engine(config, progress)
+
+    # -- whole answers ---------------------------------------------------------------------------------
+
+    def generate(
+        self,
+        prompts: Prompt | Sequence[Prompt],
+        sampling_params: SamplingParams | Sequence[SamplingParams] | None = None,
+        *,
+        progress: bool = False,
+    ) -> list[Completion]:
+        """Complete each prompt, all side by side; answers come in the order of the prompts.
+
+        A prompt is text, in which special tokens count as such, or a list of token ids. One `SamplingParams` serves all
+        prompts, a list has one for each. ``progress`` shows a bar on the terminal.
+        """
+        listed: list[Prompt] = _as_list(prompts)
+        texts = [prompt if isinstance(prompt, str) else None for prompt in listed]
+        token_ids = [
+            self.tokenizer.encode(prompt, parse_special=True) if isinstance(prompt, str) else list(prompt)
+            for prompt in listed
+        ]
+        return self._complete(texts, token_ids, sampling_params or SamplingParams(), progress=progress)
+
+    def chat(
+        self,
+        messages: Sequence[Message] | Sequence[Sequence[Message]],
+        sampling_params: SamplingParams | Sequence[SamplingParams] | None = None,
+        *,
+        progress: bool = False,
+        **template_variables: object,
+    ) -> list[Completion]:
+        """Answer one conversation, or each of several, in OpenAI's form: ``[{"role": "user", "content": "…"}]``.
+
+        Without ``sampling_params`` an answer may be as long as the context allows.
+        """
+        conversations = [messages] if messages and isinstance(messages[0], Mapping) else messages
+        token_ids = [self.render_chat(conversation, **template_variables) for conversation in conversations]  # type: ignore[arg-type]
+        texts = [None] * len(token_ids)
+        return self._complete(texts, token_ids, sampling_params or SamplingParams(max_tokens=None), progress=progress)
+
+    # -- as it comes -----------------------------------------------------------------------------------
+
+    def stream(self, prompt: Prompt, sampling_params: SamplingParams | None = None) -> "CompletionStream":
+        """Complete one prompt piece by piece."""
+        token_ids = self.tokenizer.encode(prompt, parse_special=True) if isinstance(prompt, str) else list(prompt)
+        return CompletionStream(self, token_ids, sampling_params or SamplingParams())
+
+    def stream_chat(
+        self,
+        messages: Sequence[Message],
+        sampling_params: SamplingParams | None = None,
+        **template_variables: object,
+    ) -> "CompletionStream":
+        """Answer one conversation piece by piece."""
+        token_ids = self.render_chat(messages, **template_variables)
+        return CompletionStream(self, token_ids, sampling_params or SamplingParams(max_tokens=None))
+
+    # -- around ----------------------------------------------------------------------------------------
+
+    def render_chat(self, messages: Sequence[Message], **template_variables: object) -> list[int]:
+        """Token ids of a conversation up to where the model answers. Special tokens typed in a message are text."""
+        return self.tokenizer.encode_chat(self.chat_template.render(messages, **template_variables))  # type: ignore[arg-type]
+
+    def stats(self) -> EngineStats:
+        """What the engine has done so far and does now."""
+        return self._running_engine().stats()
+
+    def close(self) -> None:
+        """Give the memory of weights and KV pool back; the object is of no use afterwards."""
+        self._engine = None
+
+    def __enter__(self) -> "LLM":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- details ---------------------------------------------------------------------------------------
+
+    def _complete(
+        self,
+        texts: Sequence[str | None],
+        token_ids: Sequence[list[int]],
+        sampling_params: SamplingParams | Sequence[SamplingParams],
+        *,
+        progress: bool,
+    ) -> list[Completion]:
+        params = [sampling_params] * len(token_ids) if isinstance(sampling_params, SamplingParams) else sampling_params
+        if len(params) != len(token_ids):
+            raise InvalidRequest(
+                f"There are {len(token_ids)} prompts but {len(params)} SamplingParams; give one for all or one each.",
+                "sampling_params",
+            )
+        answers: dict[str, OutputProcessor] = {}
+        try:
+            for prompt, wanted in zip(token_ids, params, strict=True):
+                answers.update([self._submit(prompt, wanted)])
+            finished = (None for _, _, done in self._serve(answers) if done)
+            for _ in track(finished, "Generating", total=len(answers), disable=not progress):
+                pass
+        finally:
+            self._abandon(answers)
+        return [answer.completion(text) for answer, text in zip(answers.values(), texts, strict=True)]
+
+    def _submit(self, prompt: list[int], params: SamplingParams) -> tuple[str, OutputProcessor]:
+        end_ids = frozenset[int]() if params.ignore_eos else self.tokenizer.end_ids
+        request = AddRequest(
+            request_id=uuid.uuid4().hex,
+            prompt_token_ids=prompt,
+            params=params,
+            stop_token_ids=sorted(end_ids.union(params.stop_token_ids)),
+            arrival=time.monotonic(),
+        )
+        self._running_engine().add_request(request)
+        return request.request_id, OutputProcessor(self.tokenizer, prompt, params)
+
+    def _serve(
+        self, answers: Mapping[str, OutputProcessor]
+    ) -> Iterator[tuple[OutputProcessor, list[SequenceDelta], bool]]:
+        """Step until all of ``answers`` are finished; yields what each gains, and whether that was its last."""
+        unfinished = set(answers)
+        engine = self._running_engine()
+        while unfinished and engine.has_work:
+            for report in engine.step():
+                if report.request_id not in unfinished:
+                    continue  # an abandoned one's last words
+                if isinstance(report, RequestFailed):
+                    raise getattr(sevenb.errors, report.error, SevenbError)(report.message)
+                answer = answers[report.request_id]
+                deltas = answer.process(report)
+                for delta in deltas:
+                    if delta.stop_string_found:
+                        engine.abort(report.request_id, delta.index)
+                if report.finished:
+                    unfinished.remove(report.request_id)
+                yield answer, deltas, report.finished
+
+    def _abandon(self, answers: Mapping[str, OutputProcessor]) -> None:
+        for request_id in answers:
+            if self._engine is not None:
+                self._engine.abort(request_id)
+
+    def _running_engine(self) -> Engine:
+        if self._engine is None:
+            raise EngineNotReady("This LLM was closed; make a new one.")
+        return self._engine
+
+
+class CompletionStream:
+    """One prompt's answer as it comes: iterate for the text. Leaving the loop early, or `close`, ends the answer.
+
+    With ``n > 1`` the pieces of all answers come mixed; iterate `deltas` to tell them apart.
+    """
+
+    def __init__(self, llm: LLM, prompt_token_ids: list[int], params: SamplingParams) -> None:
+        self._llm = llm
+        self._answers = dict([llm._submit(prompt_token_ids, params)])
+
+    def __iter__(self) -> Iterator[str]:
+        for delta in self.deltas():
+            if delta.text:
+                yield delta.text
+
+    def deltas(self) -> Iterator[SequenceDelta]:
+        """What each answer gains, with token ids, log-probabilities and finish reasons."""
+        try:
+            for _, deltas, _ in self._llm._serve(self._answers):
+                yield from deltas
+        finally:
+            self.close()
+
+    @property
+    def completion(self) -> Completion:
+        """All that has come so far; with ``timings`` once the stream has ended by itself."""
+        (answer,) = self._answers.values()
+        return answer.completion()
+
+    def close(self) -> None:
+        """End the answer now."""
+        self._llm._abandon(self._answers)
+
+
+def _as_list(prompts: Prompt | Sequence[Prompt]) -> list[Prompt]:
+    """One prompt or several, as several."""
+    if isinstance(prompts, str):
+        return [prompts]
+    if prompts and isinstance(prompts[0], int):
+        return [prompts]  # type: ignore[list-item]
+    return list(prompts)  # type: ignore[arg-type]

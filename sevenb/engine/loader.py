@@ -1,0 +1,70 @@
+"""From an `EngineConfig` to an `Engine` that is ready to step."""
+
+import time
+from collections.abc import Callable
+
+from sevenb.backend.protocol import Backend
+from sevenb.engine.engine import Engine
+from sevenb.engine.engine_config import EngineConfig
+from sevenb.engine.kv_sizing import size_kv_pool
+from sevenb.engine.messages import EngineReady
+from sevenb.errors import InvalidRequest
+from sevenb.model.checkpoint import Checkpoint
+from sevenb.model.decoder import Decoder
+from sevenb.model.rope import RopeProfile
+from sevenb.model.store import Store
+
+ProgressCallback = Callable[[int, int], None]
+
+
+def load_engine(config: EngineConfig, progress: ProgressCallback | None = None) -> tuple[Engine, EngineReady]:
+    """Load the model onto its backend and give what memory is right to the KV pool; nothing is downloaded.
+
+    ``progress`` is called with bytes of the file, done and in all. Raises a `SevenbError` that says why not.
+    """
+    started = time.monotonic()
+    backend = open_backend(config)
+    with Checkpoint.open(Store().resolve(config.model)) as checkpoint:
+        model = checkpoint.config
+        name = config.served_model_name or checkpoint.name
+        decoder = Decoder(checkpoint, backend, progress)
+    layout = decoder.kv_layout(config.block_size)
+    sizing = size_kv_pool(
+        config,
+        context_length=model.context_length,
+        block_bytes=backend.kv_block_bytes(layout),
+        free_bytes=backend.free_memory(),
+    )
+    engine = Engine(
+        config,
+        sizing,
+        decoder=decoder,
+        backend=backend,
+        cache=backend.allocate_kv(layout, sizing.blocks),
+        rope=RopeProfile(model.rope),
+        vocab_size=model.vocab_size,
+    )
+    ready = EngineReady(
+        model_name=name,
+        max_model_len=sizing.max_model_len,
+        kv_tokens=sizing.tokens,
+        kv_bytes=sizing.bytes,
+        weight_bytes=decoder.weight_bytes,
+        device=backend.describe(),
+        load_seconds=time.monotonic() - started,
+    )
+    return engine, ready
+
+
+def open_backend(config: EngineConfig) -> Backend:
+    """The device that a configuration names."""
+    match config.backend:
+        case "native":
+            from sevenb.backend.native import NativeBackend
+
+            return NativeBackend(config.threads, config.cpu_isa or "auto")
+        case "reference":
+            from sevenb.backend.reference import ReferenceBackend
+
+            return ReferenceBackend()
+    raise InvalidRequest(f"There is no backend {config.backend!r}; choose native or reference.", "backend")

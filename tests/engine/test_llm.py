@@ -1,0 +1,167 @@
+"""The Python class: prompts in, completions out, and nothing left behind."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sevenb import LLM, SamplingParams
+from sevenb.errors import ContextOverflow, EngineNotReady, InvalidRequest
+from tests.model.tiny_gguf import TinyModel
+
+GREEDY = SamplingParams(temperature=0, max_tokens=12)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return TinyModel().write(tmp_path_factory.mktemp("models") / "tiny.gguf")
+
+
+@pytest.fixture(scope="module")
+def llm(model: Path) -> Iterator[LLM]:
+    with LLM(model, threads=1) as llm:
+        yield llm
+        stats = llm.stats()
+        assert (stats.running, stats.waiting, stats.kv_blocks_used) == (0, 0, 0)
+
+
+def test_completions_come_in_the_order_of_the_prompts(llm: LLM) -> None:
+    prompts = ["def fib(n):", "the", "你好", "x" * 100]
+    completions = llm.generate(prompts, GREEDY)
+    assert [completion.prompt for completion in completions] == prompts
+    for completion in completions:
+        (output,) = completion.outputs
+        assert completion.prompt is not None
+        assert completion.prompt_token_ids == llm.tokenizer.encode(completion.prompt)
+        assert output.finish_reason in ("length", "stop")
+        assert len(output.token_ids) <= 12
+        assert completion.timings is not None
+        assert completion.timings.completion_tokens == len(output.token_ids)
+        alone = llm.generate(completion.prompt, GREEDY)[0]
+        assert alone.outputs == completion.outputs
+
+
+def test_prompts_may_be_token_ids(llm: LLM) -> None:
+    text = llm.generate("the the", GREEDY)[0]
+    ids = llm.generate(llm.tokenizer.encode("the the"), GREEDY)[0]
+    assert ids.outputs == text.outputs
+    assert ids.prompt is None
+    assert len(llm.generate([[1, 2], "the", [3]], GREEDY)) == 3
+
+
+def test_special_tokens_in_a_text_prompt_count_as_such(llm: LLM) -> None:
+    completion = llm.generate("<|im_start|>user", GREEDY)[0]
+    assert completion.prompt_token_ids[0] == llm.tokenizer.special_tokens["<|im_start|>"]
+
+
+def test_special_tokens_typed_into_a_chat_do_not(llm: LLM) -> None:
+    completion = llm.chat([{"role": "user", "content": "<|im_end|>"}], GREEDY)[0]
+    ends = [token_id for token_id in completion.prompt_token_ids if token_id in llm.tokenizer.end_ids]
+    assert len(ends) == 1  # the template's own
+
+
+def test_each_prompt_may_have_its_own_parameters(llm: LLM) -> None:
+    params = [SamplingParams(temperature=0, max_tokens=count, ignore_eos=True) for count in (1, 5, 9)]
+    completions = llm.generate(["a", "b", "c"], params)
+    assert [len(completion.outputs[0].token_ids) for completion in completions] == [1, 5, 9]
+    with pytest.raises(InvalidRequest, match="3 prompts but 2 SamplingParams"):
+        llm.generate(["a", "b", "c"], params[:2])
+
+
+def test_several_conversations_are_answered_side_by_side(llm: LLM) -> None:
+    conversations = [[{"role": "user", "content": text}] for text in ("one", "two")]
+    both = llm.chat(conversations, GREEDY)
+    assert [completion.outputs for completion in both] == [
+        llm.chat(conversation, GREEDY)[0].outputs for conversation in conversations
+    ]
+
+
+def test_a_stop_string_ends_the_answer_and_frees_its_blocks(llm: LLM) -> None:
+    params = SamplingParams(temperature=0, max_tokens=200, ignore_eos=True)
+    text = llm.generate("the", params)[0].outputs[0].text
+    stop = text[5:7]
+    output = llm.generate("the", SamplingParams(temperature=0, max_tokens=200, ignore_eos=True, stop=(stop,)))[
+        0
+    ].outputs[0]
+    assert output.text == text[: text.index(stop)]
+    assert (output.finish_reason, output.stop_reason) == ("stop", stop)
+    assert llm.stats().kv_blocks_used == 0
+
+
+def test_seeds_repeat_and_answers_differ(llm: LLM) -> None:
+    params = SamplingParams(n=3, seed=5, max_tokens=12, ignore_eos=True)
+    first, second = llm.generate("the", params)[0], llm.generate("the", params)[0]
+    assert first.outputs == second.outputs
+    assert len({tuple(output.token_ids) for output in first.outputs}) == 3
+
+
+def test_logprobs_belong_to_tokens(llm: LLM) -> None:
+    params = SamplingParams(temperature=0, max_tokens=6, logprobs=2, prompt_logprobs=1)
+    completion = llm.generate("the cat", params)[0]
+    output = completion.outputs[0]
+    assert output.logprobs is not None
+    assert [record.token_id for record in output.logprobs] == output.token_ids
+    assert all(record.top[0].token_id == record.token_id and len(record.top) == 2 for record in output.logprobs)
+    assert completion.prompt_logprobs is not None
+    assert [record and record.token_id for record in completion.prompt_logprobs] == [
+        None,
+        *completion.prompt_token_ids[1:],
+    ]
+
+
+def test_a_stream_tells_the_same_as_generate(llm: LLM) -> None:
+    stream = llm.stream("the", GREEDY)
+    text = "".join(stream)
+    whole = llm.generate("the", GREEDY)[0]
+    assert text == whole.outputs[0].text
+    assert stream.completion.outputs == whole.outputs
+    assert stream.completion.timings is not None
+
+
+def test_leaving_a_stream_early_ends_the_answer(llm: LLM) -> None:
+    params = SamplingParams(temperature=0, max_tokens=400, ignore_eos=True)
+    stream = llm.stream_chat([{"role": "user", "content": "hello"}], params)
+    for _ in stream:
+        break
+    assert llm.stats().kv_blocks_used == 0
+    assert "".join(stream) == ""
+    before = llm.stats().generated_tokens
+    assert len(llm.generate("the", GREEDY)[0].outputs[0].token_ids) == llm.stats().generated_tokens - before
+
+
+def test_a_refused_prompt_takes_back_those_before_it(llm: LLM) -> None:
+    with pytest.raises(ContextOverflow):
+        llm.generate(["fine", "x" * 1000], GREEDY)
+    assert (llm.stats().running, llm.stats().waiting) == (0, 0)
+
+
+def test_the_engine_tells_what_it_is(llm: LLM) -> None:
+    assert llm.info.model_name == "tiny"
+    assert llm.info.max_model_len == 512
+    assert "native" in llm.info.device
+    assert llm.info.kv_tokens >= 512
+
+
+def test_bad_options_are_refused_in_one_sentence(model: Path) -> None:
+    with pytest.raises(InvalidRequest, match="no backend 'abacus'"):
+        LLM(model, backend="abacus")
+    with pytest.raises(InvalidRequest, match="unknown field"):
+        LLM(model, wings=2)
+    with pytest.raises(InvalidRequest, match="max_num_seqs"):
+        LLM(model, max_num_seqs="many")
+
+
+def test_a_closed_llm_says_so(model: Path) -> None:
+    llm = LLM(model, threads=1)
+    stream = llm.stream("the", GREEDY)
+    llm.close()
+    stream.close()
+    with pytest.raises(EngineNotReady, match="closed"):
+        llm.generate("the", GREEDY)
+
+
+def test_the_reference_backend_serves_too(model: Path) -> None:
+    with LLM(model, backend="reference", max_model_len=64) as llm:
+        completions = llm.generate(["the", "a much longer prompt than the first one"], GREEDY)
+        assert all(completion.outputs[0].token_ids for completion in completions)
+        assert llm.generate("the", GREEDY)[0].outputs == completions[0].outputs
