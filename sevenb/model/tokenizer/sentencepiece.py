@@ -58,17 +58,15 @@ def merges_by_score(pieces: Mapping[str, int], scores: list[float]) -> list[tupl
     """The ranked merges that make rank-driven BPE do what SentencePiece does with scores.
 
     SentencePiece joins the neighbours whose union has the best score, leftmost first. So every way to halve a piece
-    into two pieces is a merge, in the order of the whole's score. Two rules settle ties as "leftmost first" would: of
-    pieces with equal scores (runs of spaces) the longer goes first, since it can only arise where a shorter one began;
-    and of two halvings of one piece that can overlap, ``x·y`` and ``y·z`` with ``xy = yz``, the one on the left does.
+    into two pieces is a merge, in the order of the whole's score. Of pieces with equal scores, such as runs of spaces,
+    the longer goes first: leftmost first means that a piece grows as far as it can before its neighbour begins.
     """
-    ranked = []
-    for piece, token_id in pieces.items():
-        for cut in range(1, len(piece)):
-            left, right = piece[:cut], piece[cut:]
-            if left in pieces and right in pieces:
-                overlaps_to_its_right = piece.startswith(right)
-                ranked.append((-scores[token_id], -len(piece), token_id, not overlaps_to_its_right, -cut, left, right))
+    ranked = [
+        (-scores[token_id], -len(piece), token_id, -cut, piece[:cut], piece[cut:])
+        for piece, token_id in pieces.items()
+        for cut in range(1, len(piece))
+        if piece[:cut] in pieces and piece[cut:] in pieces
+    ]
     ranked.sort()
     return [(left, right) for *_, left, right in ranked]
 
