@@ -2,6 +2,7 @@
 
 import base64
 import json
+import random
 import subprocess
 import sys
 import unicodedata
@@ -18,7 +19,13 @@ import tiktoken
 from sevenb.model.gguf import GGUFFile
 from sevenb.model.tokenizer import Tokenizer
 from tests.model.mixed_texts import mixed_texts
-from tests.model.tokenizer_metadata import byte_level_metadata, mistral_file, sentencepiece_metadata, spelled
+from tests.model.tokenizer_metadata import (
+    byte_level_metadata,
+    mistral_file,
+    sentencepiece_metadata,
+    sentencepiece_model,
+    spelled,
+)
 
 _TEXTS = mixed_texts(1500)
 _LLAMA3_PATTERN = (
@@ -63,6 +70,20 @@ def test_a_fresh_sentencepiece_model_is_encoded_as_by_sentencepiece(tmp_path: Pa
     reference = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "model.model"))
     metadata = sentencepiece_metadata(reference) | {"tokenizer.ggml.add_space_prefix": dummy_prefix}
     assert_same(Tokenizer.from_metadata(metadata), reference.encode)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_order_of_merges_is_that_of_sentencepiece_for_any_scores(seed: int) -> None:
+    rng = random.Random(seed)
+    words = {"".join(rng.choices("ab", k=rng.randint(2, 6))) for _ in range(rng.randint(1, 30))}
+    runs = {"a" * length: -1e9 for length in rng.sample(range(2, 17), 8)}
+    scores = (
+        runs if seed % 2 else {word: -float(rank) for rank, word in enumerate(rng.sample(sorted(words), len(words)))}
+    )
+    reference = sentencepiece_model(scores | {"a": -1e9, "b": -1e9, "▁": -1e9})
+    tokenizer = Tokenizer.from_metadata(sentencepiece_metadata(reference) | {"tokenizer.ggml.add_space_prefix": False})
+    texts = ["".join(rng.choices("aaab" if seed % 2 else "ab", k=rng.randint(1, 60))) for _ in range(100)]
+    assert_same(tokenizer, reference.encode, texts)
 
 
 def test_tekken_is_encoded_as_by_tiktoken() -> None:

@@ -1,5 +1,6 @@
 """Reference tokenizers put into the words of a GGUF file, as llama.cpp's converter writes them."""
 
+import struct
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -33,6 +34,32 @@ def sentencepiece_metadata(model: sentencepiece.SentencePieceProcessor) -> dict[
         "tokenizer.ggml.eos_token_id": model.eos_id(),
         "tokenizer.ggml.unknown_token_id": model.unk_id(),
     }
+
+
+def sentencepiece_model(scores: Mapping[str, float]) -> sentencepiece.SentencePieceProcessor:
+    """A BPE model with just these pieces, serialised by hand after ``sentencepiece_model.proto``."""
+
+    def varint(value: int) -> bytes:
+        low = value & 0x7F
+        return bytes([low]) if value < 0x80 else bytes([low | 0x80]) + varint(value >> 7)
+
+    def integer(number: int, value: int) -> bytes:
+        return varint(number << 3) + varint(value)
+
+    def message(number: int, content: bytes) -> bytes:
+        return varint(number << 3 | 2) + varint(len(content)) + content
+
+    def piece(text: str, score: float, kind: TokenType) -> bytes:
+        number = varint(2 << 3 | 5) + struct.pack("<f", score)
+        return message(1, message(1, text.encode()) + number + integer(3, kind))
+
+    fixed = (
+        piece("<unk>", 0, TokenType.UNKNOWN) + piece("<s>", 0, TokenType.CONTROL) + piece("</s>", 0, TokenType.CONTROL)
+    )
+    normal = b"".join(piece(text, score, TokenType.NORMAL) for text, score in scores.items())
+    trainer = message(2, integer(3, 2))  # model_type: BPE
+    normalizer = message(3, message(1, b"identity") + integer(3, 0) + integer(4, 0) + integer(5, 1))  # changes nothing
+    return sentencepiece.SentencePieceProcessor(model_proto=fixed + normal + trainer + normalizer)
 
 
 def byte_level_metadata(
