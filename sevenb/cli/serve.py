@@ -81,8 +81,7 @@ def serve(
     from sevenb.cli.console import download_progress, stoppable
     from sevenb.engine.engine_config import EngineConfig
     from sevenb.model.store import Store
-    from sevenb.server.listener import listen
-    from sevenb.server.security import check_address
+    from sevenb.server.listener import check_address, listen
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     check_address(host, api_key)

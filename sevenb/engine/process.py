@@ -4,6 +4,7 @@ Started as ``python -m sevenb.engine.process``. Its standard input is its lifeli
 and what to load, and the end of the stream (the API process is gone, however it went) ends the engine too.
 """
 
+import logging
 import os
 import sys
 import threading
@@ -154,3 +155,16 @@ def _die_with_parent() -> None:
     while os.read(0, 4096):
         pass
     os._exit(0)
+
+
+def load_configured_engine(config: bytes, progress: ProgressCallback) -> tuple[StepEngine, EngineReady]:
+    """The real thing, from an `EngineConfig` as JSON."""
+    from sevenb.engine.engine_config import EngineConfig
+    from sevenb.engine.loader import load_engine
+
+    return load_engine(msgspec.json.decode(config, type=EngineConfig), progress)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    sys.exit(run(load_configured_engine))

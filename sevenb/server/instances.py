@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from sevenb.server.security import is_loopback
+from sevenb.server.listener import is_loopback
 
 
 class Instance(msgspec.Struct, frozen=True):

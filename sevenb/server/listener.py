@@ -1,8 +1,9 @@
-"""The address a server listens on, taken before anything slow begins."""
+"""The address a server listens on: whether it is safe, and taken before anything slow begins."""
 
+import ipaddress
 import socket
 
-from sevenb.errors import AddressInUse
+from sevenb.errors import AddressInUse, UnsafeAddress
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -28,3 +29,23 @@ def listen(host: str, port: int) -> socket.socket:
             f"choose another one with --port {port + 1 if port < 65535 else 8000}, or see `sevenb ps`."
         ) from None
     return listener
+
+
+def check_address(host: str, api_key: str | None) -> None:
+    """Raise `UnsafeAddress` when others could reach the server and nothing would stop them."""
+    if api_key or is_loopback(host):
+        return
+    raise UnsafeAddress(
+        f"Listening on {host} would let anybody on the network use this server; give it a key with --api-key KEY "
+        "or listen on 127.0.0.1."
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

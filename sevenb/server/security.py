@@ -1,7 +1,6 @@
-"""Who may talk to the server: the API key, the addresses it may listen on, and the web pages that may call it."""
+"""Who may talk to the server: the API key, and the web pages that may call it."""
 
 import hmac
-import ipaddress
 from collections.abc import Sequence
 
 from fastapi import FastAPI
@@ -9,7 +8,6 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sevenb.errors import UnsafeAddress
 from sevenb.server.errors import HttpError, openai_error_response, problem_of
 
 PUBLIC_PATHS = frozenset({"/health"})
@@ -49,23 +47,3 @@ def allow_origins(app: FastAPI, origins: Sequence[str]) -> None:
         allow_headers=["*"],
         allow_credentials=False,
     )
-
-
-def check_address(host: str, api_key: str | None) -> None:
-    """Raise `UnsafeAddress` when others could reach the server and nothing would stop them."""
-    if api_key or is_loopback(host):
-        return
-    raise UnsafeAddress(
-        f"Listening on {host} would let anybody on the network use this server; give it a key with --api-key KEY "
-        "or listen on 127.0.0.1."
-    )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only programs of this machine can reach an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

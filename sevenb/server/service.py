@@ -114,11 +114,11 @@ class Service:
 
 
 def load_text(path: Path) -> ModelText:
-    """The tokenizer and chat template of a GGUF file. Only its header is read."""
+    """The tokenizer and chat template of a model file. Only its header is read."""
     from sevenb.model.chat_template import ChatTemplate
-    from sevenb.model.gguf import GGUFFile
+    from sevenb.model.checkpoint import Checkpoint
     from sevenb.model.tokenizer import Tokenizer
 
-    metadata = GGUFFile.open(path).metadata
-    tokenizer = Tokenizer.from_metadata(metadata)
-    return ModelText(tokenizer, ChatTemplate.from_metadata(metadata, tokenizer))
+    with Checkpoint.open(path) as checkpoint:
+        tokenizer = Tokenizer.from_metadata(checkpoint.metadata)
+        return ModelText(tokenizer, ChatTemplate.from_metadata(checkpoint.metadata, tokenizer))

@@ -6,12 +6,13 @@ Run as a program: ``fake_server.py --port 0 [--api-key KEY] [FakeConfig as JSON]
 import argparse
 import asyncio
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, cast
 
 import msgspec
 
 from sevenb.engine.client import EngineClient
+from sevenb.model.chat_template import ChatTemplate
 from sevenb.model.tokenizer import RenderedPrompt, Tokenizer
 from sevenb.server.app import create_app
 from sevenb.server.listener import listen
@@ -26,17 +27,25 @@ class ByteTokenizer:
     vocab_size = 257
     end_ids = frozenset({fake_engine.END_TOKEN})
     special_ids = end_ids
+    special_tokens: ClassVar = {"<|end|>": fake_engine.END_TOKEN}
+    bos_id = eos_id = pad_id = None
+
+    def split_special(self, text: str) -> Iterator[str | int]:
+        first, *rest = text.split("<|end|>")
+        yield first
+        for part in rest:
+            yield fake_engine.END_TOKEN
+            yield part
 
     def encode(self, text: str, *, parse_special: bool = False, add_bos: bool | None = None) -> list[int]:
-        first, *rest = text.split("<|end|>") if parse_special else [text]
-        ids = list(first.encode())
-        for part in rest:
-            ids += [fake_engine.END_TOKEN, *part.encode()]
-        return ids
+        return self._encode_pieces(self.split_special(text) if parse_special else [text])
 
     def encode_chat(self, prompt: RenderedPrompt) -> list[int]:
+        return self._encode_pieces(prompt.pieces)
+
+    def _encode_pieces(self, pieces: Iterable[str | int]) -> list[int]:
         ids: list[int] = []
-        for piece in prompt.pieces:
+        for piece in pieces:
             ids += [piece] if isinstance(piece, int) else piece.encode()
         return ids
 
@@ -51,12 +60,8 @@ class ByteTokenizer:
         return self.token_bytes(token_id).decode(errors="replace")
 
 
-class LastMessageTemplate:
-    """Renders the last message's content, so that the fake engine's answer is that message."""
-
-    def render(self, messages: Sequence[Mapping[str, Any]], **_: Any) -> RenderedPrompt:
-        text = str(messages[-1]["content"])
-        return RenderedPrompt(text=text, pieces=(text,))
+# The answer is then the last message.
+TEMPLATE = "{{ messages[-1].content }}"
 
 
 async def main() -> None:
@@ -71,7 +76,8 @@ async def main() -> None:
         msgspec.json.encode(msgspec.json.decode(options.config)), command=(sys.executable, fake_engine.__file__)
     )
     await client.start()
-    text = ModelText(cast(Tokenizer, ByteTokenizer()), cast(Any, LastMessageTemplate()))
+    tokenizer = cast(Tokenizer, ByteTokenizer())
+    text = ModelText(tokenizer, ChatTemplate(TEMPLATE, tokenizer))
     service = Service(client, lambda: text, names=["echo", "other-name"], root="echo")
     service.start()
     app = create_app(service, api_key=options.api_key, allowed_origins=options.allowed_origin)

@@ -56,7 +56,7 @@ def check(response: Any, status: int, *words: str, param: str | None = None, cod
         ({"messages": [USER], "frequency_penalty": -3}, "frequency_penalty"),
         ({"messages": [USER], "repetition_penalty": 0}, "repetition_penalty"),
         ({"messages": [USER], "logit_bias": {"a": 1}}, "logit_bias"),
-        ({"messages": [USER], "logit_bias": {"1": 1000}}, "logit_bias"),
+        ({"messages": [USER], "logit_bias": {"1": 1000}}, "logit_bias[1]"),
         ({"messages": [USER], "logit_bias": [1]}, "logit_bias"),
         ({"messages": [USER], "seed": "x"}, "seed"),
         ({"messages": [USER], "seed": 10**40}, "seed"),
@@ -120,17 +120,12 @@ def test_a_completion_with_a_bad_value_is_refused_by_name(
         b'{"prompt": "\xff\xfe"}',
         b'{"prompt": "a", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b'{"prompt": "a"} trailing',
+        b'{"prompt": "half of a \\ud800 pair"}',
     ],
 )
 def test_a_body_that_is_no_valid_json_object_is_refused(server: RunningServer, content: bytes) -> None:
     response = server.http.post("/v1/completions", content=content, headers={"Content-Type": "application/json"})
     check(response, 400, param=response.json()["error"]["param"])
-
-
-def test_a_lone_surrogate_in_a_prompt_is_no_crash(server: RunningServer) -> None:
-    content = b'{"prompt": "a\\ud800b"}'
-    response = server.http.post("/v1/completions", content=content, headers={"Content-Type": "application/json"})
-    assert response.status_code in (200, 400)
 
 
 def test_a_body_of_another_type_is_refused(server: RunningServer) -> None:

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from sevenb.errors import AddressInUse, UnsafeAddress
-from sevenb.server.listener import listen
-from sevenb.server.security import check_address
+from sevenb.server.listener import check_address, listen
 from tests.server.conftest import RunningServer, running_server
 
 KEY = {"Authorization": "Bearer secret"}

@@ -1,0 +1,97 @@
+"""The real program on the real 0.5B model, started once for all tests here."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import psutil
+import pytest
+
+READY_SECONDS = 120  # slow machines, other tests beside this one
+REPOSITORY = Path(__file__).parents[2]
+
+
+@dataclass
+class Program:
+    """A running ``sevenb serve`` and everything it printed."""
+
+    process: subprocess.Popen[str]
+    url: str = ""
+    output: list[str] = field(default_factory=list)
+
+    @property
+    def http(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=120)
+
+    @property
+    def openai(self) -> openai.OpenAI:
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="unused", timeout=120, max_retries=0)
+
+    @property
+    def engine(self) -> psutil.Process:
+        """The engine process as it is now."""
+        (child,) = psutil.Process(self.process.pid).children()
+        return child
+
+    def gauge(self, name: str) -> float:
+        with self.http as http:
+            match = re.search(rf"^{name} (\S+)$", http.get("/metrics").text, re.MULTILINE)
+        assert match, f"/metrics has no {name}"
+        return float(match[1])
+
+    def until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self.output.extend(self.process.stdout)
+
+
+@contextmanager
+def serving(model: Path, *arguments: str, **environment: str) -> Iterator[Program]:
+    """Start ``sevenb serve`` on a free port, wait until it says that it is ready, and kill what is left of it."""
+    command = [sys.executable, "-m", "sevenb.cli.main", "serve", str(model), "--port", "0", *arguments]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **environment}
+    )
+    program = Program(process)
+    reader = threading.Thread(target=program._read)
+    reader.start()
+    try:
+        program.until(
+            lambda: "Server is ready!" in "".join(program.output) or process.poll() is not None, READY_SECONDS
+        )
+        address = re.search(r"http://\S+?:\d+", "".join(program.output))
+        assert address, "".join(program.output)
+        program.url = address[0]
+        yield program
+    finally:
+        process.kill()
+        process.wait()
+        reader.join()
+
+
+@pytest.fixture(scope="session")
+def program(coder_05b: Path) -> Iterator[Program]:
+    """One server for every test that leaves it as it was."""
+    with serving(coder_05b, "--served-model-name", "coder", "--max-model-len", "4096") as running:
+        yield running
+
+
+@pytest.fixture
+def start_program(coder_05b: Path) -> Callable[..., Any]:
+    """Start a server of one's own: ``with start_program("--api-key", "k") as program``."""
+    return lambda *arguments, **environment: serving(coder_05b, *arguments, **environment)

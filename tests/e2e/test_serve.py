@@ -1,0 +1,153 @@
+"""``sevenb serve`` as a program: what it says, how it ends, and what it outlives."""
+
+import json
+import random
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.e2e.conftest import Program
+
+StartProgram = Callable[..., AbstractContextManager[Program]]
+
+
+def sevenb(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sevenb.cli.main", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+
+
+def test_it_says_where_it_is_and_what_it_holds(program: Program) -> None:
+    output = "".join(program.output)
+    assert f"{program.url}/v1" in output
+    assert "4,096 tokens in one conversation" in output
+    assert "KV pool" in output
+
+
+def test_ps_shows_it(program: Program) -> None:
+    listing = sevenb("ps").stdout
+    (line,) = [line for line in listing.splitlines() if program.url in line]
+    assert "coder" in line
+    assert str(program.process.pid) in line
+    assert "ready" in line
+    assert "4,096" in line
+
+
+def test_a_port_in_use_is_told_before_anything_is_loaded(coder_05b: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = sevenb("serve", str(coder_05b), "--port", str(port))
+    assert result.returncode == 1
+    assert f"Port {port}" in result.stderr
+    assert "--port" in result.stderr
+    assert "Loading" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--host", "0.0.0.0"], ["--api-key"]),
+        (["--max-model-len", "1000000"], ["32768"]),
+        (["--max-num-seqs", "0"], ["max_num_seqs"]),
+        (["--backend", "magic"], ["native", "reference"]),
+    ],
+)
+def test_a_bad_option_is_one_sentence(coder_05b: Path, arguments: list[str], words: list[str]) -> None:
+    result = sevenb("serve", str(coder_05b), "--port", "0", *arguments)
+    assert result.returncode in (1, 2)
+    assert "Traceback" not in result.stderr
+    for word in words:
+        assert word in result.stderr
+
+
+def test_a_file_that_is_no_model_is_one_sentence(tmp_path: Path) -> None:
+    fake = tmp_path / "fake.gguf"
+    fake.write_bytes(b"GGUF" + b"\xff" * 100)
+    result = sevenb("serve", str(fake), "--port", "0")
+    assert result.returncode == 1
+    assert "fake.gguf" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_killed_engine_error_event_restart_then_sigterm(start_program: StartProgram) -> None:
+    """One program through its whole life: a stream, ``kill -9`` of the engine, back by itself, drained and gone."""
+    with start_program("--max-model-len", "2048") as program, program.http as http:
+        engine = program.engine
+        body = {"prompt": "Once upon a time", "max_tokens": 1500, "ignore_eos": True, "stream": True, "temperature": 0}
+        with http.stream("POST", "/v1/completions", json=body) as stream:
+            lines = (line for line in stream.iter_lines() if line)
+            assert "choices" in json.loads(next(lines).removeprefix("data: "))
+            engine.kill()
+            *_, error, done = lines
+        assert json.loads(error.removeprefix("data: "))["error"]["code"] == "engine_died"
+        assert done == "data: [DONE]"
+
+        again = {"prompt": "1 2 3 4", "max_tokens": 3, "temperature": 0}
+        assert http.post("/v1/completions", json=again).json()["choices"][0]["text"] == " 5 "
+
+        with http.stream("POST", "/v1/completions", json={**body, "max_tokens": 40}) as stream:
+            lines = (line for line in stream.iter_lines() if line)
+            next(lines)
+            program.process.send_signal(signal.SIGTERM)
+            *_, last, done = lines
+        assert json.loads(last.removeprefix("data: "))["choices"][0]["finish_reason"] == "length"
+        assert done == "data: [DONE]"
+        engine = psutil.Process(program.process.pid).children()[:1]
+        assert program.process.wait(timeout=30) == 0
+        assert not any(child.is_running() for child in engine)
+        assert "Traceback" not in "".join(program.output)
+
+
+def test_ctrl_c_leaves_without_a_traceback(start_program: StartProgram) -> None:
+    with start_program() as program:
+        program.process.send_signal(signal.SIGINT)
+        assert program.process.wait(timeout=30) == 0
+    assert "Traceback" not in "".join(program.output)
+
+
+def test_a_leaving_client_frees_its_blocks(program: Program) -> None:
+    body = {"prompt": "Once upon a time", "ignore_eos": True, "stream": True}
+    with program.http as http, http.stream("POST", "/v1/completions", json=body) as stream:
+        lines = stream.iter_lines()
+        next(lines)
+        program.until(lambda: program.gauge("sevenb_num_requests_running") == 1)
+    program.until(lambda: program.gauge("sevenb_num_requests_running") == 0, seconds=10)
+
+
+@pytest.mark.slow
+def test_of_many_clients_none_is_lost_and_none_gets_anothers_answer(program: Program) -> None:
+    """32 clients, 200 requests of mixed length, a third of which leave early; greedy text is what it is alone."""
+    prompts = ["1 2 3 4", "a b c d", "def add(a, b):", "Monday, Tuesday,", "SELECT * FROM", "The capital of France is"]
+
+    def ask(http: httpx.Client, prompt: str, length: int) -> str:
+        body = {"prompt": prompt, "max_tokens": length, "temperature": 0, "ignore_eos": True}
+        return str(http.post("/v1/completions", json=body).json()["choices"][0]["text"])
+
+    with program.http as http:
+        alone = {prompt: ask(http, prompt, 16) for prompt in prompts}
+    generator = random.Random(1)
+    jobs = [(generator.choice(prompts), generator.randint(1, 16), generator.random() < 0.3) for _ in range(200)]
+
+    def run(job: tuple[str, int, bool]) -> bool:
+        prompt, length, leaves = job
+        with program.http as client:
+            if not leaves:
+                return alone[prompt].startswith(ask(client, prompt, length))
+            body = {"prompt": prompt, "max_tokens": 2000, "ignore_eos": True, "stream": True}
+            with client.stream("POST", "/v1/completions", json=body) as stream:
+                for _ in zip(range(length), stream.iter_lines(), strict=False):
+                    pass
+            return True
+
+    with ThreadPoolExecutor(32) as pool:
+        assert all(pool.map(run, jobs))
+    program.until(lambda: program.gauge("sevenb_num_requests_running") == 0)
+    assert program.gauge("sevenb_num_requests_waiting") == 0
