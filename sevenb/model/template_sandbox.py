@@ -24,7 +24,8 @@ from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
 
 MAX_SOURCE = 1 << 18  # characters of a template
-MAX_SIZE = 1 << 24  # characters (or list items) of any value it makes, and of what it writes
+MAX_SIZE = 1 << 24  # characters of any value it makes, and of what it writes
+MAX_ITEMS = 1 << 20  # of lists and dicts, with all that lies in them
 MAX_SECONDS = 2.0  # of processor time for one prompt
 _MAX_BITS = 4096  # of an integer it computes
 
@@ -106,6 +107,10 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
             return False
         return super().is_safe_attribute(obj, attr, value)
 
+    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
+        """No stand-in for ``str.format``: it is refused with the others."""
+        return None
+
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
         """Call what a template calls, while there is time."""
         _check_clock()
@@ -119,7 +124,7 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Compute ``left operator right`` if the result has a reasonable size."""
         if operator == "+" and _is_sized(left) and _is_sized(right):
-            _check_size(len(left) + len(right))
+            _check_size(len(left) + len(right), limit=MAX_SIZE if isinstance(left, str) else MAX_ITEMS)
         elif operator == "*" and (_is_sized(left) or _is_sized(right)):
             _check_size(max(_extent(left), 1) * max(_extent(right), 1))
             return measured(super().call_binop(context, operator, left, right))
@@ -201,17 +206,18 @@ class _GenerationTag(Extension):
 
 def measured(value: object) -> object:
     """The value itself, if it and all it contains are small enough to be written out."""
-    if isinstance(value, list | tuple | dict | set):
-        pending: list[object] = [value]
-        size = 0
-        while pending:
-            item = pending.pop()
-            size += len(item) if isinstance(item, str) else 1
-            if isinstance(item, dict):
-                pending += chain(item.keys(), item.values())
-            elif isinstance(item, list | tuple | set):
-                pending += item
-            _check_size(size + len(pending))
+    _check_clock()
+    pending: list[object] = [value]
+    items = characters = 0
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            characters += len(item)
+            _check_size(characters)
+        elif isinstance(item, list | tuple | set | dict):
+            items += len(item)
+            _check_size(items, limit=MAX_ITEMS)
+            pending += chain(item.keys(), item.values()) if isinstance(item, dict) else item
     return value
 
 
