@@ -10,7 +10,7 @@ from sevenb.errors import CorruptModelFile, InvalidRequest, UnsupportedModel
 from sevenb.model.gguf import GGUFFile
 from sevenb.model.tokenizer import RenderedPrompt, Tokenizer
 from tests.model.mixed_texts import mixed_texts
-from tests.model.tokenizer_metadata import byte_level_metadata, sentencepiece_metadata, sentencepiece_model
+from tests.model.tokenizer_metadata import sentencepiece_metadata, sentencepiece_model, single_bytes_metadata
 
 IM_START, IM_END, TOOL_CALL = 151644, 151645, 151657
 
@@ -26,11 +26,7 @@ def smol(smollm2: Path) -> Tokenizer:
 
 
 def _bytes_vocabulary(**changes: object) -> dict[str, object]:
-    """A vocabulary of the 256 bytes and a few special tokens."""
-    ranks = {bytes([byte]): byte for byte in range(256)}
-    after = ["<|im_start|>", "<|im_end|>", "<note>"]
-    metadata = byte_level_metadata("qwen2", ranks, after=after)
-    return metadata | {f"tokenizer.ggml.{key}": value for key, value in changes.items()}
+    return single_bytes_metadata("<|im_start|>", "<|im_end|>", "<note>", **changes)
 
 
 def _pieces_vocabulary(**changes: object) -> dict[str, object]:

@@ -85,6 +85,12 @@ def byte_level_metadata(
     }
 
 
+def single_bytes_metadata(*special: str, **changes: object) -> dict[str, object]:
+    """A byte-level vocabulary without merges: the 256 bytes, then the special tokens from id 256 on."""
+    metadata = byte_level_metadata("qwen2", {bytes([byte]): byte for byte in range(256)}, after=special)
+    return metadata | {f"tokenizer.ggml.{key}": value for key, value in changes.items()}
+
+
 def spelled(data: bytes) -> str:
     """Bytes in GPT-2's printable stand-ins."""
     return "".join(map(_STAND_INS.__getitem__, data))
