@@ -8,7 +8,7 @@ namespace {
 
 // e^x for any x, within 2 ulp for x in [-87, 88] and clamped there: x = n ln 2 + r with |r| <= ln 2 / 2, e^r by its
 // Taylor series to the seventh power.
-inline F32x8 exp(F32x8 x) {
+SEVENB_INLINE F32x8 exp(F32x8 x) {
   x = min(max(x, broadcast(-87.0f)), broadcast(88.0f));
   const I32x8 n = round_to_int(x * broadcast(1.44269504f));
   const F32x8 whole = to_float(n);

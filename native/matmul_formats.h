@@ -14,7 +14,7 @@ namespace {
 
 // -- planes ------------------------------------------------------------------------------------------------
 
-inline void unpack_nibbles(const std::uint8_t* plane, U8x32* steps) {
+SEVENB_INLINE void unpack_nibbles(const std::uint8_t* plane, U8x32* steps) {
   for (int i = 0; i < 4; ++i) {
     const U8x32 both = load_bytes(plane + 32 * i);
     steps[i] = bits_and(both, 0x0f);
@@ -24,7 +24,7 @@ inline void unpack_nibbles(const std::uint8_t* plane, U8x32* steps) {
 
 // Moves bit `From` of each byte to bit `To`.
 template <int From, int To, int Mask>
-inline U8x32 move_bits(U8x32 bytes) {
+SEVENB_INLINE U8x32 move_bits(U8x32 bytes) {
   if constexpr (From < To)
     return bits_and(shift_bytes_left<To - From>(bytes), Mask << To);
   else if constexpr (From > To)
@@ -35,7 +35,7 @@ inline U8x32 move_bits(U8x32 bytes) {
 
 // Adds the bit plane at bit `To` of each step.
 template <int To>
-inline void add_bits(const std::uint8_t* plane, U8x32* steps) {
+SEVENB_INLINE void add_bits(const std::uint8_t* plane, U8x32* steps) {
   const U8x32 bits = load_bytes(plane);
   steps[0] = bits_or(steps[0], move_bits<0, To, 1>(bits));
   steps[1] = bits_or(steps[1], move_bits<1, To, 1>(bits));
@@ -49,7 +49,7 @@ inline void add_bits(const std::uint8_t* plane, U8x32* steps) {
 
 // The pair plane at bits `To` and `To` + 1 of each step.
 template <int To>
-inline void unpack_pairs(const std::uint8_t* plane, U8x32* steps) {
+SEVENB_INLINE void unpack_pairs(const std::uint8_t* plane, U8x32* steps) {
   for (int i = 0; i < 2; ++i) {
     const U8x32 four = load_bytes(plane + 32 * i);
     steps[4 * i] = move_bits<0, To, 3>(four);
@@ -59,7 +59,7 @@ inline void unpack_pairs(const std::uint8_t* plane, U8x32* steps) {
   }
 }
 
-inline F32x8 negated(F32x8 a) { return broadcast(0.0f) - a; }
+SEVENB_INLINE F32x8 negated(F32x8 a) { return broadcast(0.0f) - a; }
 
 // -- weight = scale × q + offset, q unsigned ---------------------------------------------------------------
 
@@ -71,7 +71,7 @@ struct OffsetFormat {
   };
 
   template <int Planes>
-  static inline F32x8 accumulate(const Block& w, const ActivationBlock<Planes>& x, F32x8 sum) {
+  static SEVENB_INLINE F32x8 accumulate(const Block& w, const ActivationBlock<Planes>& x, F32x8 sum) {
     I32x8 total = dot<MaxWeight>(w.steps, x.values[0]);
     if constexpr (Planes == 2) total = add(shift_left<7>(total), dot<MaxWeight>(w.steps, x.values[1]));
     sum = fma(to_float(total), w.scale * broadcast(x.scale), sum);
@@ -84,7 +84,7 @@ struct Format;
 
 template <>
 struct Format<WeightType::q4_0> : OffsetFormat<15> {
-  static inline void load(const std::uint8_t* record, int, Block& w) {
+  static SEVENB_INLINE void load(const std::uint8_t* record, int, Block& w) {
     w.scale = load_f16(record);
     w.offset = w.scale * broadcast(-8.0f);
     unpack_nibbles(record + half_row, w.steps);
@@ -93,7 +93,7 @@ struct Format<WeightType::q4_0> : OffsetFormat<15> {
 
 template <>
 struct Format<WeightType::q4_1> : OffsetFormat<15> {
-  static inline void load(const std::uint8_t* record, int, Block& w) {
+  static SEVENB_INLINE void load(const std::uint8_t* record, int, Block& w) {
     w.scale = load_f16(record);
     w.offset = load_f16(record + half_row);
     unpack_nibbles(record + 2 * half_row, w.steps);
@@ -102,7 +102,7 @@ struct Format<WeightType::q4_1> : OffsetFormat<15> {
 
 template <>
 struct Format<WeightType::q5_0> : OffsetFormat<31> {
-  static inline void load(const std::uint8_t* record, int, Block& w) {
+  static SEVENB_INLINE void load(const std::uint8_t* record, int, Block& w) {
     w.scale = load_f16(record);
     w.offset = w.scale * broadcast(-16.0f);
     unpack_nibbles(record + half_row, w.steps);
@@ -112,7 +112,7 @@ struct Format<WeightType::q5_0> : OffsetFormat<31> {
 
 template <>
 struct Format<WeightType::q5_1> : OffsetFormat<31> {
-  static inline void load(const std::uint8_t* record, int, Block& w) {
+  static SEVENB_INLINE void load(const std::uint8_t* record, int, Block& w) {
     w.scale = load_f16(record);
     w.offset = load_f16(record + half_row);
     unpack_nibbles(record + 2 * half_row, w.steps);
@@ -123,7 +123,7 @@ struct Format<WeightType::q5_1> : OffsetFormat<31> {
 // Q4_K and Q5_K: both products with the sub-scales are exact in float32.
 template <WeightType T, int MaxWeight>
 struct KFormat : OffsetFormat<MaxWeight> {
-  static inline void load(const std::uint8_t* record, int b, typename OffsetFormat<MaxWeight>::Block& w) {
+  static SEVENB_INLINE void load(const std::uint8_t* record, int b, typename OffsetFormat<MaxWeight>::Block& w) {
     using L = Layout<T>;
     const std::uint8_t* scales = record + 2 * half_row + b * group_rows;
     w.scale = load_f16(record) * to_float(load_u8(scales));
@@ -148,13 +148,13 @@ struct Format<WeightType::q8_0> {
     F32x8 scale;
   };
 
-  static inline void load(const std::uint8_t* record, int, Block& w) {
+  static SEVENB_INLINE void load(const std::uint8_t* record, int, Block& w) {
     w.scale = load_f16(record);
     for (int s = 0; s < 8; ++s) w.steps[s] = prepare_signed(load_bytes(record + half_row + 32 * s));
   }
 
   template <int Planes>
-  static inline F32x8 accumulate(const Block& w, const ActivationBlock<Planes>& x, F32x8 sum) {
+  static SEVENB_INLINE F32x8 accumulate(const Block& w, const ActivationBlock<Planes>& x, F32x8 sum) {
     I32x8 total = signed_dot(w.steps, x.values[0]);
     if constexpr (Planes == 2) total = add(shift_left<7>(total), signed_dot(w.steps, x.values[1]));
     return fma(to_float(correct_signed(total, x.sum)), w.scale * broadcast(x.scale), sum);
@@ -172,7 +172,7 @@ struct SubScaledFormat {
     F32x8 scale;
   };
 
-  static inline void load_scales(const std::uint8_t* record, int b, Block& w) {
+  static SEVENB_INLINE void load_scales(const std::uint8_t* record, int b, Block& w) {
     const I32x8 first = load_i8(record + half_row + 2 * b * group_rows);
     const I32x8 second = load_i8(record + half_row + (2 * b + 1) * group_rows);
     w.scale = load_f16(record);
@@ -182,14 +182,14 @@ struct SubScaledFormat {
   }
 
   template <int Planes>
-  static inline I32x8 plane_total(const Block& w, const ActivationBlock<Planes>& x, int plane) {
+  static SEVENB_INLINE I32x8 plane_total(const Block& w, const ActivationBlock<Planes>& x, int plane) {
     const I32x8 unbiased = add(scaled_half_dot<MaxWeight, 0>(w.steps, x.values[plane], w.sub_scale[0]),
                                scaled_half_dot<MaxWeight, 4>(w.steps, x.values[plane], w.sub_scale[1]));
     return add(unbiased, pairs_dot(w.bias, x.half_sums[plane]));
   }
 
   template <int Planes>
-  static inline F32x8 accumulate(const Block& w, const ActivationBlock<Planes>& x, F32x8 sum) {
+  static SEVENB_INLINE F32x8 accumulate(const Block& w, const ActivationBlock<Planes>& x, F32x8 sum) {
     I32x8 total = plane_total(w, x, 0);
     if constexpr (Planes == 2) total = add(shift_left<7>(total), plane_total(w, x, 1));
     return fma(to_float(total), w.scale * broadcast(x.scale), sum);
@@ -198,7 +198,7 @@ struct SubScaledFormat {
 
 template <>
 struct Format<WeightType::q6_k> : SubScaledFormat<63, 32> {
-  static inline void load(const std::uint8_t* record, int b, Block& w) {
+  static SEVENB_INLINE void load(const std::uint8_t* record, int b, Block& w) {
     using L = Layout<WeightType::q6_k>;
     load_scales(record, b, w);
     const std::uint8_t* planes = record + L::header + b * L::block_bytes;
@@ -211,7 +211,7 @@ struct Format<WeightType::q6_k> : SubScaledFormat<63, 32> {
 
 template <>
 struct Format<WeightType::q3_k> : SubScaledFormat<7, 4> {
-  static inline void load(const std::uint8_t* record, int b, Block& w) {
+  static SEVENB_INLINE void load(const std::uint8_t* record, int b, Block& w) {
     using L = Layout<WeightType::q3_k>;
     load_scales(record, b, w);
     const std::uint8_t* planes = record + L::header + b * L::block_bytes;
@@ -231,7 +231,7 @@ struct Format<WeightType::q2_k> {
     F32x8 scale, minimum_scale;
   };
 
-  static inline void load(const std::uint8_t* record, int b, Block& w) {
+  static SEVENB_INLINE void load(const std::uint8_t* record, int b, Block& w) {
     using L = Layout<WeightType::q2_k>;
     const I32x8 first = load_u8(record + 2 * half_row + 2 * b * group_rows);
     const I32x8 second = load_u8(record + 2 * half_row + (2 * b + 1) * group_rows);
@@ -245,13 +245,13 @@ struct Format<WeightType::q2_k> {
   }
 
   template <int Planes>
-  static inline I32x8 plane_total(const Block& w, const ActivationBlock<Planes>& x, int plane) {
+  static SEVENB_INLINE I32x8 plane_total(const Block& w, const ActivationBlock<Planes>& x, int plane) {
     return add(scaled_half_dot<3, 0>(w.steps, x.values[plane], w.sub_scale[0]),
                scaled_half_dot<3, 4>(w.steps, x.values[plane], w.sub_scale[1]));
   }
 
   template <int Planes>
-  static inline F32x8 accumulate(const Block& w, const ActivationBlock<Planes>& x, F32x8 sum) {
+  static SEVENB_INLINE F32x8 accumulate(const Block& w, const ActivationBlock<Planes>& x, F32x8 sum) {
     I32x8 total = plane_total(w, x, 0);
     I32x8 minima = pairs_dot(w.minima, x.half_sums[0]);
     if constexpr (Planes == 2) {

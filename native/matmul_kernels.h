@@ -84,7 +84,7 @@ void multiply_quantised(const PackedMatrix& matrix, int first, int end, const Ac
 // -- plain numbers -------------------------------------------------------------------------------------------
 
 template <WeightType T>
-inline F32x8 load_numbers(const std::uint8_t* numbers) {
+SEVENB_INLINE F32x8 load_numbers(const std::uint8_t* numbers) {
   if constexpr (T == WeightType::f16) return load_f16(numbers);
   if constexpr (T == WeightType::bf16) return load_bf16(numbers);
   return load(reinterpret_cast<const float*>(numbers));

@@ -5,6 +5,9 @@
 // the standard library.
 #pragma once
 
+// Kernels are fast because their operands stay in registers: no call may come in between.
+#define SEVENB_INLINE inline __attribute__((always_inline))
+
 #if defined(__AVX2__)
 #include "simd_avx2.h"
 #else
