@@ -67,7 +67,6 @@ class Scheduler:
     def schedule(self) -> StepPlan:
         """Plan one step; blocks are taken, nothing is computed yet."""
         plan = StepPlan()
-        preemptions = self.preemptions
         while len(self.running) > self._max_num_seqs:  # a prompt that ended has forked into more than the seats
             self._preempt_last()
 
@@ -82,7 +81,7 @@ class Scheduler:
         for place, sequence in enumerate(prompts, 1):
             budget -= self._plan_prompt(sequence, plan, budget, others=place < len(prompts) or bool(self.waiting))
         while budget > 0 and self.waiting and len(self.running) < self._max_num_seqs:
-            if self.preemptions > preemptions or not self._admit(self.waiting[0]):
+            if not self._admit(self.waiting[0]):
                 break
             sequence = self.waiting.pop(0)
             insort(self.running, sequence, key=_rank)

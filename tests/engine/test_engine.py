@@ -338,6 +338,21 @@ def test_a_failing_request_takes_nobody_down(siblings: int) -> None:
     assert harness.generate([0, *prompts[0]], params)
 
 
+def test_a_request_fails_as_a_whole_when_one_of_its_sequences_does() -> None:
+    harness = Harness(block_size=4)
+    prompt = prompt_of(10)
+    params = SamplingParams(n=2, seed=1, max_tokens=20)
+    first, second = (expected_tokens(prompt, params, index=index) for index in range(2))
+    place = next(place for place in range(20) if second[place] not in prompt + first + second[:place])
+    harness.decoder.fail_on = second[place]
+    request = harness.add(prompt, params)
+    harness.run()
+    outcome = harness.outcomes[request]
+    assert outcome.failure is not None
+    assert outcome.tokens == {0: first[: place + 1], 1: second[: place + 1]}
+    assert harness.blocks_used == 0
+
+
 # -- numbers -------------------------------------------------------------------------------------------
 
 

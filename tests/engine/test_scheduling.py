@@ -113,3 +113,13 @@ def test_a_request_that_fits_only_alone_is_served() -> None:
     harness.run()
     assert harness.outcomes[large].tokens[0] == expected_tokens(prompt_of(35), greedy(5))
     assert all(harness.outcomes[request].finished for request in others)
+
+
+def test_a_newcomer_waits_where_it_would_be_preempted_at_once() -> None:
+    harness = Harness(blocks=8, block_size=4)
+    running = harness.add(prompt_of(7), greedy(10))
+    harness.step()
+    newcomer = harness.add(prompt_of(24), greedy(4))  # takes all the blocks that are free now
+    harness.run()
+    assert harness.engine.stats().preemptions == 0
+    assert all(harness.outcomes[request].finished for request in (running, newcomer))
