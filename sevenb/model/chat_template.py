@@ -1,6 +1,7 @@
 """`ChatTemplate`: a conversation as the one text that the model was trained to go on with."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Self
@@ -30,7 +31,9 @@ _MISTRAL = (
     "{% if message.role == 'system' %}{% set system.text = message.content + '\n\n' %}"
     "{% elif message.role == 'user' %}{{ '[INST] ' + system.text + message.content + '[/INST]' }}"
     "{% set system.text = '' %}"
-    "{% else %}{{ ' ' + message.content + eos_token }}{% endif %}{% endfor %}"
+    "{% elif message.role == 'assistant' %}{{ ' ' + message.content + eos_token }}"
+    "{% else %}{{ raise_exception('only the roles system, user and assistant are known to it') }}"
+    "{% endif %}{% endfor %}"
 )
 # The published formats of ChatML, Llama 3 and Mistral (v3), for files without a template but with their tokens.
 _BY_TOKENS = {
@@ -85,7 +88,7 @@ class ChatTemplate:
             raise InvalidRequest("This model has no chat template; send a prompt to /v1/completions.", "messages")
         try:
             given = {
-                **variables,
+                **{name: _plain(value, name) for name, value in variables.items()},
                 "messages": [_plain_message(message, f"messages[{i}]") for i, message in enumerate(messages)],
                 "tools": _plain(list(tools), "tools") if tools else None,
             }
@@ -157,7 +160,9 @@ def _plain(value: object, path: str) -> Any:
         return {str(key): _plain(item, f"{path}.{key}") for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [_plain(item, f"{path}[{i}]") for i, item in enumerate(value)]
-    raise InvalidRequest(f"{path} is not a JSON value; send text, numbers, lists or objects.", path.split(".")[0])
+    raise InvalidRequest(
+        f"{path} is not a JSON value; send text, numbers, lists or objects.", re.split(r"[.\[]", path)[0]
+    )
 
 
 def _strings(value: object) -> Iterator[str]:
