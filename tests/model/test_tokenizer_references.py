@@ -18,6 +18,7 @@ import tiktoken
 
 from sevenb.model.gguf import GGUFFile
 from sevenb.model.tokenizer import Tokenizer
+from sevenb.model.tokenizer.vocabulary import TokenType, numbers_of, strings_of
 from tests.model.mixed_texts import mixed_texts
 from tests.model.tokenizer_metadata import (
     byte_level_metadata,
@@ -118,8 +119,8 @@ def test_qwen_is_encoded_as_by_tiktoken(coder_05b: Path) -> None:
 
 def test_smollm2_is_encoded_by_its_merges_word_by_word(smollm2: Path) -> None:
     metadata = GGUFFile.open(smollm2).metadata
-    ranks = {tuple(merge.split(" ")): rank for rank, merge in enumerate(list(metadata["tokenizer.ggml.merges"]))}  # type: ignore[call-overload]
-    ids = {token: i for i, token in enumerate(list(metadata["tokenizer.ggml.tokens"]))}  # type: ignore[call-overload]
+    ranks = {tuple(merge.split(" ")): rank for rank, merge in enumerate(strings_of(metadata, "tokenizer.ggml.merges"))}
+    ids = {token: i for i, token in enumerate(strings_of(metadata, "tokenizer.ggml.tokens"))}
 
     def encode_word(word: str) -> list[int]:
         parts = [stand_in for stand_in in spelled(word.encode()) if stand_in in ids]  # a few bytes have no token
@@ -152,5 +153,6 @@ _byte_of = {spelled(bytes([byte])): byte for byte in range(256)}
 
 
 def _normal_tokens(metadata: Mapping[str, object]) -> list[str]:
-    types = metadata["tokenizer.ggml.token_type"]
-    return [token for token, kind in zip(metadata["tokenizer.ggml.tokens"], types, strict=True) if kind == 1]  # type: ignore[call-overload]
+    types = numbers_of(metadata, "tokenizer.ggml.token_type")
+    tokens = strings_of(metadata, "tokenizer.ggml.tokens")
+    return [token for token, kind in zip(tokens, types, strict=True) if kind == TokenType.NORMAL]
