@@ -13,7 +13,7 @@ from sevenb.errors import InvalidRequest
 from sevenb.model.tokenizer import RenderedPrompt, Tokenizer
 
 # Characters that mean nothing to anyone: "noncharacters" for internal use first, then those for private use.
-_MARKS = (*range(0xFDD0, 0xFDF0), *range(0xF0000, 0xFFFFE), *range(0x100000, 0x10FFFE))
+_MARKS = (range(0xFDD0, 0xFDF0), range(0xF0000, 0xFFFFE), range(0x100000, 0x10FFFE))
 
 
 class PromptGuard:
@@ -42,11 +42,8 @@ class PromptGuard:
 
     def marker(self, texts: Iterable[str]) -> tuple[str, Callable[[str], str]]:
         """A mark that occurs in none of the texts, and the function that breaks special tokens with it."""
-        texts = list(texts)
-        mark = next((mark for mark in map(chr, _MARKS[:32]) if not any(mark in text for text in texts)), None)
-        if mark is None:
-            used = set(chain.from_iterable(texts))
-            mark = next((mark for mark in map(chr, _MARKS) if mark not in used), None)
+        used = set("".join(texts))
+        mark = next((mark for mark in map(chr, chain(*_MARKS)) if mark not in used), None)
         if mark is None:
             raise InvalidRequest("The messages use every private character of Unicode; leave one out.", "messages")
         return mark, lambda text: self._break(text, mark)
@@ -59,7 +56,7 @@ class PromptGuard:
         return RenderedPrompt(text=text.replace(mark, ""), pieces=tuple(piece for piece in pieces if piece != ""))
 
     def _break(self, text: str, mark: str) -> str:
-        if not text or text in self._words or self._breakable is None:
+        if not text or self._breakable is None or (text in self._words and text.isidentifier()):
             return text
         broken = self._breakable.sub(lambda found: found[0] + mark if found[1] else found[0], text)
         return mark + broken if self._may_continue(text) else broken
