@@ -8,11 +8,11 @@ ARGS  ?=
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# Bytecode is made for what is imported, when it is imported: a third less disk than compiling everything at once.
-PIP    := $(BIN)/python -m pip install --no-compile --disable-pip-version-check
-INPUTS := pyproject.toml CMakeLists.txt $(wildcard native/*)
+TOOLS  := build/tools
+PIP    := $(BIN)/python -m pip install --disable-pip-version-check
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help serve install test lint bench size clean
 
 help: ## list these targets
@@ -26,16 +26,16 @@ serve: install ## start the server: MODEL, HOST, PORT and ARGS are passed on
 install: $(VENV)/.installed ## make .venv and build the kernels
 	@:
 
-test: $(VENV)/.developer ## lint and run all tests: ARGS are passed to pytest
+test: $(VENV)/.developer install ## lint and run all tests: ARGS are passed to pytest
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: $(VENV)/.developer ## ruff and mypy
+lint: $(VENV)/.developer install ## ruff and mypy
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary
 
-bench: $(VENV)/.developer ## measure speed and fidelity: ARGS are passed to the benchmark
+bench: $(VENV)/.developer install ## measure speed and fidelity: ARGS are passed to the benchmark
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 size: install ## check that the default install stays below 150 MB
@@ -52,10 +52,24 @@ $(VENV)/.made:
 	@tools/step "Making the environment" build/venv.log $(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-$(VENV)/.installed: $(INPUTS) | $(VENV)/.made
-	@tools/step "Installing dependencies and building the kernels" build/install.log $(PIP) --editable .
+$(VENV)/.dependencies: pyproject.toml | $(VENV)/.made
+	@$(BIN)/python tools/requirements.py run > build/run.txt
+	@tools/step "Installing dependencies" build/install.log $(PIP) -r build/run.txt
 	@touch $@
 
-$(VENV)/.developer: $(INPUTS) | $(VENV)/.made
-	@tools/step "Installing developer tools and building the kernels" build/install.log $(PIP) --editable '.[dev]'
-	@touch $@ $(VENV)/.installed
+$(VENV)/.developer: pyproject.toml | $(VENV)/.made
+	@$(BIN)/python tools/requirements.py develop > build/develop.txt
+	@tools/step "Installing developer tools" build/install.log $(PIP) -r build/develop.txt
+	@touch $@ $(VENV)/.dependencies
+
+# Build tools lie beside the environment, not in it: it stays small, and their paths stay the same from build to build,
+# so that a change to one kernel compiles one file.
+$(TOOLS)/.made: pyproject.toml | $(VENV)/.made
+	@$(BIN)/python tools/requirements.py build > build/build.txt
+	@tools/step "Installing build tools" build/tools.log $(PIP) --upgrade --target $(TOOLS) -r build/build.txt
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml CMakeLists.txt $(wildcard native/*) $(TOOLS)/.made $(VENV)/.dependencies
+	@PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" PYTHONPATH="$(CURDIR)/$(TOOLS)" \
+	    tools/step "Building the kernels" build/kernels.log $(PIP) --no-build-isolation --no-deps --editable .
+	@touch $@
