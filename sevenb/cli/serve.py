@@ -154,7 +154,7 @@ class _Launch:
         serving = asyncio.create_task(server.serve([self.listener]), name="HTTP server")
         with registered(self._instance()):
             announcing = asyncio.create_task(self._announce(service), name="announcement")
-            failing = asyncio.create_task(client.wait_failed(), name="engine failure")
+            failing = asyncio.create_task(service.wait_failed(), name="failure")
             await asyncio.wait({serving, failing}, return_when=asyncio.FIRST_COMPLETED)
             failure = failing.result() if failing.done() else None
             server.should_exit = True

@@ -33,6 +33,8 @@ from sevenb.server.streaming import (
     unless_client_leaves,
 )
 
+MAX_PROMPTS = 256
+
 router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=JsonRoute)
 
 
@@ -80,6 +82,8 @@ def _as_list(prompt: str | list[str] | list[int] | list[list[int]]) -> Sequence[
 
 
 def _prompt_token_ids(tokenizer: Tokenizer, prompt: str | list[str] | list[int] | list[list[int]]) -> list[list[int]]:
+    if len(_as_list(prompt)) > MAX_PROMPTS:
+        raise InvalidRequest(f"prompt holds {len(prompt)} prompts; send at most {MAX_PROMPTS} at once.", "prompt")
     prompts = [p if isinstance(p, list) else tokenizer.encode(p, parse_special=True) for p in _as_list(prompt)]
     for token_id in (token_id for token_ids in prompts for token_id in token_ids):
         if not 0 <= token_id < tokenizer.vocab_size:

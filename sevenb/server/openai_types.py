@@ -16,6 +16,9 @@ MAX_TOP_LOGPROBS = 20
 FinishReason = Annotated[str, Field(json_schema_extra={"enum": ["stop", "length", "abort"]})]
 
 
+TokenId = Annotated[int, Field(ge=0, lt=2**31)]
+
+
 class _Request(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -42,7 +45,7 @@ class GenerationRequest(_Request):
     stop: str | list[str] | None = Field(
         None, description="Up to 64 strings that end the answer and are left out of it."
     )
-    stop_token_ids: list[int] | None = None
+    stop_token_ids: list[TokenId] | None = None
     include_stop_str_in_output: bool | None = None
     min_tokens: int | None = None
     ignore_eos: bool | None = None
@@ -51,7 +54,7 @@ class GenerationRequest(_Request):
     frequency_penalty: float | None = None
     repetition_penalty: float | None = None
     logit_bias: dict[str, float] | None = Field(None, description="Token id -> what to add to its logit, -100 to 100.")
-    priority: int | None = Field(None, description="Smaller runs sooner.")
+    priority: int | None = Field(None, ge=-(2**31), lt=2**31, description="Smaller runs sooner.")
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None
@@ -123,7 +126,7 @@ class DetokenizeRequest(_Request):
     """Body of ``POST /detokenize``."""
 
     model: str | None = None
-    tokens: list[Annotated[int, Field(ge=0)]]
+    tokens: list[TokenId]
 
 
 # -- responses ---------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ def sampling_params(
 
 
 def _by_token_id(logit_bias: dict[str, float]) -> dict[int, float]:
-    try:
-        return {int(token_id): bias for token_id, bias in logit_bias.items()}
-    except ValueError:
-        raise InvalidRequest("logit_bias maps token ids to numbers; write the ids as digits.", "logit_bias") from None
+    for name in logit_bias:
+        if not (name.isascii() and name.isdigit() and len(name) < 10):
+            raise InvalidRequest(f"logit_bias has the key {name!r:.40}; its keys are token ids.", "logit_bias")
+    return {int(name): bias for name, bias in logit_bias.items()}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sevenb import __version__
 from sevenb.engine.client import EngineClient
 from sevenb.engine.messages import EngineReady
-from sevenb.errors import EngineNotReady, ModelNotFound
+from sevenb.errors import EngineNotReady, ModelNotFound, SevenbError
 from sevenb.server.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -86,6 +86,16 @@ class Service:
             raise EngineNotReady("The tokenizer is still loading; try again in a few seconds.") from None
         return ServedModel(text, engine)
 
+    async def wait_failed(self) -> SevenbError | None:
+        """Return when this service cannot go on: why, or None because it was closed."""
+        assert self._text is not None
+        engine = asyncio.create_task(self.client.wait_failed())
+        try:
+            await asyncio.wait({self._text, engine}, return_when=asyncio.FIRST_COMPLETED)
+            return self._text_failure or await engine
+        finally:
+            engine.cancel()
+
     async def close(self) -> None:
         """End open streams and the engine process."""
         await self.client.close()
@@ -98,7 +108,16 @@ class Service:
     @property
     def ready(self) -> bool:
         """Whether a request would be served at once."""
-        return self.client.state == "ready" and self._text is not None and self._text.done()
+        has_text = self._text is not None and self._text.done() and self._text_failure is None
+        return has_text and self.client.state == "ready"
+
+    @property
+    def _text_failure(self) -> SevenbError | None:
+        """Why the tokenizer could not be built, if so."""
+        if self._text is None or not self._text.done() or self._text.cancelled():
+            return None
+        error = self._text.exception()
+        return error if isinstance(error, SevenbError | None) else SevenbError(f"The tokenizer failed: {error}.")
 
     async def model(self, name: str | None) -> ServedModel:
         """The served model, if ``name`` means it; waits a while for an engine that is on its way."""

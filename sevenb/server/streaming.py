@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from sevenb.server.errors import Problem, openai_error, problem_of
+from sevenb.server.errors import HttpError, Problem, openai_error, problem_of
 
 SILENCE_SECONDS = 15.0  # after this long without an event a comment goes out, so that proxies keep the connection
 STATUS_SECONDS = 1.0  # an error this early is still told by the HTTP status
@@ -19,8 +19,11 @@ STATUS_SECONDS = 1.0  # an error this early is still told by the HTTP status
 T = TypeVar("T")
 
 
-class ClientGone(Exception):
-    """The client closed its connection before the response was ready."""
+class ClientGone(HttpError):
+    """The client closed its connection before the response was ready; nobody reads this error (499 is nginx's)."""
+
+    def __init__(self) -> None:
+        super().__init__(499, "The client closed the connection.", "client_closed_request")
 
 
 class EventStream(Response):

@@ -137,6 +137,24 @@ def test_killing_the_engine_fails_open_streams_at_once_and_it_comes_back() -> No
     run(test())
 
 
+def test_an_engine_that_dies_again_and_again_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sevenb.engine.client.MAX_FAST_FAILURES", 1)
+
+    async def test() -> None:
+        async with engine() as client:
+            for _ in range(2):
+                await client.wait_ready(20)
+                pid = client.pid
+                assert pid is not None
+                os.kill(pid, signal.SIGKILL)
+                await until(lambda: client.state != "ready")
+            assert isinstance(await asyncio.wait_for(client.wait_failed(), 10), EngineDied)
+            with pytest.raises(EngineDied, match="exit code -9"):
+                await client.wait_ready(20)
+
+    run(test())
+
+
 def test_an_engine_that_cannot_load_says_why() -> None:
     async def test() -> None:
         async with engine(refusal="This model needs a thing we lack; choose another.") as client:

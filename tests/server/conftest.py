@@ -1,5 +1,6 @@
 """Running servers over the fake engine, for tests that speak HTTP."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -44,6 +45,12 @@ class RunningServer:
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
+    def answers(self) -> bool:
+        with contextlib.suppress(httpx.ConnectError):
+            self.http.get("/health")
+            return True
+        return False
+
     def until_ready(self) -> None:
         self.until(lambda: self.http.get("/health").status_code == 200)
 
@@ -62,6 +69,7 @@ def running_server(*arguments: str, wait: bool = True, **config: Any) -> Iterato
         port, engine_pid = map(int, process.stdout.readline().split())
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
             server = RunningServer(process, http, engine_pid)
+            server.until(server.answers)
             if wait:
                 server.until_ready()
             yield server

@@ -121,7 +121,7 @@ def test_a_second_signal_ends_running_streams_with_an_error(start_server: StartS
 
 def test_sigterm_while_loading_exits_at_once(start_server: StartServer) -> None:
     server = start_server(wait=False, load_seconds=30)
-    server.until(lambda: server.http.get("/health").status_code == 503)
+    assert server.http.get("/health").status_code == 503
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(timeout=10) == 0
     assert not psutil.pid_exists(server.engine_pid)
