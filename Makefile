@@ -5,6 +5,8 @@ HOST  ?= 127.0.0.1
 PORT  ?= 8000
 ARGS  ?=
 
+MODELS_OF_TESTS := qwen2.5-coder:0.5b qwen2.5-coder:1.5b smollm2:135m
+
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -28,6 +30,7 @@ install: $(VENV)/.installed ## make .venv and build the kernels
 
 test: $(VENV)/.developer install ## lint and run all tests: ARGS are passed to pytest
 	@$(MAKE) --no-print-directory lint
+	@$(BIN)/sevenb pull $(MODELS_OF_TESTS)
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.developer install ## ruff and mypy
