@@ -24,7 +24,7 @@ class Hub:
     honours_ranges: bool = True
     range_status: int = 206  # ModelScope says 200
     missing: bool = False
-    dies_after: int | None = None  # files sent (or begun) before it answers 404 to all
+    ends_at: int | None = None  # offset that it never sends anything beyond
     stated_hashes: dict[str, str] = field(default_factory=dict)  # lies about some files' SHA-256
     redirect_to: str | None = None
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)  # path and headers, as they came
@@ -69,7 +69,7 @@ def serve(hub: Hub) -> Iterator[Hub]:
         def do_GET(self) -> None:
             path = unquote(urlsplit(self.path).path)
             hub.requests.append((path, {name.lower(): value for name, value in self.headers.items()}))
-            if hub.missing or (hub.dies_after is not None and len(hub.ranges()) > hub.dies_after):
+            if hub.missing:
                 self.send_error(404)
             elif "/api/" in path:
                 self._send_json(hub.listing(path))
@@ -97,6 +97,7 @@ def serve(hub: Hub) -> Iterator[Hub]:
             self.send_header("Content-Length", str(len(content) - start))
             self.end_headers()
             end = len(content) if hub.cut_after is None else min(len(content), start + hub.cut_after)
+            end = end if hub.ends_at is None else min(end, hub.ends_at)
             for position in range(start, end, 1 << 16):
                 chunk = content[position : min(position + (1 << 16), end)]
                 try:

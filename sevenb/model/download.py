@@ -18,9 +18,9 @@ from sevenb.errors import StorageDenied, StorageFull
 from sevenb.model.origins import ModelFile
 
 CONNECT_SECONDS = 4.0  # after this a source counts as unreachable
-READ_SECONDS = 20.0  # a connection silent for so long counts as cut
+READ_SECONDS = 10.0  # a connection silent for so long counts as cut
 CHUNK_BYTES = 1 << 20
-FRUITLESS_ATTEMPTS = 3  # cut connections in a row, without one new byte, before a source is given up
+FRUITLESS_ATTEMPTS = 3  # cut connections in a row, without one new byte, before a source that worked is given up
 
 
 class SourceUnavailable(Exception):
@@ -163,13 +163,14 @@ def storage_errors(path: Path) -> Iterator[None]:
 def fetch_http(url: str, partial: PartialFile, headers: Mapping[str, str] | None = None) -> None:
     """Append the rest of the file at ``url`` to ``partial``, resuming wherever a connection is cut.
 
-    An attempt that brings nothing new counts; after `FRUITLESS_ATTEMPTS` in a row, or at once if the first connection
-    fails, the source is given up with `SourceUnavailable`.
+    The source is given up with `SourceUnavailable` if its first attempt brings nothing, and later after
+    `FRUITLESS_ATTEMPTS` in a row that bring nothing new.
     """
     import httpx
 
     check_resolvable(url)
     fruitless = 0
+    begun = partial.length
     with http_client(headers) as client:
         while not partial.complete:
             before = partial.length
@@ -184,7 +185,7 @@ def fetch_http(url: str, partial: PartialFile, headers: Mapping[str, str] | None
             except httpx.HTTPError as error:
                 reason = f"the connection was cut ({_plain(error)})"
             fruitless = 0 if partial.length > before else fruitless + 1
-            if fruitless == FRUITLESS_ATTEMPTS:
+            if fruitless == FRUITLESS_ATTEMPTS or partial.length == begun:
                 raise SourceUnavailable(reason)
             time.sleep(0.5 * fruitless)
 

@@ -88,11 +88,29 @@ def test_a_range_that_is_answered_with_200_is_understood(hub: Hub, partial: Part
     assert_whole(partial)
 
 
-def test_a_source_that_brings_nothing_new_is_given_up(hub: Hub, partial: PartialFile) -> None:
+def test_a_source_that_brings_nothing_is_given_up_at_once(hub: Hub, partial: PartialFile) -> None:
     hub.cut_after = 0
-    with pytest.raises(SourceUnavailable, match=r"cut|early"):
+    with pytest.raises(SourceUnavailable, match="cut"):
         fetch_http(hub.file_url(NAME), partial)
-    assert len(hub.ranges()) == download.FRUITLESS_ATTEMPTS
+    assert hub.ranges() == [0]
+
+
+def test_a_source_that_stops_on_the_way_is_asked_a_few_times_more(hub: Hub, partial: PartialFile) -> None:
+    hub.ends_at = 1_000_000
+    with pytest.raises(SourceUnavailable, match="cut"):
+        fetch_http(hub.file_url(NAME), partial)
+    assert hub.ranges() == [0] + [1_000_000] * download.FRUITLESS_ATTEMPTS
+
+
+def test_a_connection_that_falls_silent_is_resumed(
+    hub: Hub, partial: PartialFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "READ_SECONDS", 0.2)
+    partial.append(CONTENT[:2_850_000])
+    hub.chunk_seconds = 2.0  # the first 64 KiB come at once
+    fetch_http(hub.file_url(NAME), partial)
+    assert_whole(partial)
+    assert hub.ranges() == [2_850_000, 2_850_000 + (1 << 16), 2_850_000 + (2 << 16)]
 
 
 def test_a_missing_file_is_given_up_at_once(hub: Hub, partial: PartialFile) -> None:

@@ -103,7 +103,7 @@ def test_a_file_name_cannot_leave_the_store(hub: Hub, store: Store) -> None:
 def test_a_second_source_goes_on_where_the_first_one_stopped(
     hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with serve(Hub(hub.files, cut_after=700_000, dies_after=1)) as failing:
+    with serve(Hub(hub.files, ends_at=700_000)) as failing:
         monkeypatch.setenv("HF_ENDPOINT", failing.url)
         monkeypatch.setenv("MODELSCOPE_DOMAIN", hub.url)
         notes = Notes()
