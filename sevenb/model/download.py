@@ -261,7 +261,8 @@ def _append_body(response: Any, partial: PartialFile) -> None:
 def _check_status(response: Any) -> None:
     status = response.status_code
     if status in (401, 403):
-        raise SourceUnavailable(f"asks for a login (HTTP {status}); accept the licence there and set HF_TOKEN")
+        # Hugging Face says so of a repository that does not exist, too: it does not tell which are private.
+        raise SourceUnavailable(f"has no such repository, or wants a login and its licence accepted (HTTP {status})")
     if status == 404:
         raise SourceUnavailable("has no such file or repository (HTTP 404)")
     if status >= 400:
