@@ -148,6 +148,13 @@ void exponentiate(const Partition& task, int row, const Softmax& state) {
   state.total[row] = reduce_add(sum);
 }
 
+// Asks for `count` elements ahead of their use, since blocks lie scattered, beyond what the hardware foresees. Into the
+// second-level cache: aiming at the first costs more than it gains on Zen.
+template <class Element>
+inline void prefetch(const Element* from, int count) {
+  for (int i = 0; i < count; i += 64 / static_cast<int>(sizeof(Element))) __builtin_prefetch(from + i, 0, 2);
+}
+
 template <class Isa, class Element>
 void attend_elements(const Partition& task, const Softmax& state) {
   const int head_dim = task.shape->head_dim, padded_dim = task.shape->padded_dim();
@@ -155,8 +162,13 @@ void attend_elements(const Partition& task, const Softmax& state) {
   // A panel writes 16 scores; past a block smaller than that they are overwritten by the next block's or masked.
   const int step = block_size < kPanel ? block_size : kPanel;
   for (int i = task.first / step * step; i < task.last; i += step) {
+    const auto panel_at = [&](const void* const* blocks, int position) {
+      return static_cast<const Element*>(blocks[position / block_size]) + position % block_size * head_dim;
+    };
+    if (i + step < task.last) prefetch(panel_at(task.keys, i + step), kPanel * head_dim);
+    prefetch(panel_at(task.values, i), kPanel * head_dim);
     Runs<Element> keys;
-    keys.append(static_cast<const Element*>(task.keys[i / block_size]) + i % block_size * head_dim, head_dim);
+    keys.append(panel_at(task.keys, i), head_dim);
     multiply_panel<Isa>(task, task.query, head_dim, keys, task.scores + i, kScoreStride);
   }
   for (int row = 0; row < task.rows; ++row) exponentiate<Isa>(task, row, state);

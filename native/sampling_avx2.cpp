@@ -27,45 +27,32 @@ inline bool any_at_least(Floats a, float bound) {
 }
 
 struct Doubles {
-  __m256d part[4];
+  __m256d low, high;
 
   static Doubles load(const float* from) {
-    Doubles v;
-    for (int i = 0; i < 4; ++i) v.part[i] = _mm256_cvtps_pd(_mm_loadu_ps(from + 4 * i));
-    return v;
+    return {_mm256_cvtps_pd(_mm_loadu_ps(from)), _mm256_cvtps_pd(_mm_loadu_ps(from + 4))};
   }
-  static Doubles broadcast(double value) {
-    const __m256d v = _mm256_set1_pd(value);
-    return {{v, v, v, v}};
-  }
+  static Doubles broadcast(double value) { return {_mm256_set1_pd(value), _mm256_set1_pd(value)}; }
   void store(double* to) const {
-    for (int i = 0; i < 4; ++i) _mm256_storeu_pd(to + 4 * i, part[i]);
+    _mm256_storeu_pd(to, low);
+    _mm256_storeu_pd(to + 4, high);
   }
 };
 
-inline Doubles add(Doubles a, Doubles b) {
-  for (int i = 0; i < 4; ++i) a.part[i] = _mm256_add_pd(a.part[i], b.part[i]);
-  return a;
-}
-inline Doubles subtract(Doubles a, Doubles b) {
-  for (int i = 0; i < 4; ++i) a.part[i] = _mm256_sub_pd(a.part[i], b.part[i]);
-  return a;
-}
-inline Doubles multiply(Doubles a, Doubles b) {
-  for (int i = 0; i < 4; ++i) a.part[i] = _mm256_mul_pd(a.part[i], b.part[i]);
-  return a;
+inline Doubles add(Doubles a, Doubles b) { return {_mm256_add_pd(a.low, b.low), _mm256_add_pd(a.high, b.high)}; }
+inline Doubles subtract(Doubles a, Doubles b) { return {_mm256_sub_pd(a.low, b.low), _mm256_sub_pd(a.high, b.high)}; }
+inline Doubles multiply(Doubles a, Doubles b) { return {_mm256_mul_pd(a.low, b.low), _mm256_mul_pd(a.high, b.high)}; }
+
+inline __m256d scale_by_power_of_two(__m256d power, __m256d shifted) {
+  const __m256i exponent = _mm256_slli_epi64(_mm256_castpd_si256(shifted), 52);
+  return _mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(power), exponent));
 }
 inline Doubles scale_by_power_of_two(Doubles power, Doubles shifted) {
-  for (int i = 0; i < 4; ++i) {
-    const __m256i exponent = _mm256_slli_epi64(_mm256_castpd_si256(shifted.part[i]), 52);
-    power.part[i] = _mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(power.part[i]), exponent));
-  }
-  return power;
+  return {scale_by_power_of_two(power.low, shifted.low), scale_by_power_of_two(power.high, shifted.high)};
 }
 inline Doubles zero_unless_at_least(Doubles v, Doubles x, Doubles bound) {
-  for (int i = 0; i < 4; ++i)
-    v.part[i] = _mm256_and_pd(v.part[i], _mm256_cmp_pd(x.part[i], bound.part[i], _CMP_GE_OQ));
-  return v;
+  return {_mm256_and_pd(v.low, _mm256_cmp_pd(x.low, bound.low, _CMP_GE_OQ)),
+          _mm256_and_pd(v.high, _mm256_cmp_pd(x.high, bound.high, _CMP_GE_OQ))};
 }
 
 struct Avx2 {

@@ -20,32 +20,22 @@ inline bool any_at_least(Floats a, float bound) {
 }
 
 struct Doubles {
-  __m512d low, high;
+  __m512d v;
 
-  static Doubles load(const float* from) {
-    return {_mm512_cvtps_pd(_mm256_loadu_ps(from)), _mm512_cvtps_pd(_mm256_loadu_ps(from + 8))};
-  }
-  static Doubles broadcast(double value) { return {_mm512_set1_pd(value), _mm512_set1_pd(value)}; }
-  void store(double* to) const {
-    _mm512_storeu_pd(to, low);
-    _mm512_storeu_pd(to + 8, high);
-  }
+  static Doubles load(const float* from) { return {_mm512_cvtps_pd(_mm256_loadu_ps(from))}; }
+  static Doubles broadcast(double value) { return {_mm512_set1_pd(value)}; }
+  void store(double* to) const { _mm512_storeu_pd(to, v); }
 };
 
-inline Doubles add(Doubles a, Doubles b) { return {_mm512_add_pd(a.low, b.low), _mm512_add_pd(a.high, b.high)}; }
-inline Doubles subtract(Doubles a, Doubles b) { return {_mm512_sub_pd(a.low, b.low), _mm512_sub_pd(a.high, b.high)}; }
-inline Doubles multiply(Doubles a, Doubles b) { return {_mm512_mul_pd(a.low, b.low), _mm512_mul_pd(a.high, b.high)}; }
-
-inline __m512d scale_by_power_of_two(__m512d power, __m512d shifted) {
-  const __m512i exponent = _mm512_slli_epi64(_mm512_castpd_si512(shifted), 52);
-  return _mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(power), exponent));
-}
+inline Doubles add(Doubles a, Doubles b) { return {_mm512_add_pd(a.v, b.v)}; }
+inline Doubles subtract(Doubles a, Doubles b) { return {_mm512_sub_pd(a.v, b.v)}; }
+inline Doubles multiply(Doubles a, Doubles b) { return {_mm512_mul_pd(a.v, b.v)}; }
 inline Doubles scale_by_power_of_two(Doubles power, Doubles shifted) {
-  return {scale_by_power_of_two(power.low, shifted.low), scale_by_power_of_two(power.high, shifted.high)};
+  const __m512i exponent = _mm512_slli_epi64(_mm512_castpd_si512(shifted.v), 52);
+  return {_mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(power.v), exponent))};
 }
 inline Doubles zero_unless_at_least(Doubles v, Doubles x, Doubles bound) {
-  return {_mm512_maskz_mov_pd(_mm512_cmp_pd_mask(x.low, bound.low, _CMP_GE_OQ), v.low),
-          _mm512_maskz_mov_pd(_mm512_cmp_pd_mask(x.high, bound.high, _CMP_GE_OQ), v.high)};
+  return {_mm512_maskz_mov_pd(_mm512_cmp_pd_mask(x.v, bound.v, _CMP_GE_OQ), v.v)};
 }
 
 struct Avx512 {

@@ -81,7 +81,7 @@ bool any_at_least(const V& v, float bound) {
 
 struct Portable {
   using Floats = Lanes<float, kLanes>;
-  using Doubles = Lanes<double, kLanes>;
+  using Doubles = Lanes<double, kHalf>;
 };
 
 }  // namespace

@@ -1,6 +1,6 @@
 // The sampler's passes over a row, written once over vector types and compiled for each instruction set.
 //
-// An instruction set supplies `Floats` and `Doubles`, 16 lanes each. Everything has internal linkage, for the reason
+// An instruction set supplies `Floats` of 16 lanes and `Doubles` of 8. Everything has internal linkage, for the reason
 // given in attention_template.h. Products and sums are rounded apart: float64 work is short, and plain C++ can do
 // the same quickly on any processor.
 #pragma once
@@ -10,7 +10,7 @@
 namespace sevenb {
 namespace {
 
-constexpr int kLanes = 16;
+constexpr int kLanes = 16, kHalf = kLanes / 2;
 constexpr double kLog2E = 1.4426950408889634;
 constexpr double kSmallestExponent = -96.0;
 
@@ -44,6 +44,14 @@ void run_maxima(const float* logits, int count, float* maxima) {
   }
 }
 
+// sums[half] += exp2((logits - origin) * scale), 8 lanes at a time: more would not fit into AVX2's registers.
+template <class Doubles>
+inline void add_exponentials(const float* logits, Doubles origin, Doubles scale, Doubles (&sums)[2]) {
+  for (int half = 0; half < 2; ++half)
+    sums[half] =
+        add(sums[half], exp2_lanes(multiply(subtract(Doubles::load(logits + half * kHalf), origin), scale)));
+}
+
 template <class Isa>
 double sum_exponentials(const float* logits, int count, float peak, double sharpness) {
   using Doubles = typename Isa::Doubles;
@@ -51,19 +59,18 @@ double sum_exponentials(const float* logits, int count, float peak, double sharp
   const Doubles origin = Doubles::broadcast(peak), scale = Doubles::broadcast(sharpness * kLog2E);
   // Well below the smallest exponent: lanes that this lets pass are zeroed exactly, those it stops would be too.
   const float bound = static_cast<float>(peak - 68.0 / sharpness);
-  Doubles sum = Doubles::broadcast(0.0);
+  Doubles sums[2] = {Doubles::broadcast(0.0), Doubles::broadcast(0.0)};
   int i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    if (!any_at_least(Floats::load(logits + i), bound)) continue;
-    sum = add(sum, exp2_lanes(multiply(subtract(Doubles::load(logits + i), origin), scale)));
-  }
+  for (; i + kLanes <= count; i += kLanes)
+    if (any_at_least(Floats::load(logits + i), bound)) add_exponentials(logits + i, origin, scale, sums);
   if (i < count) {
     float tail[kLanes];
     for (int lane = 0; lane < kLanes; ++lane) tail[lane] = i + lane < count ? logits[i + lane] : -__builtin_inff();
-    sum = add(sum, exp2_lanes(multiply(subtract(Doubles::load(tail), origin), scale)));
+    add_exponentials(tail, origin, scale, sums);
   }
   double lanes[kLanes];
-  sum.store(lanes);
+  sums[0].store(lanes);
+  sums[1].store(lanes + kHalf);
   for (int half = kLanes / 2; half > 0; half /= 2)
     for (int lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
   return lanes[0];
