@@ -1,20 +1,17 @@
 """The application: every route, the middleware around them, and the service behind them."""
 
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
 from sevenb import __version__
-from sevenb.server import health, models, openai_chat, openai_completions, tokenize
+from sevenb.server import docs_page, health, models, openai_chat, openai_completions, tokenize
 from sevenb.server.errors import install_error_handlers
 from sevenb.server.metrics import HttpMetricsMiddleware
 from sevenb.server.openai_types import ErrorResponse
 from sevenb.server.security import ApiKeyMiddleware, allow_origins
 from sevenb.server.service import Service
-
-logger = logging.getLogger(__name__)
 
 _DESCRIPTION = """A language model on this machine, over OpenAI's API.
 
@@ -42,11 +39,12 @@ def create_app(service: Service, *, api_key: str | None = None, allowed_origins:
         version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's pages load scripts from the internet; `docs_page` does not
         redoc_url=None,
         responses={status: {"model": ErrorResponse, "description": text} for status, text in _ERRORS.items()},
     )
     app.state.service = service
-    for dialect in (openai_chat, openai_completions, models, tokenize, health):
+    for dialect in (openai_chat, openai_completions, models, tokenize, health, docs_page):
         app.include_router(dialect.router)
     install_error_handlers(app)
     if api_key:

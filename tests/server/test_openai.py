@@ -217,7 +217,15 @@ def test_openapi_describes_what_the_server_takes(server: RunningServer) -> None:
     assert {"messages", "temperature", "top_k", "min_p", "stop", "logit_bias", "chat_template_kwargs"} <= chat.keys()
     assert {"200", "400", "404", "503"} <= document["paths"]["/v1/chat/completions"]["post"]["responses"].keys()
     assert "422" not in document["paths"]["/v1/chat/completions"]["post"]["responses"]
-    assert server.http.get("/docs").status_code == 200
+
+
+def test_docs_list_every_parameter_and_load_nothing_from_elsewhere(server: RunningServer) -> None:
+    page = server.http.get("/docs").text
+    for word in ("/v1/chat/completions", "chat_template_kwargs", "stop_token_ids", "/detokenize", "/health"):
+        assert word in page
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "<script" not in page
 
 
 def test_metrics_count_requests_and_tokens(start_server: Callable[..., RunningServer]) -> None:
