@@ -7,10 +7,11 @@
 
 namespace sevenb {
 
-// Where a product goes: out[token * stride + row] = product (+ bias[row]) (+ what was there).
+// Where products go: data[token * stride + row - first_row] = product (+ bias[row]) (+ what was there).
 struct Output {
   float* data;
   std::size_t stride;
+  int first_row;
   const float* bias;  // or null
   bool add;           // to what is there: a residual stream
 };

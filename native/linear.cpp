@@ -83,8 +83,8 @@ void run_projections(Workspace& workspace, ActivationBuffer& inputs, const std::
     const PackedMatrix& matrix = *projection.matrix;
     const int first = (chunk - part->first_chunk) * part->chunk_groups;
     const std::size_t stride = matrix.rows();
-    const Output out{projection.out + static_cast<std::size_t>(tile) * tile_tokens * stride, stride, projection.bias,
-                     projection.add};
+    const Output out{projection.out + static_cast<std::size_t>(tile) * tile_tokens * stride, stride, 0,
+                     projection.bias, projection.add};
     workspace.kernels.multiply(matrix, first, std::min(first + part->chunk_groups, matrix.groups()),
                                inputs.tile(matrix.precision(), tile), out);
   });
@@ -141,12 +141,11 @@ void gated_mlp_add(Workspace& workspace, float* hidden, int tokens, const Norm& 
     const int tile_size = tile_width(tokens, tile);
     float* gates = tiles + worker * worker_floats;
     float* ups = gates + worker_floats / 2;
-    // Kernels write row r at data + r.
     const std::size_t stride = widest;
     workspace.kernels.multiply(gate, first, end, inputs.tile(gate.precision(), tile),
-                               {gates - first_row, stride, nullptr, false});
+                               {gates, stride, first_row, nullptr, false});
     workspace.kernels.multiply(up, first, end, inputs.tile(up.precision(), tile),
-                               {ups - first_row, stride, nullptr, false});
+                               {ups, stride, first_row, nullptr, false});
     for (int t = 0; t < tile_size; ++t) {
       const int token = tile * tile_tokens + t;
       float* values = gates + t * stride;

@@ -20,7 +20,7 @@ constexpr int groups_at_once = 1;
 constexpr int prefetch_ahead = 2048;
 
 inline void write_rows(F32x8 sum, const Output& out, int token, int row, int rows) {
-  float* target = out.data + static_cast<std::size_t>(token) * out.stride + row;
+  float* target = out.data + static_cast<std::size_t>(token) * out.stride + (row - out.first_row);
   if (row + group_rows <= rows) {
     if (out.bias) sum = sum + load(out.bias + row);
     if (out.add) sum = load(target) + sum;
