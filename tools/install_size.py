@@ -1,6 +1,6 @@
 """Fails when what sevenb installs takes more than so many megabytes: ``python tools/install_size.py 150``.
 
-Counts the files of sevenb and of everything it depends on, as their wheels list them, without the bytecode that pip adds.
+Counts the files of sevenb and of all that it depends on, as their wheels list them, without the bytecode pip adds.
 """
 
 import re
