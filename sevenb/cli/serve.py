@@ -29,49 +29,111 @@ EPILOG = """Examples:
 [dim]$[/] sevenb serve ./model.gguf --host 0.0.0.0 --api-key SECRET  [dim]# for the whole network[/]"""
 
 
+_ACCESS = "Address and access"
+_MODEL = "Model and memory"
+_COMPUTING = "Computing"
+
+
 def serve(
     model: Annotated[
-        str, typer.Argument(help="Catalog name (see sevenb list --all), hub repository or path of a .gguf file.")
+        str,
+        typer.Argument(
+            metavar="MODEL", help="Catalog name (see sevenb list --all), hub repository or path of a .gguf file."
+        ),
     ] = DEFAULT_MODEL,
-    host: Annotated[str, typer.Option(help="Address to listen on; other than loopback needs --api-key.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any free one.")] = 8000,
+    host: Annotated[
+        str,
+        typer.Option(
+            metavar="HOST", help="Address to listen on; other than loopback needs --api-key.", rich_help_panel=_ACCESS
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(
+            metavar="PORT", min=0, max=65535, help="Port to listen on; 0 takes any free one.", rich_help_panel=_ACCESS
+        ),
+    ] = 8000,
     api_key: Annotated[
-        str | None, typer.Option(envvar="SEVENB_API_KEY", help="What clients must send as their API key.")
-    ] = None,
-    served_model_name: Annotated[
-        list[str] | None, typer.Option(help="Name that clients ask for, instead of MODEL; may be repeated.")
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            envvar="SEVENB_API_KEY",
+            help="What clients must send as their API key.",
+            rich_help_panel=_ACCESS,
+        ),
     ] = None,
     allowed_origins: Annotated[
-        list[str] | None, typer.Option(help="Origin of web pages that may call the server; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN",
+            help="Web pages of this origin may call the server; may be repeated.",
+            rich_help_panel=_ACCESS,
+        ),
+    ] = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        typer.Option(
+            metavar="LEVEL", help="debug (shows every request), info, warning or error.", rich_help_panel=_ACCESS
+        ),
+    ] = "warning",
+    served_model_name: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="What clients call the model; may be repeated.", rich_help_panel=_MODEL),
     ] = None,
     max_model_len: Annotated[
-        int | None, typer.Option(help="Tokens that prompt and answer may have together.", show_default="what fits")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Tokens that prompt and answer may have together.",
+            show_default="the model's, if it fits",
+            rich_help_panel=_MODEL,
+        ),
     ] = None,
-    max_num_seqs: Annotated[int, typer.Option(help="Answers generated at once; more wait.")] = 64,
-    max_num_batched_tokens: Annotated[int, typer.Option(help="Tokens one step computes at most.")] = 512,
-    gpu_memory_utilization: Annotated[
+    max_num_seqs: Annotated[
+        int, typer.Option(metavar="N", help="Answers generated at once; more wait.", rich_help_panel=_MODEL)
+    ] = 64,
+    memory_utilization: Annotated[
         float,
         typer.Option(
             "--memory-utilization",
             "--gpu-memory-utilization",
+            metavar="SHARE",
             help="Share of the free memory that the KV pool may take, 0 to 1.",
+            rich_help_panel=_MODEL,
         ),
     ] = 0.5,
-    enable_prefix_caching: Annotated[bool, typer.Option(help="Reuse what earlier prompts began with.")] = True,
-    seed: Annotated[int | None, typer.Option(help="Seed of requests that bring none.", show_default="random")] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="Threads that compute.", show_default="the machine's cores")
-    ] = None,
+    no_enable_prefix_caching: Annotated[
+        bool,
+        typer.Option("--no-enable-prefix-caching", help="Compute every prompt from its start.", rich_help_panel=_MODEL),
+    ] = False,
     backend: Annotated[
-        Literal["native", "reference"], typer.Option(help="native is fast, reference is exact and slow.")
+        Literal["native", "reference"],
+        typer.Option(metavar="NAME", help="native is fast; reference is exact and slow.", rich_help_panel=_COMPUTING),
     ] = "native",
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Threads that compute.", show_default="the machine's cores", rich_help_panel=_COMPUTING
+        ),
+    ] = None,
     cpu_isa: Annotated[
         str | None,
-        typer.Option(help="Force the kernels of an instruction set, e.g. portable.", show_default="the best here"),
+        typer.Option(
+            metavar="NAME",
+            help="Force the kernels of an instruction set, e.g. portable.",
+            show_default="the best here",
+            rich_help_panel=_COMPUTING,
+        ),
     ] = None,
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], typer.Option(help="debug shows every request.")
-    ] = "warning",
+    max_num_batched_tokens: Annotated[
+        int, typer.Option(metavar="N", help="Tokens one step computes at most.", rich_help_panel=_COMPUTING)
+    ] = 512,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Seed of requests that bring none.", show_default="random", rich_help_panel=_COMPUTING
+        ),
+    ] = None,
 ) -> None:
     """Start the OpenAI-compatible server.
 
@@ -99,8 +161,8 @@ def serve(
             max_model_len=max_model_len,
             max_num_seqs=max_num_seqs,
             max_num_batched_tokens=max_num_batched_tokens,
-            enable_prefix_caching=enable_prefix_caching,
-            memory_utilization=gpu_memory_utilization,
+            enable_prefix_caching=not no_enable_prefix_caching,
+            memory_utilization=memory_utilization,
             seed=seed,
         )
         launch = _Launch(

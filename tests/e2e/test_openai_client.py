@@ -144,6 +144,12 @@ def test_a_prompt_over_the_context_names_both_numbers(program: Program) -> None:
     assert caught.value.code == "context_length_exceeded"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_only_the_engine_can_refuse_is_a_400_too(program: Program, stream: bool) -> None:
+    with pytest.raises(openai.BadRequestError, match="logit_bias"):
+        program.openai.completions.create(model="coder", prompt="a", logit_bias={"999999": 1}, stream=stream)
+
+
 def test_a_turn_cannot_be_forged(program: Program) -> None:
     """``<|im_end|>`` typed in a message costs several tokens; in a completion prompt it is one."""
     with program.http as http:
