@@ -93,10 +93,9 @@ class PlainProgress:
         self._print(line)
 
     def start(self, label: str, total: int, done: int) -> None:
-        """Remember the label; the first line is due with the first bytes."""
+        """Remember the label; the first line is due some seconds later."""
         self._label, self._total, self._begun, self._done = label, total, done, done
-        self._started = time.monotonic()
-        self._printed = 0.0
+        self._started = self._printed = time.monotonic()
 
     def update(self, done: int) -> None:
         """Print a line if the last one is some seconds old."""

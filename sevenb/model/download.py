@@ -102,10 +102,17 @@ class PartialFile:
             self._file = open(path, "a+b")  # noqa: SIM115  (closed by close())
             if self._file.tell() > size:
                 self._file.truncate(0)
-            self._file.seek(0)
-            while chunk := self._file.read(CHUNK_BYTES):
-                self._hash.update(chunk)
-                self.length += len(chunk)
+            if there := self._file.seek(0, os.SEEK_END):
+                self._hash_what_is_there(there)
+
+    def _hash_what_is_there(self, there: int) -> None:
+        self._progress.start("Checking what arrived before", there, 0)
+        self._file.seek(0)
+        while chunk := self._file.read(CHUNK_BYTES):
+            self._hash.update(chunk)
+            self.length += len(chunk)
+            self._progress.update(self.length)
+        self._progress.finish()
 
     def append(self, chunk: bytes) -> None:
         """Write ``chunk`` at the end. Raises `StorageFull`, `StorageDenied`, or `SourceUnavailable` past ``size``."""

@@ -255,9 +255,6 @@ class Store:
 
     def _commit(self, reference: CatalogEntry | HubName, files: Iterable[ModelFile], source: str) -> StoredModel:
         stored = [StoredFile(file.name, file.size or 0, file.sha256 or "") for file in files]
-        before = self._read_manifest(reference.name)
-        if before is not None and before.files == stored:
-            return before
         entry = reference if isinstance(reference, CatalogEntry) else None
         model = StoredModel(
             name=reference.name,
@@ -277,6 +274,9 @@ class Store:
                 link = folder / _link_name(file)
                 link.unlink(missing_ok=True)
                 link.symlink_to(Path("../../blobs") / file.sha256)
+            before = self._read_manifest(reference.name)
+            if before is not None and before.files == stored:
+                return before
             _write_atomically(folder / "manifest.json", msgspec.json.format(msgspec.json.encode(model)))
         return model
 

@@ -107,8 +107,9 @@ def test_plain_progress_says_speed_and_time_left(
     progress = PlainProgress()
     monkeypatch.setattr(progress, "_print", lines.append)
     progress.start("file", 100_000_000, 50_000_000)
+    progress.update(70_000_000)  # too soon for a line
+    monkeypatch.setattr(console, "PLAIN_SECONDS", 0.0)
     progress.update(75_000_000)
-    progress.update(76_000_000)  # too soon for another line
     assert len(lines) == 1
     assert lines[0].startswith("file:  75 % of 100 MB at ")
     assert lines[0].endswith(" s left")
