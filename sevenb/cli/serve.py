@@ -143,7 +143,7 @@ def serve(
     from sevenb.cli.console import download_progress, stoppable
     from sevenb.engine.engine_config import EngineConfig
     from sevenb.model.store import Store
-    from sevenb.server.listener import check_address, listen
+    from sevenb.server.listener import begin_listening, check_address, listen
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     check_address(host, api_key)
@@ -152,6 +152,7 @@ def serve(
     with listen(host, port) as listener:  # before anything slow: a port in use is known at once
         with stoppable("What arrived is kept; run the same command again to go on."), download_progress() as progress:
             path = store.ensure(model, progress)
+        begin_listening(listener)
         config = EngineConfig(
             model=str(path),
             served_model_name=name,

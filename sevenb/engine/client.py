@@ -106,6 +106,7 @@ class EngineClient:
         self._process: asyncio.subprocess.Process | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._streams: dict[str, RequestStream] = {}
+        self._stopping = asyncio.Event()
         self._settled = asyncio.Event()  # set while the state is "ready" or "failed"
         self._ready_at = 0.0
         self.state: EngineState = "loading"
@@ -220,7 +221,7 @@ class EngineClient:
         fast_failures = 0
         while True:
             exit_code = await self._serve_until_exit()
-            if self.state == "stopping":
+            if self._stopping.is_set():
                 return
             served = time.monotonic() - self._ready_at if self.state == "ready" else 0.0
             fast_failures = 1 if served >= STABLE_SECONDS else fast_failures + 1
@@ -237,12 +238,18 @@ class EngineClient:
                 return
             self.state = "restarting"
             self._settled.clear()
-            await asyncio.sleep(2.0 ** (fast_failures - 2) if fast_failures > 1 else 0.0)
-            if self.state == "restarting":
-                self.failure = None
-                self.restarts += 1
-                logger.warning("Restarting the engine (attempt %d)", fast_failures)
-                await self._spawn()
+            if await self._is_stopped_within(2.0 ** (fast_failures - 2) if fast_failures > 1 else 0.0):
+                return
+            self.failure = None
+            self.restarts += 1
+            logger.warning("Restarting the engine (attempt %d)", fast_failures)
+            await self._spawn()
+
+    async def _is_stopped_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        return self._stopping.is_set()
 
     async def _serve_until_exit(self) -> int:
         """Take the engine's reports until its process ends; returns its exit code."""
@@ -280,13 +287,14 @@ class EngineClient:
         elif isinstance(report, EngineReady):
             self.info = report
             self._ready_at = time.monotonic()
-            if self.state != "stopping":
+            if not self._stopping.is_set():
                 self.state = "ready"
                 self._settled.set()
         elif isinstance(report, EngineFailed):
             self.failure = _rebuild_error(report.error, report.message, None)
 
     def _begin_stopping(self) -> None:
+        self._stopping.set()
         self.state = "stopping"
         self._settled.set()
         self.fail_open_requests(EngineNotReady("The server is shutting down; send the request again later."))

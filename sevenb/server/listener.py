@@ -24,11 +24,23 @@ def listen(host: str, port: int) -> socket.socket:
         raise AddressInUse(f"Port {port} is reserved for the system; choose one above 1023 with --port.") from None
     except OSError:
         listener.close()
-        raise AddressInUse(
-            f"Port {port} on {host} is taken by another program or is not this machine's; "
-            f"choose another one with --port {port + 1 if port < 65535 else 8000}, or see `sevenb ps`."
-        ) from None
+        raise _taken(host, port) from None
     return listener
+
+
+def _taken(host: str, port: int) -> AddressInUse:
+    return AddressInUse(
+        f"Port {port} on {host} is taken by another program or is not this machine's; "
+        f"choose another one with --port {port + 1 if port < 65535 else 8000}, or see `sevenb ps`."
+    )
+
+
+def begin_listening(listener: socket.socket, backlog: int = 2048) -> None:
+    """Let clients connect. Raises `AddressInUse` if a program that was bound to the same address did so first."""
+    try:
+        listener.listen(backlog)
+    except OSError:
+        raise _taken(*listener.getsockname()[:2]) from None
 
 
 def check_address(host: str, api_key: str | None) -> None:

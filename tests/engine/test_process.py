@@ -155,6 +155,20 @@ def test_an_engine_that_dies_again_and_again_is_given_up(monkeypatch: pytest.Mon
     run(test())
 
 
+def test_closing_does_not_wait_for_the_next_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        async with engine() as client:
+            for _ in range(2):  # the second restart is put off for a while
+                await client.wait_ready(20)
+                pid = client.pid
+                assert pid is not None
+                os.kill(pid, signal.SIGKILL)
+                await until(lambda: client.state == "restarting")
+            monkeypatch.setattr(client, "_spawn", None)  # would fail if it were called again
+
+    run(test())
+
+
 def test_an_engine_that_cannot_load_says_why() -> None:
     async def test() -> None:
         async with engine(refusal="This model needs a thing we lack; choose another.") as client:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from sevenb.errors import AddressInUse, UnsafeAddress
-from sevenb.server.listener import check_address, listen
+from sevenb.server.listener import begin_listening, check_address, listen
 from tests.server.conftest import RunningServer, running_server
 
 KEY = {"Authorization": "Bearer secret"}
@@ -56,6 +56,13 @@ def test_a_port_in_use_is_one_sentence() -> None:
             listen("127.0.0.1", port)
     with pytest.raises(AddressInUse):
         listen("no.such.host.invalid", 0)
+
+
+def test_of_two_servers_bound_to_a_port_the_second_to_listen_is_told() -> None:
+    with listen("127.0.0.1", 0) as first, listen("127.0.0.1", first.getsockname()[1]) as second:
+        begin_listening(first)
+        with pytest.raises(AddressInUse, match="--port"):
+            begin_listening(second)
 
 
 @pytest.mark.parametrize(
