@@ -20,7 +20,18 @@ def ps() -> None:
         out.print("No server is running. Start one with  [bold]sevenb serve[/]")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("MODEL", "ADDRESS", "PID", "STATE", "MEMORY", "RUNNING", "WAITING", "KV POOL", "CONTEXT", "STARTED"):
+    for heading in (
+        "MODEL",
+        "ADDRESS",
+        "PID",
+        "STATE",
+        "MEMORY",
+        "RUNNING",
+        "WAITING",
+        "KV POOL",
+        "CONTEXT",
+        "STARTED",
+    ):
         table.add_column(heading, no_wrap=True)
     for instance in instances:
         figures = read_figures(instance)

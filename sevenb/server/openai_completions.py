@@ -107,7 +107,8 @@ class _Answer:
         self._id = f"cmpl-{uuid.uuid4().hex}"
         self._created = int(time.time())
         self._name = name
-        self._model = model
+        self._fingerprint = model.fingerprint
+        self._tokenizer = model.text.tokenizer
         self._generation = generation
         self._echoes = echoes
         self._wants_text = wants_text
@@ -154,7 +155,7 @@ class _Answer:
                 "object": "text_completion",
                 "created": self._created,
                 "model": self._name,
-                "system_fingerprint": self._model.fingerprint,
+                "system_fingerprint": self._fingerprint,
                 "choices": choices,
                 **extra,
             }
@@ -182,7 +183,7 @@ class _Answer:
     def _prompt_logprobs(self, prompt: int) -> CompletionLogprobs:
         """The first token follows on nothing, so it has no log-probability."""
         processor = self._generation.processors[prompt]
-        first = self._model.text.tokenizer.token_text(self._generation.prompts[prompt][0])
+        first = self._tokenizer.token_text(self._generation.prompts[prompt][0])
         start = CompletionLogprobs(tokens=[first], token_logprobs=[None], top_logprobs=[None], text_offset=[0])
         return _joined(start, _legacy_logprobs([t for t in processor.prompt_logprobs or [] if t is not None], shift=0))
 

@@ -63,7 +63,7 @@ class EventStream(Response):
                     while not upcoming.done():
                         await asyncio.wait({upcoming}, timeout=SILENCE_SECONDS if started else STATUS_SECONDS)
                         if not upcoming.done():
-                            await push(b": waiting\n\n")
+                            await push(b": still working\n\n" if started else b"")
                 finally:
                     await _cancel(upcoming)
                 if (error := upcoming.exception()) is not None:

@@ -90,6 +90,17 @@ def test_health_is_503_while_the_model_loads(start_server: StartServer) -> None:
     server.until_ready()
 
 
+def test_a_stream_that_takes_its_time_has_its_headers_soon(start_server: StartServer) -> None:
+    server = start_server(step_seconds=2.5)
+    with server.http.stream(
+        "POST", "/v1/completions", json={"prompt": "ab", "max_tokens": 1, "stream": True}
+    ) as stream:
+        started = time.monotonic()
+        lines = [line for line in stream.iter_lines() if line]
+        assert time.monotonic() - started > 0.5  # the headers came before the first token
+    assert json.loads(lines[0].removeprefix("data: "))["choices"][0]["text"] == "a"
+
+
 def test_sigterm_lets_running_streams_end_and_exits_with_0(start_server: StartServer) -> None:
     server = start_server(step_seconds=0.02)
     body = {"prompt": "x" * 40, "stream": True}
