@@ -42,6 +42,16 @@ class Row {
   float peak() const { return peak_; }
   float logit(int id) const { return std::isnan(logits_[id]) ? kNever : logits_[id]; }
 
+  // exp((logit - peak) * sharpness) of each of some tokens; the peak must be finite.
+  std::vector<double> weights(const std::vector<Candidate>& tokens, double sharpness) const {
+    std::vector<float> logits;
+    logits.reserve(tokens.size());
+    for (const Candidate& token : tokens) logits.push_back(token.logit);
+    std::vector<double> weights(tokens.size());
+    kernels_.exponentials(logits.data(), static_cast<int>(logits.size()), peak_, sharpness, weights.data());
+    return weights;
+  }
+
   // Lowest id of the largest logit; 0 when there is none above minus infinity.
   int argmax() const {
     if (peak_ == kNever) return 0;
@@ -54,13 +64,6 @@ class Row {
   // Sum of exp((logit - peak) * sharpness); the peak must be finite.
   double total(double sharpness) const { return kernels_.sum_exponentials(logits_, count_, peak_, sharpness); }
 
-  // All tokens at or above `threshold`, best first.
-  std::vector<Candidate> at_least(float threshold) const {
-    std::vector<Candidate> found = collect(threshold);
-    std::sort(found.begin(), found.end());
-    return found;
-  }
-
   // The `wanted` best tokens, best first.
   std::vector<Candidate> best(int wanted) const {
     wanted = std::min(wanted, count_);
@@ -71,20 +74,31 @@ class Row {
       std::nth_element(ranked.begin(), ranked.begin() + (wanted - 1), ranked.end(), std::greater<float>());
       threshold = ranked[wanted - 1];
     }
-    std::vector<Candidate> found = collect(threshold);
+    std::vector<Candidate> found = at_least(threshold);
     std::partial_sort(found.begin(), found.begin() + wanted, found.end());
     found.resize(wanted);
     return found;
   }
 
+  // Tokens whose logit is `lower` or more, in order of id.
+  std::vector<Candidate> at_least(float lower) const {
+    return collect(lower, [](float) { return true; });
+  }
+
+  // Tokens whose logit lies in [lower, upper), in order of id.
+  std::vector<Candidate> between(float lower, float upper) const {
+    return collect(lower, [upper](float logit) { return logit < upper; });
+  }
+
  private:
-  std::vector<Candidate> collect(float threshold) const {
+  template <class Condition>
+  std::vector<Candidate> collect(float lower, Condition wanted) const {
     std::vector<Candidate> found;
     for (std::size_t run = 0; run < maxima_.size(); ++run) {
-      if (maxima_[run] < threshold) continue;
+      if (maxima_[run] < lower) continue;
       const int start = static_cast<int>(run) * kRun;
       for (int id = start; id < std::min(count_, start + kRun); ++id)
-        if (logit(id) >= threshold) found.push_back({logit(id), id});
+        if (logit(id) >= lower && wanted(logit(id))) found.push_back({logit(id), id});
     }
     return found;
   }
@@ -156,81 +170,152 @@ void adjust(const float* logits, int count, RowControl& control, std::vector<flo
   }
 }
 
-// The tokens in order of falling probability, as deep as anyone asks.
+// A candidate with its probability relative to the best token's.
+struct Weighted {
+  Candidate token;
+  double weight;
+
+  bool operator<(const Weighted& other) const { return token < other.token; }
+};
+
+// Tokens that come one after another in the order of falling probability; among themselves in any order until sorted.
+struct Group {
+  std::vector<Weighted> tokens;
+  double mass = 0.0;
+  double least = 1.0;  // the smallest weight
+  bool sorted = false;
+
+  void add(const Candidate& token, double weight) {
+    tokens.push_back({token, weight});
+    mass += weight;
+    least = std::min(least, weight);
+  }
+  void sort() {
+    if (!sorted) std::sort(tokens.begin(), tokens.end());
+    sorted = true;
+  }
+};
+
+// All tokens in order of falling probability, as a chain of groups that grows as deep as anyone asks: whoever looks for a
+// share of the mass passes over whole groups and sorts only the one where it ends.
 class Ranking {
  public:
   Ranking(const Row& row, const RowControl& control)
       : row_(row), sharpness_(std::min(1.0 / control.temperature, 1e300)), temperature_(control.temperature) {
     if (control.top_k > 0 && control.top_k < row.count()) {
-      append(row.best(control.top_k));
+      const std::vector<Candidate> best = row.best(control.top_k);
+      const std::vector<double> weights = row.weights(best, sharpness_);
+      groups_.emplace_back();
+      for (std::size_t i = 0; i < best.size(); ++i) groups_[0].add(best[i], weights[i]);
+      total_ = groups_[0].mass;
       complete_ = true;
-      for (double weight : weights_) total_ += weight;
     } else {
       total_ = row.total(sharpness_);
-      if (control.min_p > 0) depth_ = std::min(kAll, 1.0 - std::log(control.min_p));
-      deepen();
     }
   }
 
-  // True when a token of this rank exists; looks deeper when it must.
-  bool reaches(std::size_t rank) {
-    while (rank >= weights_.size() && !complete_) deepen();
-    return rank < weights_.size();
-  }
-  int id(std::size_t rank) const { return tokens_[rank].id; }
-  double weight(std::size_t rank) const { return weights_[rank]; }  // relative to the best token's
   double total() const { return total_; }
 
- private:
-  static constexpr double kAll = 68.0;  // below this the weights are zero
-
-  void deepen() {
-    complete_ = depth_ >= kAll;
-    append(row_.at_least(complete_ ? kNever : static_cast<float>(row_.peak() - depth_ * temperature_)));
-    depth_ *= 2;
+  // The group of this index, or null past the last.
+  Group* group(std::size_t index) {
+    while (index >= groups_.size() && !complete_) deepen();
+    return index < groups_.size() ? &groups_[index] : nullptr;
   }
 
-  void append(std::vector<Candidate> tokens) {
-    tokens_ = std::move(tokens);
-    for (std::size_t rank = weights_.size(); rank < tokens_.size(); ++rank)
-      weights_.push_back(exponential((static_cast<double>(tokens_[rank].logit) - row_.peak()) * sharpness_));
+ private:
+  // Depths are measured from the peak downwards in units of the temperature: weights fall by e in each.
+  static constexpr double kLayer = 4.0, kGroupsPerUnit = 16.0;
+  static constexpr double kDeepest = 68.0;  // weights below are zero
+
+  // Appends the groups of the next layer.
+  void deepen() {
+    complete_ = depth_ + kLayer >= kDeepest;
+    const double top = row_.peak() - depth_ * temperature_;
+    const float lower = complete_ ? kNever : static_cast<float>(top - kLayer * temperature_);
+    const std::size_t first = groups_.size(), count = static_cast<std::size_t>(kLayer * kGroupsPerUnit);
+    groups_.resize(first + count);
+    const std::vector<Candidate> tokens = row_.between(lower, upper_);
+    const std::vector<double> weights = row_.weights(tokens, sharpness_);
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      const double below = (top - tokens[i].logit) * sharpness_ * kGroupsPerUnit;
+      groups_[first + static_cast<std::size_t>(std::clamp(below, 0.0, count - 1.0))].add(tokens[i], weights[i]);
+    }
+    upper_ = lower;
+    depth_ += kLayer;
   }
 
   const Row& row_;
   double sharpness_, temperature_;
   double total_ = 0.0;
-  double depth_ = 8.0;  // how far below the peak to look next, in units of the temperature
+  double depth_ = 0.0;
+  float upper_ = std::numeric_limits<float>::infinity();
   bool complete_ = false;
-  std::vector<Candidate> tokens_;
-  std::vector<double> weights_;
+  std::vector<Group> groups_;
 };
 
-// Temperature, top-k, top-p, min-p and the inverse CDF. The survivors of all three filters are a prefix of the ranking.
+// How much of the ranking is left after the filters: some groups and some tokens of the next.
+struct Survivors {
+  std::size_t groups = std::numeric_limits<std::size_t>::max();
+  std::size_t tokens = 0;
+  double mass;
+};
+
+// top-p and min-p: what stays is a prefix of the ranking, at least its first token.
+Survivors filter(Ranking& ranking, const RowControl& control) {
+  const double wanted = control.top_p * ranking.total();
+  const auto enough = [&](double before) { return control.top_p < 1.0 && before > 0.0 && before >= wanted; };
+  Survivors survivors;
+  double before = 0.0;
+  for (survivors.groups = 0; Group* group = ranking.group(survivors.groups); ++survivors.groups) {
+    if (!enough(before + group->mass) && group->least >= control.min_p) {
+      before += group->mass;
+      continue;
+    }
+    group->sort();
+    for (survivors.tokens = 0; survivors.tokens < group->tokens.size(); ++survivors.tokens) {
+      const double weight = group->tokens[survivors.tokens].weight;
+      if (enough(before) || weight < std::min(control.min_p, 1.0)) {
+        survivors.mass = before;
+        return survivors;
+      }
+      before += weight;
+    }
+    survivors.tokens = 0;
+  }
+  survivors.mass = before;
+  return survivors;
+}
+
+// Temperature, top-k, top-p, min-p and the inverse CDF.
 int draw(const Row& row, const RowControl& control) {
   Ranking ranking(row, control);
-  std::size_t survivors = row.count();
-  double mass = ranking.total();
-  if (control.top_p < 1.0 || control.min_p > 0.0) {
-    double before = 0.0;
-    std::size_t rank = 0;
-    for (; ranking.reaches(rank); ++rank) {
-      // The first always stays.
-      if (rank > 0 && control.top_p < 1.0 && before >= control.top_p * ranking.total()) break;
-      if (rank > 0 && ranking.weight(rank) < control.min_p) break;
-      before += ranking.weight(rank);
-    }
-    survivors = rank;
-    mass = before;
-  }
-  const double target = control.uniform * mass;
+  Survivors survivors;
+  survivors.mass = ranking.total();
+  if (control.top_p < 1.0 || control.min_p > 0.0) survivors = filter(ranking, control);
+  const double target = control.uniform * survivors.mass;
   double cumulative = 0.0;
-  std::size_t last = 0;
-  for (std::size_t rank = 0; rank < survivors && ranking.reaches(rank); ++rank) {
-    cumulative += ranking.weight(rank);
-    if (cumulative > target) return ranking.id(rank);
-    if (ranking.weight(rank) > 0.0) last = rank;
+  Group* last = nullptr;  // where the walk ends if rounding leaves the target past everything
+  for (std::size_t index = 0; index <= survivors.groups; ++index) {
+    Group* group = ranking.group(index);
+    if (!group) break;
+    const bool whole = index < survivors.groups;
+    const std::size_t count = whole ? group->tokens.size() : survivors.tokens;
+    if (count == 0 || group->mass == 0.0) continue;
+    last = group;
+    if (whole && cumulative + group->mass <= target) {
+      cumulative += group->mass;
+      continue;
+    }
+    group->sort();
+    for (std::size_t rank = 0; rank < count; ++rank) {
+      cumulative += group->tokens[rank].weight;
+      if (cumulative > target || (!whole && rank + 1 == count)) return group->tokens[rank].token.id;
+    }
   }
-  return ranking.id(last);  // rounding left the target at the very end
+  last->sort();
+  std::size_t rank = last->tokens.size() - 1;
+  while (last->tokens[rank].weight == 0.0) --rank;
+  return last->tokens[rank].token.id;
 }
 
 SampledToken choose(const SamplingKernels& kernels, const float* logits, int vocabulary, RowControl& control) {

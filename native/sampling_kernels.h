@@ -1,4 +1,4 @@
-// What the sampler asks of an instruction set: two passes over a row of logits, bitwise equal everywhere.
+// What the sampler asks of an instruction set: passes over logits, bitwise equal everywhere.
 #pragma once
 
 #include "cpu.h"
@@ -14,10 +14,9 @@ struct SamplingKernels {
   // Sum of exp((logit - peak) * sharpness) in float64, in 16 interleaved partial sums; NaN counts as minus infinity
   // and terms below 2^-96 as zero. `peak` is finite and not below any logit.
   double (*sum_exponentials)(const float* logits, int count, float peak, double sharpness);
+  // The terms of that sum, one by one.
+  void (*exponentials)(const float* logits, int count, float peak, double sharpness, double* weights);
 };
-
-// exp(x) for x <= 0, computed exactly as a term of `sum_exponentials`.
-double exponential(double x);
 
 extern const SamplingKernels sampling_portable;
 #if defined(__x86_64__)

@@ -86,11 +86,6 @@ struct Portable {
 
 }  // namespace
 
-double exponential(double x) {
-  using One = Lanes<double, 1>;
-  return exp2_lanes(One::broadcast(x * kLog2E)).lane[0];
-}
-
 const SamplingKernels sampling_portable = make_kernels<Portable>();
 
 }  // namespace sevenb

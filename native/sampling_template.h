@@ -44,33 +44,58 @@ void run_maxima(const float* logits, int count, float* maxima) {
   }
 }
 
-// sums[half] += exp2((logits - origin) * scale), 8 lanes at a time: more would not fit into AVX2's registers.
+// exp((logit - peak) * sharpness), 8 logits at a time: more would not fit into AVX2's registers.
 template <class Doubles>
-inline void add_exponentials(const float* logits, Doubles origin, Doubles scale, Doubles (&sums)[2]) {
-  for (int half = 0; half < 2; ++half)
-    sums[half] =
-        add(sums[half], exp2_lanes(multiply(subtract(Doubles::load(logits + half * kHalf), origin), scale)));
+struct Exponential {
+  Doubles peak, scale;
+
+  Exponential(float peak_, double sharpness)
+      : peak(Doubles::broadcast(peak_)), scale(Doubles::broadcast(sharpness * kLog2E)) {}
+  Doubles operator()(const float* logits) const {
+    return exp2_lanes(multiply(subtract(Doubles::load(logits), peak), scale));
+  }
+};
+
+// Logits past the end count as minus infinity.
+inline void copy_tail(const float* logits, int count, float (&tail)[kLanes]) {
+  for (int lane = 0; lane < kLanes; ++lane) tail[lane] = lane < count ? logits[lane] : -__builtin_inff();
+}
+
+template <class Isa>
+void exponentials(const float* logits, int count, float peak, double sharpness, double* weights) {
+  const Exponential<typename Isa::Doubles> exponential(peak, sharpness);
+  int i = 0;
+  for (; i + kHalf <= count; i += kHalf) exponential(logits + i).store(weights + i);
+  float tail[kLanes];
+  double last[kHalf];
+  copy_tail(logits + i, count - i, tail);
+  exponential(tail).store(last);
+  for (int lane = 0; i + lane < count; ++lane) weights[i + lane] = last[lane];
 }
 
 template <class Isa>
 double sum_exponentials(const float* logits, int count, float peak, double sharpness) {
   using Doubles = typename Isa::Doubles;
   using Floats = typename Isa::Floats;
-  const Doubles origin = Doubles::broadcast(peak), scale = Doubles::broadcast(sharpness * kLog2E);
+  const Exponential<Doubles> exponential(peak, sharpness);
   // Well below the smallest exponent: lanes that this lets pass are zeroed exactly, those it stops would be too.
   const float bound = static_cast<float>(peak - 68.0 / sharpness);
-  Doubles sums[2] = {Doubles::broadcast(0.0), Doubles::broadcast(0.0)};
+  Doubles even = Doubles::broadcast(0.0), odd = even;
+  const auto add_terms = [&](const float* from) {
+    even = add(even, exponential(from));
+    odd = add(odd, exponential(from + kHalf));
+  };
   int i = 0;
   for (; i + kLanes <= count; i += kLanes)
-    if (any_at_least(Floats::load(logits + i), bound)) add_exponentials(logits + i, origin, scale, sums);
+    if (any_at_least(Floats::load(logits + i), bound)) add_terms(logits + i);
   if (i < count) {
     float tail[kLanes];
-    for (int lane = 0; lane < kLanes; ++lane) tail[lane] = i + lane < count ? logits[i + lane] : -__builtin_inff();
-    add_exponentials(tail, origin, scale, sums);
+    copy_tail(logits + i, count - i, tail);
+    add_terms(tail);
   }
   double lanes[kLanes];
-  sums[0].store(lanes);
-  sums[1].store(lanes + kHalf);
+  even.store(lanes);
+  odd.store(lanes + kHalf);
   for (int half = kLanes / 2; half > 0; half /= 2)
     for (int lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
   return lanes[0];
@@ -78,7 +103,7 @@ double sum_exponentials(const float* logits, int count, float peak, double sharp
 
 template <class Isa>
 constexpr SamplingKernels make_kernels() {
-  return {run_maxima<Isa>, sum_exponentials<Isa>};
+  return {run_maxima<Isa>, sum_exponentials<Isa>, exponentials<Isa>};
 }
 
 }  // namespace
