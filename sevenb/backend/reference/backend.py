@@ -152,7 +152,7 @@ class ReferenceBackend:
         normed = rms_norm(hidden, weights.norm, norm_eps)
         gate = normed @ weights.gate.T
         with np.errstate(over="ignore"):
-            activated = gate / (1 + np.exp(-gate)) * (normed @ weights.up.T)
+            activated: FloatArray = gate / (1 + np.exp(-gate)) * (normed @ weights.up.T)
         return hidden + activated @ weights.down.T
 
     def logits(
@@ -210,9 +210,10 @@ def _attend(
         visible &= seen_from[None, :] > positions[:, None] - spec.window
     group = spec.heads // spec.kv_heads
     queries = query.reshape(len(query), spec.kv_heads, group, spec.head_dim)
-    scores = np.einsum("tkgd,skd->kgts", queries, keys, optimize=True) * np.float32(spec.softmax_scale)
+    scores: FloatArray = np.einsum("tkgd,skd->kgts", queries, keys, optimize=True) * np.float32(spec.softmax_scale)
     scores[:, :, ~visible] = -np.inf
     scores -= scores.max(axis=-1, keepdims=True)
     weights = np.exp(scores)
     weights /= weights.sum(axis=-1, keepdims=True)
-    return np.einsum("kgts,skd->tkgd", weights, values, optimize=True).reshape(len(query), -1)
+    attended: FloatArray = np.einsum("kgts,skd->tkgd", weights, values, optimize=True)
+    return attended.reshape(len(query), -1)
