@@ -153,7 +153,7 @@ class ReferenceBackend:
         gate = normed @ weights.gate.T
         with np.errstate(over="ignore"):
             activated: FloatArray = gate / (1 + np.exp(-gate)) * (normed @ weights.up.T)
-        return hidden + activated @ weights.down.T
+        return self.project_add(hidden, activated, weights.down)
 
     def logits(
         self, hidden: FloatArray, norm: FloatArray, norm_eps: float, head: FloatArray, step: Batch
