@@ -70,8 +70,10 @@ class Attention {
     const Unit unit = units_[index];
     const Tile& tile = tiles_[unit.tile];
     load(tile, unit.head, workspace);
-    const int first = tile.first_partition + static_cast<int>(std::int64_t{tile.partitions} * unit.span / tile.spans);
-    const int last = tile.first_partition + static_cast<int>(std::int64_t{tile.partitions} * (unit.span + 1) / tile.spans);
+    const auto edge = [&tile](std::int64_t span) {
+      return tile.first_partition + static_cast<int>(tile.partitions * span / tile.spans);
+    };
+    const int first = edge(unit.span), last = edge(unit.span + 1);
     const int rows = tile.tokens * group_;
     if (tile.spans == 1) {
       const Softmax running = begin(rows, workspace);
@@ -151,7 +153,8 @@ class Attention {
     const float scale = static_cast<float>(task_.scale * 1.4426950408889634);
     float* to = grown(workspace.query, static_cast<std::size_t>(rows) * dim);
     for (int t = 0; t < tile.tokens; ++t) {
-      const float* from = task_.query + (static_cast<std::size_t>(tile.first_token + t) * task_.heads + head * group_) * dim;
+      const std::size_t first_head = static_cast<std::size_t>(tile.first_token + t) * task_.heads + head * group_;
+      const float* from = task_.query + first_head * dim;
       for (int i = 0; i < group_ * dim; ++i) *to++ = from[i] * scale;
     }
     grown(workspace.scores, static_cast<std::size_t>(rows) * kScoreStride);
@@ -162,7 +165,7 @@ class Attention {
 
   Softmax begin(int rows, Workspace& workspace) const {
     const Softmax state = softmax_at(grown(workspace.running, state_floats(rows)), rows);
-    std::fill_n(state.maximum, rows, -1e30f);  // below every score, and finite
+    std::fill_n(state.maximum, rows, kNoMaximum);
     std::fill_n(state.total, rows, 0.0f);
     std::fill_n(state.output, static_cast<std::size_t>(rows) * padded_dim_, 0.0f);
     return state;

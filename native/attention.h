@@ -1,9 +1,9 @@
 // Paged causal attention: any mix of prefill chunks and decode tokens, grouped query heads, sliding window.
 //
 // A query's result depends on its own sequence alone. Its context is cut into partitions aligned to absolute
-// positions; each is attended on its own and the results are merged in ascending order, for decode and prefill alike, so
-// neither chunking nor neighbours nor threads change a bit. (Online softmax: arXiv 1805.02867; split contexts:
-// FlashDecoding, 2023.)
+// positions; each is attended on its own and the results are merged in ascending order, for decode and prefill
+// alike, so neither chunking nor neighbours nor threads change a bit. (Online softmax: arXiv 1805.02867; split
+// contexts: FlashDecoding, 2023.)
 #pragma once
 
 #include "attention_kernels.h"

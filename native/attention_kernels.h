@@ -18,6 +18,9 @@ constexpr int kMostBlocks = kPartition / kSmallestBlock;  // in one partition
 // Floats between two rows of scores: off a power of two, so that rows do not fight for the same cache sets.
 constexpr int kScoreStride = kPartition + kPanel;
 
+// The maximum of no scores: below every score, and finite, so that differences of maxima are never NaN.
+constexpr float kNoMaximum = -1e30f;
+
 // The softmax state of rows: maximum (in units of log2), sum of exponentials, and sum of exponentials times values.
 struct Softmax {
   float* maximum;  // [rows]

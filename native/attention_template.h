@@ -10,10 +10,8 @@
 namespace sevenb {
 namespace {
 
-// Scores at or below this see a sum of nothing; finite, so that differences of maxima are never NaN.
-constexpr float kNoMaximum = -1e30f;
-
-// 2^x for x <= 0 within 1 ulp or so, exactly 1 at 0 and exactly 0 below -125. Degree 6, relative minimax on [-1/2, 1/2].
+// 2^x for x <= 0 within 1 ulp or so, exactly 1 at 0 and exactly 0 below -125: degree 6, relative minimax on
+// [-1/2, 1/2].
 template <class V>
 inline V exp2_lanes(V x) {
   const V shifted = add(x, V::broadcast(12582912.0f));  // 1.5 * 2^23: the integer part lands in the low bits
@@ -114,7 +112,8 @@ Runs<float> convert(const Runs<Element>& b, float* buffer) {
 }
 
 template <class Isa, class Element>
-void multiply_panel(const Partition& task, const float* a, int a_stride, const Runs<Element>& b, float* c, int c_stride) {
+void multiply_panel(const Partition& task, const float* a, int a_stride, const Runs<Element>& b, float* c,
+                    int c_stride) {
   if (sizeof(Element) == sizeof(float) || task.rows <= Isa::kDirectRows)
     multiply_all<Isa>(task.rows, a, a_stride, b, c, c_stride);
   else

@@ -67,7 +67,9 @@ void bind_cache(nb::module_& m) {
       .def(
           "__init__",
           [](KVCache* self, int layers, int kv_heads, int head_dim, int block_size, const std::string& dtype,
-             std::int64_t blocks) { new (self) KVCache(make_shape(layers, kv_heads, head_dim, block_size, dtype), blocks); },
+             std::int64_t blocks) {
+            new (self) KVCache(make_shape(layers, kv_heads, head_dim, block_size, dtype), blocks);
+          },
           "layers"_a, "kv_heads"_a, "head_dim"_a, "block_size"_a, "dtype"_a, "blocks"_a)
       .def_prop_ro("blocks", &KVCache::blocks)
       .def_prop_ro("bytes", &KVCache::bytes)
@@ -114,10 +116,10 @@ void bind_attention(nb::module_& m) {
       "Rotate query [T, heads * head_dim] in place and key; store key and value [T, kv_heads * head_dim].");
   m.def(
       "paged_attention",
-      [](ThreadPool& pool, const std::string& isa, const FloatRows& query, MutableFloatRows output, int window, double scale,
-         const PagedBatch& batch, const KVCache& cache, int layer) {
-        const std::size_t width = query.shape(1);
-        if (query.shape(0) != static_cast<std::size_t>(batch.tokens) || width % cache.shape().head_dim != 0 || width == 0)
+      [](ThreadPool& pool, const std::string& isa, const FloatRows& query, MutableFloatRows output, int window,
+         double scale, const PagedBatch& batch, const KVCache& cache, int layer) {
+        const std::size_t tokens = batch.tokens, width = query.shape(1);
+        if (query.shape(0) != tokens || width % cache.shape().head_dim != 0 || width == 0)
           throw std::invalid_argument("query has the wrong shape");
         need_shape(FloatRows(output), query.shape(0), width, "output");
         AttentionTask task{};

@@ -28,7 +28,8 @@ Logits as_logits(const Array<float, 2>& array) {
 
 void need_id(int id, int count, const char* what) {
   if (id < 0 || id >= count)
-    throw std::invalid_argument(std::string(what) + " " + std::to_string(id) + " is not one of " + std::to_string(count));
+    throw std::invalid_argument(std::string(what) + " " + std::to_string(id) + " is not one of " +
+                                std::to_string(count));
 }
 
 // (token id, log-probability or None, ((id, log-probability), ...)) a row.
@@ -109,7 +110,8 @@ void bind_sampling(nb::module_& m) {
   m.def("sample", &bound_sample, "pool"_a, "isa"_a, "logits"_a, "parameters"_a, "counts"_a, "edits"_a, "edit_values"_a,
         "masks"_a,
         "One token a row. parameters [R, 7]: temperature, top_p, min_p, uniform, repetition, presence and frequency "
-        "penalty; counts [R, 2]: top_k, logprobs (-1: none); edits [N, 3]: row, token, kind; masks: an array or None a row.");
+        "penalty; counts [R, 2]: top_k, logprobs (-1: none); edits [N, 3]: row, token, kind; masks: an array or None "
+        "a row.");
   m.def(
       "token_logprobs",
       [](ThreadPool& pool, const std::string& isa, const Array<float, 2>& logits, const std::vector<int>& rows,

@@ -32,7 +32,8 @@ struct Candidate {
 // A row of logits with the maximum of each of its runs, so that the best are found without looking at the rest.
 class Row {
  public:
-  Row(const SamplingKernels& kernels, const float* logits, int count) : kernels_(kernels), logits_(logits), count_(count) {
+  Row(const SamplingKernels& kernels, const float* logits, int count)
+      : kernels_(kernels), logits_(logits), count_(count) {
     maxima_.resize((count + kRun - 1) / kRun);
     kernels.run_maxima(logits, count, maxima_.data());
     peak_ = *std::max_element(maxima_.begin(), maxima_.end());
@@ -196,8 +197,8 @@ struct Group {
   }
 };
 
-// All tokens in order of falling probability, as a chain of groups that grows as deep as anyone asks: whoever looks for a
-// share of the mass passes over whole groups and sorts only the one where it ends.
+// All tokens in order of falling probability, as a chain of groups that grows as deep as anyone asks: whoever looks
+// for a share of the mass passes over whole groups and sorts only the one where it ends.
 class Ranking {
  public:
   Ranking(const Row& row, const RowControl& control)
