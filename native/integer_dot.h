@@ -46,36 +46,37 @@ constexpr int safe_sums(int max_weight) { return 32767 / (2 * 127 * max_weight);
 
 SEVENB_INLINE __m256i add_pairs(__m256i a) { return _mm256_madd_epi16(a, _mm256_set1_epi16(1)); }
 
-// Steps [First, First + 4) as sums of two 16-bit halves a lane; only if four sums are safe.
+// Two or four steps as sums of products in the two 16-bit halves of each lane; only where so many sums are safe.
 template <int First>
-SEVENB_INLINE __m256i half_dot_16(const U8x32* steps, const std::int8_t* x) {
-  const __m256i a = _mm256_maddubs_epi16(steps[First], four_activations(x, First));
-  const __m256i b = _mm256_maddubs_epi16(steps[First + 1], four_activations(x, First + 1));
-  const __m256i c = _mm256_maddubs_epi16(steps[First + 2], four_activations(x, First + 2));
-  const __m256i d = _mm256_maddubs_epi16(steps[First + 3], four_activations(x, First + 3));
-  return _mm256_add_epi16(_mm256_add_epi16(a, b), _mm256_add_epi16(c, d));
+SEVENB_INLINE __m256i two_steps(const U8x32* steps, const std::int8_t* x) {
+  return _mm256_add_epi16(_mm256_maddubs_epi16(steps[First], four_activations(x, First)),
+                          _mm256_maddubs_epi16(steps[First + 1], four_activations(x, First + 1)));
 }
 
+template <int First>
+SEVENB_INLINE __m256i four_steps(const U8x32* steps, const std::int8_t* x) {
+  return _mm256_add_epi16(two_steps<First>(steps, x), two_steps<First + 2>(steps, x));
+}
+
+// Steps [First, First + 4) with each 16-bit sum times a 16-bit factor, which is the same for both halves of a lane.
 template <int MaxWeight, int First>
-SEVENB_INLINE I32x8 half_dot(const U8x32* steps, const std::int8_t* x) {
+SEVENB_INLINE I32x8 scaled_half_dot(const U8x32* steps, const std::int8_t* x, I32x8 factors) {
   static_assert(safe_sums(MaxWeight) >= 2, "weights too large for 16-bit sums");
-  if constexpr (safe_sums(MaxWeight) >= 4) {
-    return add_pairs(half_dot_16<First>(steps, x));
-  } else {
-    const __m256i a = _mm256_maddubs_epi16(steps[First], four_activations(x, First));
-    const __m256i b = _mm256_maddubs_epi16(steps[First + 1], four_activations(x, First + 1));
-    const __m256i c = _mm256_maddubs_epi16(steps[First + 2], four_activations(x, First + 2));
-    const __m256i d = _mm256_maddubs_epi16(steps[First + 3], four_activations(x, First + 3));
-    return add(add_pairs(_mm256_add_epi16(a, b)), add_pairs(_mm256_add_epi16(c, d)));
-  }
+  if constexpr (safe_sums(MaxWeight) >= 4)
+    return _mm256_madd_epi16(four_steps<First>(steps, x), factors);
+  else
+    return add(_mm256_madd_epi16(two_steps<First>(steps, x), factors),
+               _mm256_madd_epi16(two_steps<First + 2>(steps, x), factors));
 }
 
 template <int MaxWeight>
 SEVENB_INLINE I32x8 dot(const U8x32* steps, const std::int8_t* x) {
-  if constexpr (safe_sums(MaxWeight) >= 8)
-    return add_pairs(_mm256_add_epi16(half_dot_16<0>(steps, x), half_dot_16<4>(steps, x)));
-  else
-    return add(half_dot<MaxWeight, 0>(steps, x), half_dot<MaxWeight, 4>(steps, x));
+  if constexpr (safe_sums(MaxWeight) >= 8) {
+    return add_pairs(_mm256_add_epi16(four_steps<0>(steps, x), four_steps<4>(steps, x)));
+  } else {
+    const __m256i ones = _mm256_set1_epi16(1);
+    return add(scaled_half_dot<MaxWeight, 0>(steps, x, ones), scaled_half_dot<MaxWeight, 4>(steps, x, ones));
+  }
 }
 
 // vpmaddubsw wants unsigned weights: their sign goes over to the activations.
@@ -91,12 +92,28 @@ SEVENB_INLINE I32x8 correct_signed(I32x8 total, std::int32_t) { return total; }
 
 #else
 
+typedef std::int16_t I16x16 __attribute__((vector_size(32)));
+
+// Activations `first` and `second` in the two 16-bit halves of every lane.
+SEVENB_INLINE I16x16 two_activations(std::int8_t first, std::int8_t second) {
+  return (I16x16)broadcast(static_cast<std::int32_t>(static_cast<std::uint16_t>(first)) | second * 65536);
+}
+
+// Sums of a lane's bytes 0 to 3, given as 16-bit numbers, with four activations; products of two fit into 16 bits.
+SEVENB_INLINE I32x8 step_dot(I16x16 even_bytes, I16x16 odd_bytes, const std::int8_t* x) {
+  const I32x8 sums =
+      (I32x8)(even_bytes * two_activations(x[0], x[2]) + odd_bytes * two_activations(x[1], x[3]));
+  return ((sums << 16) >> 16) + (sums >> 16);
+}
+
 template <int MaxWeight, int First>
 SEVENB_INLINE I32x8 half_dot(const U8x32* steps, const std::int8_t* x) {
+  static_assert(2 * 127 * MaxWeight < 32768, "weights too large for 16-bit sums");
   I32x8 total{};
-  for (int s = First; s < First + 4; ++s)
-    for (int lane = 0; lane < 8; ++lane)
-      for (int i = 0; i < 4; ++i) total[lane] += steps[s][lane * 4 + i] * x[4 * s + i];
+  for (int s = First; s < First + 4; ++s) {
+    const I16x16 step = (I16x16)steps[s];
+    total += step_dot(step & 255, (step >> 8) & 255, x + 4 * s);
+  }
   return total;
 }
 
@@ -108,9 +125,10 @@ SEVENB_INLINE I32x8 dot(const U8x32* steps, const std::int8_t* x) {
 SEVENB_INLINE U8x32 prepare_signed(U8x32 step) { return step; }
 SEVENB_INLINE I32x8 signed_dot(const U8x32* steps, const std::int8_t* x) {
   I32x8 total{};
-  for (int s = 0; s < 8; ++s)
-    for (int lane = 0; lane < 8; ++lane)
-      for (int i = 0; i < 4; ++i) total[lane] += static_cast<std::int8_t>(steps[s][lane * 4 + i]) * x[4 * s + i];
+  for (int s = 0; s < 8; ++s) {
+    const I16x16 step = (I16x16)steps[s];
+    total += step_dot((step << 8) >> 8, step >> 8, x + 4 * s);
+  }
   return total;
 }
 SEVENB_INLINE I32x8 correct_signed(I32x8 total, std::int32_t) { return total; }
@@ -138,22 +156,9 @@ SEVENB_INLINE I32x8 pairs_dot(I32x8 pairs, const std::int16_t* x) {
 #endif
 }
 
-// vpmaddwd multiplies by a sub-scale and adds pairs at one stroke; elsewhere a lane is multiplied.
+// With AVX2 vpmaddwd multiplies by a sub-scale and adds pairs at one stroke; elsewhere a lane is multiplied.
 #if defined(__AVX2__) && !defined(__AVX512VNNI__)
 SEVENB_INLINE I32x8 prepare_sub_scale(I32x8 scale) { return pairs(scale, scale); }
-
-template <int MaxWeight, int First>
-SEVENB_INLINE I32x8 scaled_half_dot(const U8x32* steps, const std::int8_t* x, I32x8 scale) {
-  if constexpr (safe_sums(MaxWeight) >= 4) {
-    return _mm256_madd_epi16(half_dot_16<First>(steps, x), scale);
-  } else {
-    const __m256i a = _mm256_maddubs_epi16(steps[First], four_activations(x, First));
-    const __m256i b = _mm256_maddubs_epi16(steps[First + 1], four_activations(x, First + 1));
-    const __m256i c = _mm256_maddubs_epi16(steps[First + 2], four_activations(x, First + 2));
-    const __m256i d = _mm256_maddubs_epi16(steps[First + 3], four_activations(x, First + 3));
-    return add(_mm256_madd_epi16(_mm256_add_epi16(a, b), scale), _mm256_madd_epi16(_mm256_add_epi16(c, d), scale));
-  }
-}
 #else
 SEVENB_INLINE I32x8 prepare_sub_scale(I32x8 scale) { return scale; }
 
