@@ -5,6 +5,7 @@ left out, and what the hub states at download time is verified instead.
 """
 
 import difflib
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,15 +95,16 @@ class Catalog:
 
         Raises `ModelNotFound` with the closest catalog names when it is none of them.
         """
-        if _looks_like_path(name):
-            path = Path(name).expanduser()
-            if path.exists():
-                return path
+        is_path = name.startswith(("/", "./", "../", "~")) or (name.lower().endswith(".gguf") and ":" not in name)
+        if not is_path and (entry := self.find(name)):
+            return entry
+        path = os.path.expanduser(name)  # unlike Path's own methods, never fails for a name the system cannot have
+        if os.path.exists(path):
+            return Path(path)
+        if is_path:
             raise ModelNotFound(
                 f"There is no file or folder {name}; check the path, or name a model of `sevenb list --all`."
             )
-        if entry := self.find(name):
-            return entry
         if _HUB_NAME.fullmatch(name):
             repo, _, select = name.partition(":")
             return HubName(repo, select or None)
@@ -136,12 +138,6 @@ def kv_bytes_per_token(layers: int, kv_heads: int, head_dim: int) -> int:
 def memory_needed(weight_bytes: int, kv_bytes: int, context: int) -> int:
     """Bytes to run a model: the packed weights, 5 % for all else, and ``context`` tokens of ``kv_bytes`` each."""
     return int(weight_bytes * 1.05) + kv_bytes * context
-
-
-def _looks_like_path(name: str) -> bool:
-    if name.startswith(("/", "./", "../", "~")) or (name.lower().endswith(".gguf") and ":" not in name):
-        return True
-    return "/" in name and Path(name).exists()
 
 
 # -- the entries -------------------------------------------------------------------------------------

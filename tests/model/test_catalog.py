@@ -48,11 +48,22 @@ def test_an_existing_file_or_folder_is_a_local_model(tmp_path: Path, monkeypatch
     assert CATALOG.reference("mine.gguf") == Path("mine.gguf")
     assert CATALOG.reference(str(tmp_path / "mine.gguf")) == tmp_path / "mine.gguf"
     assert CATALOG.reference("models/mine") == Path("models/mine")
+    assert CATALOG.reference("models") == Path("models")
+    assert CATALOG.reference(".") == Path()
 
 
-def test_a_path_that_leads_nowhere_is_not_taken_for_a_hub_name() -> None:
+def test_a_catalog_name_is_that_model_even_beside_a_folder_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mistral").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert CATALOG.reference("mistral") == entry("mistral:7b")
+
+
+@pytest.mark.parametrize("name", ["./models/absent", "~no-such-user/model.gguf", f"{'a' * 5000}.gguf"])
+def test_a_path_that_leads_nowhere_is_not_taken_for_a_hub_name(name: str) -> None:
     with pytest.raises(ModelNotFound, match="check the path"):
-        CATALOG.reference("./models/absent")
+        CATALOG.reference(name)
 
 
 @pytest.mark.parametrize(
