@@ -1,0 +1,116 @@
+"""One answer as it comes: printed clean, stopped with Ctrl-C, and what there is to say about it afterwards."""
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import FrameType
+
+from sevenb.cli.console import err
+from sevenb.engine.llm import CompletionStream
+from sevenb.engine.messages import Timings
+
+# C0 but for tab and line feed, DEL and C1: what a terminal would obey instead of show.
+_CONTROLS = dict.fromkeys([*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was printed. ``ttft`` is in seconds, None when no text came; ``timings`` only of answers that ended."""
+
+    text: str
+    tokens: int
+    finish_reason: str  # "stop" | "length" | "abort" when Ctrl-C stopped it
+    ttft: float | None
+    timings: Timings | None
+
+
+def print_answer(stream: CompletionStream, stopped: Callable[[], bool] = lambda: False) -> Answer:
+    """Print the text as it comes, and end the last line; ``stopped`` is asked after every token.
+
+    A terminal gets no control characters, a pipe gets the text as it is.
+    """
+    terminal = sys.stdout.isatty()
+    started = time.monotonic()
+    ttft: float | None = None
+    finish_reason = "abort"
+    with contextlib.closing(stream), waiting() as waited:
+        for delta in stream.deltas():
+            if delta.text:
+                waited()
+                ttft = ttft or time.monotonic() - started
+                sys.stdout.write(printable(delta.text) if terminal else delta.text)
+                sys.stdout.flush()
+            finish_reason = delta.finish_reason or finish_reason
+            if stopped():
+                break
+    completion = stream.completion
+    (output,) = completion.outputs
+    if output.text and not output.text.endswith("\n"):
+        print(flush=True)
+    return Answer(output.text, len(output.token_ids), finish_reason, ttft, completion.timings)
+
+
+def printable(text: str) -> str:
+    """The text without control characters, of which a terminal would obey some."""
+    return text.translate(_CONTROLS)
+
+
+@contextlib.contextmanager
+def waiting() -> Iterator[Callable[[], None]]:
+    """Show on a terminal that something is being done, until the yielded function is called."""
+    if not (err.is_terminal and sys.stdout.isatty()):
+        yield lambda: None
+        return
+    with err.status("") as status:
+        yield status.stop
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Make Ctrl-C a question to ask: a step of the engine that it cut would be left half done.
+
+    A step can be long, so a second Ctrl-C is a `KeyboardInterrupt` all the same.
+    """
+    pressed = False
+
+    def press(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def cut_text(answer: Answer, max_tokens: int | None) -> str | None:
+    """Why an answer is not whole; None for one that is."""
+    if answer.finish_reason != "length":
+        return None
+    if max_tokens is not None and answer.tokens >= max_tokens:
+        return f"The answer was cut at max_tokens, {max_tokens}."
+    return "The answer was cut: the context is full."
+
+
+def speed_text(answer: Answer) -> str:
+    """The figures of an answer for people: TTFT, and tokens a second of prompt and answer."""
+    parts = [] if answer.ttft is None else [f"TTFT {answer.ttft:.2f} s"]
+    if timings := answer.timings:
+        computed = timings.prompt_tokens - timings.cached_tokens
+        cached = f" ({timings.cached_tokens} cached)" if timings.cached_tokens else ""
+        parts.append(f"prompt {timings.prompt_tokens} tokens{cached}, {_speed(computed, timings.prefill)}")
+        # The first token comes with the prefill.
+        parts.append(f"answer {answer.tokens} tokens, {_speed(timings.completion_tokens - 1, timings.decode)}")
+    else:
+        parts.append(f"answer {answer.tokens} tokens")
+    return " · ".join(parts)
+
+
+def _speed(tokens: int, seconds: float) -> str:
+    return f"{tokens / seconds:.1f} tokens/s" if tokens > 0 and seconds > 0 else "–"
