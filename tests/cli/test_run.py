@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -125,25 +126,29 @@ def test_mistakes_are_told_in_a_sentence(
     assert result.stdout == ""
 
 
-def test_ctrl_c_ends_the_program(tiny: Path) -> None:
-    with subprocess.Popen(
-        [*COMMAND, str(tiny), "the", *ENDLESS], stdout=-1, stderr=-1, stdin=subprocess.DEVNULL
-    ) as run:
-        assert run.stdout is not None
-        assert run.stderr is not None
+@contextmanager
+def answering(model: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A run that has begun its answer."""
+    command = [*COMMAND, str(model), "the", *ENDLESS]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe) as run:
+        assert run.stdout
         run.stdout.read(1)
+        yield run
+
+
+def test_ctrl_c_ends_the_program(tiny: Path) -> None:
+    with answering(tiny) as run:
         run.send_signal(signal.SIGINT)
         assert run.wait(60) == 130
+        assert run.stderr
         assert b"Traceback" not in run.stderr.read()
 
 
 def test_a_closed_pipe_ends_the_program_silently(tiny: Path) -> None:
-    with subprocess.Popen(
-        [*COMMAND, str(tiny), "the", *ENDLESS], stdout=-1, stderr=-1, stdin=subprocess.DEVNULL
-    ) as run:
-        assert run.stdout is not None
-        assert run.stderr is not None
-        run.stdout.read(1)
+    with answering(tiny) as run:
+        assert run.stdout
+        assert run.stderr
         run.stdout.close()
         assert run.wait(60) == -signal.SIGPIPE
         assert run.stderr.read() == b""
