@@ -22,7 +22,7 @@ def llama_cpp_python() -> Path:
         package = "llama-cpp-python"
         _step(
             "Building llama.cpp, once: about ten minutes",
-            [python, "-m", "pip", "install", "--no-binary", package, f"{package}=={VERSION}"],
+            [python, "-m", "pip", "install", "--no-cache-dir", "--no-binary", package, f"{package}=={VERSION}"],
             CMAKE_ARGS="-DGGML_NATIVE=ON",
         )
         made.touch()
