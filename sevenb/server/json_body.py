@@ -6,10 +6,12 @@ from typing import Any
 import msgspec
 from fastapi import Request
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from sevenb.errors import InvalidRequest
 from sevenb.server.errors import HttpError
+from sevenb.server.streaming import ClientGone
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
@@ -53,12 +55,7 @@ async def read_json(request: Request) -> Any:
         raise HttpError(
             415, "Send the request with the header Content-Type: application/json.", "unsupported_media_type"
         )
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            limit = MAX_BODY_BYTES // 2**20
-            raise HttpError(413, f"The body is larger than {limit} MiB; send a shorter request.", "body_too_large")
+    body = await _read_body(request)
     if not body:
         raise InvalidRequest("The request has no body; send a JSON object.")
     try:
@@ -69,3 +66,16 @@ async def read_json(request: Request) -> Any:
         raise InvalidRequest("The body is not valid UTF-8; encode the request as UTF-8.") from None
     except RecursionError:
         raise InvalidRequest("The body nests JSON too deeply; send a flatter request.") from None
+
+
+async def _read_body(request: Request) -> bytearray:
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                limit = MAX_BODY_BYTES // 2**20
+                raise HttpError(413, f"The body is larger than {limit} MiB; send a shorter request.", "body_too_large")
+    except ClientDisconnect:
+        raise ClientGone from None
+    return body

@@ -47,6 +47,14 @@ def test_a_client_that_leaves_before_its_answer_is_ready_frees_its_request(start
     server.until(lambda: server.gauge("sevenb_num_requests_running") == 0, seconds=5)
 
 
+def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error(start_server: StartServer) -> None:
+    server = start_server()
+    head = b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+    with socket.create_connection((server.http.base_url.host, server.http.base_url.port or 0)) as connection:
+        connection.sendall(head + b"{")
+    server.until(lambda: 'path="/v1/completions",status="499"' in server.http.get("/metrics").text, seconds=5)
+
+
 def test_a_killed_engine_ends_streams_with_an_error_event_and_comes_back(start_server: StartServer) -> None:
     server = start_server(step_seconds=0.01)
     stream = begin_stream(server, "for ever")
