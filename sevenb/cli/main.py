@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import io
 import os
 import re
 import sys
@@ -44,15 +45,12 @@ VERBS = {
 class VerbGroup(TyperGroup):
     """The verbs, each imported only when it is the one that runs."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """All verbs, in the order of `VERBS`."""
-        return list(VERBS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """A stand-in that has the verb's name and help line, all that help and completion show."""
-        if verb := VERBS.get(cmd_name):
-            return TyperCommand(cmd_name, help=verb.help, rich_help_panel=verb.panel)
-        return None
+    def __init__(self, **attributes: Any) -> None:
+        """Fill in stand-ins that have a verb's name and help line, all that help, completion and "did you mean" use."""
+        super().__init__(**attributes)
+        self.commands = {
+            name: TyperCommand(name, help=verb.help, rich_help_panel=verb.panel) for name, verb in VERBS.items()
+        }
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The verb that was typed, for real."""
@@ -104,14 +102,16 @@ def main() -> None:
 
     With ``SEVENB_DEBUG`` set, errors keep their traceback.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal of another encoding is no reason to fail
     try:
         typer.main.get_command(app)(prog_name="sevenb")
-    except SevenbError as error:
+    except (SevenbError, OSError) as error:
         if os.environ.get("SEVENB_DEBUG"):
             raise
         from sevenb.cli.console import print_error
 
-        print_error(str(error))
+        print_error(str(error) if isinstance(error, SevenbError) else f"{error}; check the disk and its permissions.")
         sys.exit(1)
 
 

@@ -5,11 +5,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from sevenb import __version__
 from sevenb.cli.main import VERBS
+from tests.model.tiny_gguf import TinyModel
 
 Result = subprocess.CompletedProcess[str]
 Sevenb = Callable[..., Result]
@@ -19,11 +21,12 @@ Sevenb = Callable[..., Result]
 def sevenb(tmp_path: Path) -> Sevenb:
     """Runs the real program on a store of its own."""
 
-    def run(*arguments: str, **environment: str) -> Result:
+    def run(*arguments: str, stdout: int | IO[str] = subprocess.PIPE, **environment: str) -> Result:
         return subprocess.run(
             [sys.executable, "-m", "sevenb.cli.main", *arguments],
             env={**os.environ, "SEVENB_HOME": str(tmp_path / "home"), "COLUMNS": "100", **environment},
-            capture_output=True,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
             text=True,
             timeout=60,
         )
@@ -79,6 +82,8 @@ def test_an_unknown_verb_is_wrong_usage(sevenb: Sevenb) -> None:
     result = sevenb("pul")
     assert result.returncode == 2
     assert "No such command" in result.stderr
+    assert "Did you mean" in result.stderr
+    assert "pull" in result.stderr
 
 
 def test_a_store_that_cannot_be_written_is_told_plainly(sevenb: Sevenb, tmp_path: Path) -> None:
@@ -86,4 +91,19 @@ def test_a_store_that_cannot_be_written_is_told_plainly(sevenb: Sevenb, tmp_path
     result = sevenb("pull", "smollm2:135m", SEVENB_HOME=str(tmp_path / "file" / "home"))
     assert result.returncode == 1
     assert "SEVENB_HOME" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_terminal_that_cannot_show_a_sign_gets_a_question_mark(sevenb: Sevenb, tmp_path: Path) -> None:
+    model = TinyModel().write(tmp_path / "模型.gguf")
+    result = sevenb("show", str(model), PYTHONIOENCODING="ascii")
+    assert result.returncode == 0, result.stderr
+    assert "??.gguf" in result.stdout
+
+
+def test_output_that_cannot_be_written_is_told_plainly(sevenb: Sevenb) -> None:
+    with open("/dev/full", "w") as full:
+        result = sevenb("list", stdout=full)
+    assert result.returncode == 1
+    assert "No space left on device" in result.stderr
     assert "Traceback" not in result.stderr
