@@ -1,8 +1,10 @@
 """`LLM`: the engine in this very process, for Python programs and the terminal chat."""
 
+import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,7 +14,7 @@ from rich.progress import track
 
 import sevenb.errors
 from sevenb.engine.completion import Completion
-from sevenb.engine.engine import Engine
+from sevenb.engine.engine import Engine, Report
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.loader import ProgressCallback, load_engine
 from sevenb.engine.messages import AddRequest, EngineReady, EngineStats, RequestFailed
@@ -29,7 +31,7 @@ Message = Mapping[str, object]
 
 
 class LLM:
-    """One loaded model. Not for use from several threads at once.
+    """One loaded model. Calls made side by side, from streams that overlap or from several threads, share its steps.
 
     >>> with LLM("qwen2.5-coder:0.5b") as llm:
     ...     print(llm.generate("def fib(n):", SamplingParams(temperature=0, max_tokens=64))[0].outputs[0].text)
@@ -71,6 +73,8 @@ class LLM:
         self._engine: Engine | None
         self.info: EngineReady
         self._engine, self.info = load_engine(config, progress)
+        self._lock = threading.RLock()  # over the engine and the inboxes
+        self._inboxes: dict[str, deque[Report]] = {}  # what steps brought to requests under way, until they read it
 
     # -- whole answers ---------------------------------------------------------------------------------
 
@@ -136,7 +140,8 @@ class LLM:
 
     def stats(self) -> EngineStats:
         """What the engine has done so far and does now."""
-        return self._running_engine().stats()
+        with self._lock:
+            return self._running_engine().stats()
 
     def close(self) -> None:
         """Give the memory of weights and KV pool back; the object is of no use afterwards."""
@@ -186,34 +191,50 @@ class LLM:
             stop_token_ids=sorted(end_ids.union(params.stop_token_ids)),
             arrival=time.monotonic(),
         )
-        self._running_engine().add_request(request)
+        with self._lock:
+            self._running_engine().add_request(request)
+            self._inboxes[request.request_id] = deque()
         return request.request_id, OutputProcessor(self.tokenizer, prompt, params)
 
     def _serve(
         self, answers: Mapping[str, OutputProcessor]
     ) -> Iterator[tuple[OutputProcessor, list[SequenceDelta], bool]]:
         """Step until all of ``answers`` are finished; yields what each gains, and whether that was its last."""
-        unfinished = set(answers)
-        engine = self._running_engine()
-        while unfinished and engine.has_work:
-            for report in engine.step():
-                if report.request_id not in unfinished:
-                    continue  # an abandoned one's last words
+        while unfinished := [request_id for request_id in answers if request_id in self._inboxes]:
+            for report in self._next_reports(unfinished):
                 if isinstance(report, RequestFailed):
                     raise getattr(sevenb.errors, report.error, SevenbError)(report.message)
                 answer = answers[report.request_id]
                 deltas = answer.process(report)
+                if report.finished:
+                    self._abandon([report.request_id])
                 for delta in deltas:
                     if delta.stop_string_found:
-                        engine.abort(report.request_id, delta.index)
-                if report.finished:
-                    unfinished.remove(report.request_id)
+                        self._abort(report.request_id, delta.index)
                 yield answer, deltas, report.finished
 
-    def _abandon(self, answers: Mapping[str, OutputProcessor]) -> None:
-        for request_id in answers:
+    def _next_reports(self, request_ids: Iterable[str]) -> list[Report]:
+        """What steps have brought to these requests; takes one step if that is nothing."""
+        with self._lock:
+            inboxes = [self._inboxes[request_id] for request_id in request_ids if request_id in self._inboxes]
+            if not any(inboxes):
+                for report in self._running_engine().step():
+                    if report.request_id in self._inboxes:  # else an abandoned one's last words
+                        self._inboxes[report.request_id].append(report)
+            reports = [report for inbox in inboxes for report in inbox]
+            for inbox in inboxes:
+                inbox.clear()
+            return reports
+
+    def _abandon(self, request_ids: Iterable[str]) -> None:
+        for request_id in request_ids:
+            if self._inboxes.pop(request_id, None) is not None:
+                self._abort(request_id)
+
+    def _abort(self, request_id: str, index: int | None = None) -> None:
+        with self._lock:
             if self._engine is not None:
-                self._engine.abort(request_id)
+                self._engine.abort(request_id, index)
 
     def _running_engine(self) -> Engine:
         if self._engine is None:

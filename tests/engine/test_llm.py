@@ -1,6 +1,7 @@
 """The Python class: prompts in, completions out, and nothing left behind."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,25 @@ def test_leaving_a_stream_early_ends_the_answer(llm: LLM) -> None:
     assert "".join(stream) == ""
     before = llm.stats().generated_tokens
     assert len(llm.generate("the", GREEDY)[0].outputs[0].token_ids) == llm.stats().generated_tokens - before
+
+
+def test_streams_that_overlap_keep_what_is_theirs(llm: LLM) -> None:
+    first, second = (llm.generate(prompt, GREEDY)[0].outputs[0].text for prompt in ("the", "def"))
+    streams = iter(llm.stream("the", GREEDY)), iter(llm.stream("def", GREEDY))
+    texts = ["", ""]
+    for _ in range(15):
+        for index, stream in enumerate(streams):
+            texts[index] += next(stream, "")
+        assert llm.generate("the", GREEDY)[0].outputs[0].text == first
+    assert texts == [first, second]
+
+
+def test_threads_share_the_engine(llm: LLM) -> None:
+    prompts = [f"{number} is" for number in range(8)]
+    alone = [llm.generate(prompt, GREEDY)[0].outputs for prompt in prompts]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda prompt: llm.generate(prompt, GREEDY)[0].outputs, prompts))
+    assert together == alone
 
 
 def test_a_refused_prompt_takes_back_those_before_it(llm: LLM) -> None:
