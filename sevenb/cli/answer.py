@@ -12,6 +12,8 @@ from sevenb.cli.console import err
 from sevenb.engine.llm import CompletionStream
 from sevenb.engine.messages import Timings
 
+LONG_PROMPT = 1000  # tokens; reading that many takes long enough to say so
+
 # C0 but for tab and line feed, DEL and C1: what a terminal would obey instead of show.
 _CONTROLS = dict.fromkeys([*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)])
 
@@ -27,30 +29,31 @@ class Answer:
     timings: Timings | None
 
 
-def print_answer(stream: CompletionStream, stopped: Callable[[], bool] = lambda: False) -> Answer:
-    """Print the text as it comes, and end the last line; ``stopped`` is asked after every token.
+def print_answer(stream: CompletionStream) -> Answer:
+    """Print the text as it comes, and end the last line.
 
     A terminal gets no control characters, a pipe gets the text as it is.
     """
+    prompt_tokens = len(stream.completion.prompt_token_ids)
+    reading = f"Reading {prompt_tokens:,} tokens …" if prompt_tokens >= LONG_PROMPT else ""
     terminal = sys.stdout.isatty()
     started = time.monotonic()
     ttft: float | None = None
-    finish_reason = "abort"
-    with contextlib.closing(stream), waiting() as waited:
-        for delta in stream.deltas():
-            if delta.text:
-                waited()
-                ttft = ttft or time.monotonic() - started
-                sys.stdout.write(printable(delta.text) if terminal else delta.text)
-                sys.stdout.flush()
-            finish_reason = delta.finish_reason or finish_reason
-            if stopped():
-                break
+    text, finish_reason = "", "abort"
+    try:
+        with contextlib.closing(stream), waiting(reading) as waited:
+            for delta in stream.deltas():
+                if delta.text:
+                    waited()
+                    ttft = ttft or time.monotonic() - started
+                    text += delta.text
+                    print(printable(delta.text) if terminal else delta.text, end="", flush=True)
+                finish_reason = delta.finish_reason or finish_reason
+    finally:
+        if text and not text.endswith("\n"):
+            print(flush=True)
     completion = stream.completion
-    (output,) = completion.outputs
-    if output.text and not output.text.endswith("\n"):
-        print(flush=True)
-    return Answer(output.text, len(output.token_ids), finish_reason, ttft, completion.timings)
+    return Answer(text, len(completion.outputs[0].token_ids), finish_reason, ttft, completion.timings)
 
 
 def printable(text: str) -> str:
@@ -59,32 +62,25 @@ def printable(text: str) -> str:
 
 
 @contextlib.contextmanager
-def waiting() -> Iterator[Callable[[], None]]:
+def waiting(text: str) -> Iterator[Callable[[], None]]:
     """Show on a terminal that something is being done, until the yielded function is called."""
     if not (err.is_terminal and sys.stdout.isatty()):
         yield lambda: None
         return
-    with err.status("") as status:
+    with err.status(text) as status:
         yield status.stop
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """Make Ctrl-C a question to ask: a step of the engine that it cut would be left half done.
+def stopped_by_ctrl_c(stream: CompletionStream) -> Iterator[None]:
+    """Let Ctrl-C end the answer once the present step is computed; a step cut in two would be left half done."""
 
-    A step can be long, so a second Ctrl-C is a `KeyboardInterrupt` all the same.
-    """
-    pressed = False
+    def stop(number: int, frame: FrameType | None) -> None:
+        stream.close()
 
-    def press(number: int, frame: FrameType | None) -> None:
-        nonlocal pressed
-        if pressed:
-            raise KeyboardInterrupt
-        pressed = True
-
-    before = signal.signal(signal.SIGINT, press)
+    before = signal.signal(signal.SIGINT, stop)
     try:
-        yield lambda: pressed
+        yield
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -1,13 +1,12 @@
 """`Chat`: the conversation in the terminal, line by line."""
 
-import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 from rich.markup import escape
 
-from sevenb.cli.answer import Answer, cut_text, interruptible, print_answer, speed_text
+from sevenb.cli.answer import Answer, cut_text, print_answer, speed_text, stopped_by_ctrl_c
 from sevenb.cli.chat_input import LineReader
 from sevenb.cli.chat_settings import PARAMETERS, Settings, parameter
 from sevenb.cli.console import err, out, print_error, size_text
@@ -81,13 +80,12 @@ class Chat:
             else:
                 print_error(f"There is no command /{name}; /help lists them.")
         elif message:
-            with interruptible() as stopped:
-                self._answer(message, stopped)
+            self._answer(message)
             out.print()
 
     # -- answers ---------------------------------------------------------------------------------------
 
-    def _answer(self, question: str, stopped: Callable[[], bool]) -> None:
+    def _answer(self, question: str) -> None:
         params = self._settings.sampling_params
         try:
             prompt = self._conversation.prompt(question, self._settings.system, params.max_tokens)
@@ -101,22 +99,26 @@ class Chat:
                 "send less at once, or start again with a larger --max-model-len."
             )
             return
-        answer: Answer | None = None
-        with contextlib.suppress(KeyboardInterrupt):
-            answer = print_answer(stream, stopped)
+        try:
+            with stopped_by_ctrl_c(stream):
+                answer = print_answer(stream)
+        except SevenbError:
+            _note("(The answer failed; the question is forgotten.)")
+            raise
         self._remember(question, answer)
-        if answer and (cut := cut_text(answer, params.max_tokens)):
+        if cut := cut_text(answer, params.max_tokens):
             _note(f"({cut} Ask it to go on.)")
-        if answer and self._verbose:
+        if self._verbose:
             _note(speed_text(answer))
 
-    def _remember(self, question: str, answer: Answer | None) -> None:
+    def _remember(self, question: str, answer: Answer) -> None:
         """Keep what was said, so that "go on" works after an answer that was stopped."""
-        if answer is None or (answer.finish_reason == "abort" and not answer.text):
+        stopped = answer.finish_reason == "abort"
+        if stopped and not answer.text:
             _note("(Stopped before the first word; the question is forgotten.)")
             return
         self._conversation.add(question, answer.text)
-        if answer.finish_reason == "abort":
+        if stopped:
             _note("(Stopped; what was said is kept.)")
 
     # -- commands --------------------------------------------------------------------------------------
@@ -144,13 +146,13 @@ class Chat:
         out.print(f"  [bold]{name:<18}[/] {escape(value):<10} [dim]{PARAMETERS[name].help}[/]", soft_wrap=True)
 
     def _show(self, value: str) -> None:
-        info = self._llm.info
+        info, turns = self._llm.info, len(self._conversation.turns)
         facts = {
             "Model": info.model_name,
             "Runs on": info.device,
             "Weights": size_text(info.weight_bytes),
             "Context": f"{info.max_model_len:,} tokens, {size_text(info.kv_bytes)} of memory once it is full",
-            "Said so far": f"{len(self._conversation.turns)} turns",
+            "Said so far": f"{turns} turn{'' if turns == 1 else 's'}",
         }
         for label, fact in facts.items():
             out.print(f"  [bold]{label:<12}[/] {escape(fact)}", soft_wrap=True)

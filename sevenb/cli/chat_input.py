@@ -31,6 +31,7 @@ class LineReader:
         readline.set_completer(self._complete)
         libedit = "libedit" in (readline.__doc__ or "")
         readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
+        readline.parse_and_bind("set enable-bracketed-paste on")  # Python has it off: what is pasted is one message
         return self
 
     def __exit__(

@@ -3,9 +3,15 @@
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sevenb import LLM
+from sevenb.cli.chat import Chat
+from sevenb.cli.chat_settings import Settings
+from sevenb.engine.model_runner import ModelRunner
+from sevenb.engine.scheduler import StepPlan
 from tests.cli.terminal import READY, Terminal
 from tests.model.tiny_gguf import TinyModel
 
@@ -56,8 +62,19 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(chat: Terminal) -> None:
     shown = chat.expect(READY)
     assert "(Stopped; what was said is kept.)" in shown
     assert len(shown.split()) < 100
-    assert "1 turns" in chat.ask("/show")
+    assert "1 turn\n" in chat.ask("/show")
     assert "Paris" in chat.ask("What is the capital of France?")
+
+
+def test_ctrl_c_stops_the_reading_of_a_long_message_which_may_be_pasted(chat: Terminal) -> None:
+    message = "\n".join(f"Line {number} of a long list." for number in range(400))
+    chat.type(f"\x1b[200~{message}\x1b[201~")  # a terminal's way to say that this was pasted
+    chat.expect("Line 399 of a long list.")
+    chat.type("\n")
+    chat.expect(r"Reading \d,\d\d\d tokens")
+    chat.type("\x03")
+    assert "(Stopped before the first word; the question is forgotten.)" in chat.expect(READY)
+    assert "0 turns" in chat.ask("/show")
 
 
 def test_ctrl_c_at_the_prompt_tells_how_to_leave(chat: Terminal) -> None:
@@ -72,7 +89,7 @@ def test_a_message_of_several_lines_stands_in_triple_quotes(chat: Terminal) -> N
     chat.type("puts 'hello'\n\n")
     chat.type('Which language is it, Ruby or Java? Answer with one word."""\n')
     assert "Ruby" in chat.expect(READY).splitlines()[-3]
-    assert "1 turns" in chat.ask("/show")
+    assert "1 turn\n" in chat.ask("/show")
 
 
 def test_parameters_are_shown_and_changed(chat: Terminal) -> None:
@@ -99,7 +116,7 @@ def test_commands_are_listed_and_unknown_ones_refused(chat: Terminal) -> None:
     chat.ask("/set max_tokens 1")
     chat.ask("/usr/bin is which folder?")  # a question
     chat.ask("/set max_tokens none")
-    assert "1 turns" in chat.ask("/show")
+    assert "1 turn\n" in chat.ask("/show")
 
 
 def test_ctrl_d_leaves_and_the_history_stays_for_its_owner(tiny: Terminal, tmp_path: Path) -> None:
@@ -135,3 +152,26 @@ def test_a_model_without_chat_template_says_what_it_can_do(tmp_path: Path) -> No
     with Terminal("run", str(model)) as terminal:
         terminal.expect('base has no chat template, so it cannot chat; give it a text to go on with: sevenb run .*"')
         assert terminal.status() == 1
+
+
+def test_an_answer_that_fails_is_told_and_not_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail_at_third_token(self: ModelRunner, plan: StepPlan) -> Any:
+        steps.append(plan)
+        if len(steps) == 3:
+            raise RuntimeError("the machine is on fire")
+        return run(self, plan)
+
+    steps: list[StepPlan] = []
+    run = ModelRunner.run
+    typed = iter(["the", "/show", "the", "/show", "/bye"])
+    monkeypatch.setattr(ModelRunner, "run", fail_at_third_token)
+    monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
+    model = TinyModel().write(tmp_path / "tiny.gguf")
+    with LLM(model, threads=1) as llm:
+        Chat(llm, Settings(max_tokens=5), history=tmp_path / "history").run()
+    shown, told = capsys.readouterr()
+    assert "(The answer failed; the question is forgotten.)" in told
+    assert "on fire" in told
+    assert [line.split()[-2] for line in shown.splitlines() if "Said so far" in line] == ["0", "1"]
