@@ -1,7 +1,8 @@
 """`SamplingParams`: what a caller may ask of the sampler, with the names vLLM and OpenAI use."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from numbers import Integral, Real
 from typing import Any
 
 import msgspec
@@ -41,6 +42,11 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     skip_special_tokens: bool = True
 
     def __post_init__(self) -> None:
+        if isinstance(self.stop, str):  # as OpenAI's API takes it
+            msgspec.structs.force_setattr(self, "stop", (self.stop,))
+        _check_items("stop", self.stop, str)
+        _check_items("stop_token_ids", self.stop_token_ids, Integral)
+        _check_items("logit_bias", self.logit_bias, Integral, Mapping)
         _check_range("n", self.n, 1, MAX_N)
         _check_range("temperature", self.temperature, 0.0, 100.0)
         _check_range("top_p", self.top_p, 0.0, 1.0, open_low=True)
@@ -73,7 +79,15 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise InvalidRequest(str(error)) from None
 
 
+def _check_items(name: str, values: Collection[object], item: type, collection: type = Collection) -> None:
+    if not isinstance(values, collection) or not all(isinstance(value, item) for value in values):
+        raise InvalidRequest(f"{name} is {values!r}; it must hold {'texts' if item is str else 'token ids'}.", name)
+
+
 def _check_range(name: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:
+    kind = Integral if isinstance(low, int) else Real
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise InvalidRequest(f"{name} is {value!r}; it must be a {'whole ' * (kind is Integral)}number.", name)
     inside = (low < value if open_low else low <= value) and value <= high
     if not inside or math.isnan(value):
         bracket = "(" if open_low else "["
