@@ -238,3 +238,12 @@ def test_metrics_count_requests_and_tokens(start_server: Callable[..., RunningSe
     assert "sevenb_time_to_first_token_seconds_count 1.0" in text
     assert "sevenb_e2e_request_latency_seconds_count 1.0" in text
     assert server.gauge("sevenb_num_requests_running") == 0
+
+
+def test_invented_methods_share_one_series(start_server: Callable[..., RunningServer]) -> None:
+    server = start_server()
+    for method in ("BREW", "POUR"):
+        server.http.request(method, "/v1/models")
+    text = server.http.get("/metrics").text
+    assert 'sevenb_http_requests_total{method="other",path="/v1/models",status="405"} 2.0' in text
+    assert "BREW" not in text
