@@ -47,6 +47,7 @@ def check(response: Any, status: int, *words: str, param: str | None = None, cod
         ({"messages": [USER], "max_tokens": 0}, "max_tokens"),
         ({"messages": [USER], "max_tokens": 1.5}, "max_tokens"),
         ({"messages": [USER], "max_completion_tokens": 0}, "max_completion_tokens"),
+        ({"messages": [USER], "max_completion_tokens": 10**30}, "max_completion_tokens"),
         ({"messages": [USER], "min_tokens": -1}, "min_tokens"),
         ({"messages": [USER], "stop": 5}, "stop"),
         ({"messages": [USER], "stop": [""]}, "stop"),
