@@ -1,10 +1,12 @@
 """`LLM`: the engine in this very process, for Python programs and the terminal chat."""
 
+import operator
 import threading
 import time
 import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -80,7 +82,7 @@ class LLM:
 
     def generate(
         self,
-        prompts: Prompt | Sequence[Prompt],
+        prompts: Prompt | Iterable[Prompt],
         sampling_params: SamplingParams | Sequence[SamplingParams] | None = None,
         *,
         progress: bool = False,
@@ -90,12 +92,9 @@ class LLM:
         A prompt is text, in which special tokens count as such, or a list of token ids. One `SamplingParams` serves all
         prompts, a list has one for each. ``progress`` shows a bar on the terminal.
         """
-        listed: list[Prompt] = _as_list(prompts)
+        listed = _as_list(prompts)
         texts = [prompt if isinstance(prompt, str) else None for prompt in listed]
-        token_ids = [
-            self.tokenizer.encode(prompt, parse_special=True) if isinstance(prompt, str) else list(prompt)
-            for prompt in listed
-        ]
+        token_ids = [self._encode(prompt) for prompt in listed]
         return self._complete(texts, token_ids, sampling_params or SamplingParams(), progress=progress)
 
     def chat(
@@ -110,7 +109,8 @@ class LLM:
 
         Without ``sampling_params`` an answer may be as long as the context allows.
         """
-        conversations = [messages] if messages and isinstance(messages[0], Mapping) else messages
+        one = isinstance(messages, Sequence) and messages and isinstance(messages[0], Mapping)
+        conversations = [messages] if one else messages
         token_ids = [self.render_chat(conversation, **template_variables) for conversation in conversations]  # type: ignore[arg-type]
         texts = [None] * len(token_ids)
         return self._complete(texts, token_ids, sampling_params or SamplingParams(max_tokens=None), progress=progress)
@@ -119,8 +119,7 @@ class LLM:
 
     def stream(self, prompt: Prompt, sampling_params: SamplingParams | None = None) -> "CompletionStream":
         """Complete one prompt piece by piece."""
-        token_ids = self.tokenizer.encode(prompt, parse_special=True) if isinstance(prompt, str) else list(prompt)
-        return CompletionStream(self, token_ids, sampling_params or SamplingParams())
+        return CompletionStream(self, self._encode(prompt), sampling_params or SamplingParams())
 
     def stream_chat(
         self,
@@ -136,6 +135,8 @@ class LLM:
 
     def render_chat(self, messages: Sequence[Message], **template_variables: object) -> list[int]:
         """Token ids of a conversation up to where the model answers. Special tokens typed in a message are text."""
+        if not messages:
+            raise InvalidRequest("A conversation has no messages; send at least one.", "messages")
         return self.tokenizer.encode_chat(self.chat_template.render(messages, **template_variables))  # type: ignore[arg-type]
 
     def stats(self) -> EngineStats:
@@ -157,6 +158,14 @@ class LLM:
 
     # -- details ---------------------------------------------------------------------------------------
 
+    def _encode(self, prompt: Prompt) -> list[int]:
+        if isinstance(prompt, str):
+            return self.tokenizer.encode(prompt, parse_special=True)
+        try:
+            return [operator.index(token_id) for token_id in prompt]
+        except TypeError:
+            raise InvalidRequest("A prompt is neither text nor a list of token ids; send either.", "prompt") from None
+
     def _complete(
         self,
         texts: Sequence[str | None],
@@ -166,6 +175,8 @@ class LLM:
         progress: bool,
     ) -> list[Completion]:
         params = [sampling_params] * len(token_ids) if isinstance(sampling_params, SamplingParams) else sampling_params
+        if not (isinstance(params, Sequence) and all(isinstance(wanted, SamplingParams) for wanted in params)):
+            raise InvalidRequest("sampling_params is something else; give SamplingParams or a list.", "sampling_params")
         if len(params) != len(token_ids):
             raise InvalidRequest(
                 f"There are {len(token_ids)} prompts but {len(params)} SamplingParams; give one for all or one each.",
@@ -276,10 +287,11 @@ class CompletionStream:
         self._llm._abandon(self._answers)
 
 
-def _as_list(prompts: Prompt | Sequence[Prompt]) -> list[Prompt]:
+def _as_list(prompts: Prompt | Iterable[Prompt]) -> list[Prompt]:
     """One prompt or several, as several."""
     if isinstance(prompts, str):
         return [prompts]
-    if prompts and isinstance(prompts[0], int):
-        return [prompts]  # type: ignore[list-item]
-    return list(prompts)  # type: ignore[arg-type]
+    if not isinstance(prompts, Iterable) or isinstance(prompts, bytes | Mapping):
+        raise InvalidRequest(f"prompts is of the type {type(prompts).__name__}; send text or a list.", "prompts")
+    listed: list[Any] = list(prompts)
+    return [listed] if listed and isinstance(listed[0], Integral) else listed

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from sevenb import LLM, SamplingParams
@@ -48,6 +50,32 @@ def test_prompts_may_be_token_ids(llm: LLM) -> None:
     assert ids.outputs == text.outputs
     assert ids.prompt is None
     assert len(llm.generate([[1, 2], "the", [3]], GREEDY)) == 3
+
+
+def test_prompts_may_come_from_numpy_or_a_generator(llm: LLM) -> None:
+    listed = [completion.outputs for completion in llm.generate([[1, 2], [3, 4]], GREEDY)]
+    for prompts in (np.array([[1, 2], [3, 4]]), ([first, first + 1] for first in (1, 3))):
+        assert [completion.outputs for completion in llm.generate(prompts, GREEDY)] == listed
+    one: Any = np.array([1, 2])
+    assert llm.generate(one, GREEDY)[0].outputs == listed[0]
+
+
+@pytest.mark.parametrize("prompts", [None, 5, b"text", {"prompt": "text"}, [None], [1.5], [[1.5]], [["text"]]])
+def test_what_is_no_prompt_is_refused(llm: LLM, prompts: Any) -> None:
+    with pytest.raises(InvalidRequest, match=r"prompt.* send"):
+        llm.generate(prompts, GREEDY)
+
+
+@pytest.mark.parametrize("messages", [[[]], {"role": "user", "content": "hello"}, "hello", [["hello"]]])
+def test_what_is_no_conversation_is_refused(llm: LLM, messages: Any) -> None:
+    with pytest.raises(InvalidRequest, match="message"):
+        llm.chat(messages, GREEDY)
+
+
+@pytest.mark.parametrize("params", [5, {"max_tokens": 5}, [None]])
+def test_what_is_no_sampling_params_is_refused(llm: LLM, params: Any) -> None:
+    with pytest.raises(InvalidRequest, match="SamplingParams"):
+        llm.generate(["the"], params)
 
 
 def test_special_tokens_in_a_text_prompt_count_as_such(llm: LLM) -> None:
