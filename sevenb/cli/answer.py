@@ -3,10 +3,11 @@
 import contextlib
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import FrameType
+from queue import SimpleQueue
 
 from sevenb.cli.console import err
 from sevenb.engine.llm import CompletionStream
@@ -73,16 +74,26 @@ def waiting(text: str) -> Iterator[Callable[[], None]]:
 
 @contextlib.contextmanager
 def stopped_by_ctrl_c(stream: CompletionStream) -> Iterator[None]:
-    """Let Ctrl-C end the answer once the present step is computed; a step cut in two would be left half done."""
+    """Let Ctrl-C end the answer once the present step is computed; a step cut in two would be left half done.
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    A thread does it, since the handler runs in the midst of what it interrupts. All the handler may call is the queue,
+    which is made for that.
+    """
+    presses: SimpleQueue[None] = SimpleQueue()
+
+    def close_when_pressed() -> None:
+        presses.get()
         stream.close()
 
-    before = signal.signal(signal.SIGINT, stop)
+    closer = threading.Thread(target=close_when_pressed, name="Ctrl-C")
+    closer.start()
+    before = signal.signal(signal.SIGINT, lambda number, frame: presses.put(None))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+        presses.put(None)
+        closer.join()
 
 
 def cut_text(answer: Answer, max_tokens: int | None) -> str | None:
