@@ -332,7 +332,8 @@ def _first_gguf(path: Path) -> Path:
     files = [ModelFile(found.name, found.stat().st_size) for found in path.glob("*.gguf")]
     wholes = {re.sub(r"-\d{5}-of-\d{5}(?=\.gguf$)", "", file.name) for file in files}
     if len(wholes) > 1:
-        raise ModelNotFound(f"{path} holds {len(wholes)} models; name one of its files, such as {path / min(wholes)}.")
+        example = path / min(file.name for file in files)
+        raise ModelNotFound(f"{path} holds {len(wholes)} models; name one of its files, such as {example}.")
     if not files:
         raise ModelNotFound(f"{path} holds no .gguf file; sevenb runs GGUF models.")
     return path / choose_files(files, None)[0].name

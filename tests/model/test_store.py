@@ -132,7 +132,10 @@ def test_a_local_file_is_itself(store: Store, tmp_path: Path) -> None:
 def test_a_folder_with_two_models_asks_which(store: Store, tmp_path: Path) -> None:
     (tmp_path / "a.gguf").touch()
     (tmp_path / "b.gguf").touch()
-    with pytest.raises(ModelNotFound, match="2 models"):
+    with pytest.raises(ModelNotFound, match=r"2 models.*a\.gguf"):
+        store.resolve(str(tmp_path))
+    (tmp_path / "a.gguf").rename(tmp_path / "a-00001-of-00002.gguf")
+    with pytest.raises(ModelNotFound, match=r"2 models.*a-00001-of-00002\.gguf"):
         store.resolve(str(tmp_path))
 
 
