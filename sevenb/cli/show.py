@@ -22,7 +22,9 @@ EPILOG = """Examples:
 
 
 def show(
-    model: Annotated[str, typer.Argument(help="A stored model, or the path of a .gguf file.", show_default=False)],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A stored model, or the path of a .gguf file.", show_default=False)
+    ],
 ) -> None:
     """Show a model's shape, its weights by type with the kernel that runs each, its licence and the memory it needs."""
     from sevenb.cli.console import count_text, download_progress, out
