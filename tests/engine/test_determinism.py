@@ -74,6 +74,18 @@ def test_when_preempted(tiny: Path, expected: Texts) -> None:
         assert llm.stats().preemptions > 0
 
 
+def test_on_a_processor_without_vector_extensions(smollm2: Path) -> None:
+    wanted = SamplingParams(temperature=0, max_tokens=12)
+    texts = []
+    for isa in (None, "portable"):
+        with LLM(smollm2, cpu_isa=isa) as llm:
+            texts.append(llm.generate("The capital of France is", wanted)[0].outputs[0].text)
+            device = llm.info.device
+    assert "portable" in device
+    assert texts[0] == texts[1]
+    assert "Paris" in texts[1]
+
+
 @pytest.mark.slow
 def test_on_the_real_model(coder_05b: Path) -> None:
     with LLM(coder_05b, enable_prefix_caching=False) as llm:
