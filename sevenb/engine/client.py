@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import signal
 import subprocess
 import sys
 import time
@@ -227,15 +228,13 @@ class EngineClient:
             fast_failures = 1 if served >= STABLE_SECONDS else fast_failures + 1
             first_load = self.info is None
             if self.failure is None:
-                self.failure = EngineDied(
-                    f"The engine process ended unexpectedly (exit code {exit_code}); the log above says more."
-                )
-            logger.error("%s", self.failure)
+                self.failure = EngineDied(_describe_exit(exit_code))
             self.fail_open_requests(EngineDied(_DIED))
             if first_load or fast_failures > MAX_FAST_FAILURES:
                 self.state = "failed"
                 self._settled.set()
                 return
+            logger.error("%s", self.failure)  # one that is final is told by whoever waits for it
             self.state = "restarting"
             self._settled.clear()
             if await self._is_stopped_within(2.0 ** (fast_failures - 2) if fast_failures > 1 else 0.0):
@@ -309,6 +308,15 @@ class EngineClient:
 
 
 _DIED = "The engine process ended while this request was open; it is being restarted, so send the request again."
+
+
+def _describe_exit(exit_code: int) -> str:
+    if exit_code == -signal.SIGKILL:
+        return (
+            "The engine process was killed; if nobody did it by hand, the system ran out of memory: "
+            "choose a smaller model or give it a smaller share of the memory."
+        )
+    return f"The engine process ended unexpectedly (exit code {exit_code}); the log above says more."
 
 
 def _rebuild_error(name: str, message: str, parameter: str | None) -> SevenbError:
