@@ -53,14 +53,21 @@ class ApiChannel:
 
     async def receive(self) -> list[EngineReport]:
         """The next reports, in the order the engine made them."""
-        return self._decoder.decode(await self._socket.recv())
+        reports = self._decoder.decode(await self._socket.recv())
+        self._remove_folder()
+        return reports
 
     def close(self) -> None:
         """Close the socket, drop what was not sent and remove the socket's folder."""
         self._socket.close()
         self._context.term()
+        self._remove_folder()
+
+    def _remove_folder(self) -> None:
+        """Once connected the socket needs no name any more, and one that is gone outlasts no ``kill -9``."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
 
 
 class EngineChannel:

@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -149,7 +151,7 @@ def test_an_engine_that_dies_again_and_again_is_given_up(monkeypatch: pytest.Mon
                 os.kill(pid, signal.SIGKILL)
                 await until(lambda: client.state != "ready")
             assert isinstance(await asyncio.wait_for(client.wait_failed(), 10), EngineDied)
-            with pytest.raises(EngineDied, match="exit code -9"):
+            with pytest.raises(EngineDied, match="was killed"):
                 await client.wait_ready(20)
 
     run(test())
@@ -169,12 +171,27 @@ def test_closing_does_not_wait_for_the_next_restart(monkeypatch: pytest.MonkeyPa
     run(test())
 
 
-def test_an_engine_that_cannot_load_says_why() -> None:
+def test_an_engine_that_cannot_load_says_why(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         async with engine(refusal="This model needs a thing we lack; choose another.") as client:
             with pytest.raises(UnsupportedModel, match="choose another"):
                 await client.wait_ready(20)
             assert client.state == "failed"
+
+    run(test())
+    assert "choose another" not in caplog.text  # whoever waited tells it, once
+
+
+def test_nothing_is_left_in_the_temporary_folder_once_the_engine_is_connected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    async def test() -> None:
+        async with engine() as client:
+            await client.wait_ready(20)
+            assert list(tmp_path.iterdir()) == []
+            assert await answer(client, ask(b"still there")) == b"still there"
 
     run(test())
 
