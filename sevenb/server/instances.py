@@ -47,7 +47,8 @@ def registered(instance: Instance) -> Iterator[None]:
     path = folder() / f"{instance.pid}.json"
     with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.write_bytes(msgspec.json.encode(instance))
+        if _is_private(path.parent):
+            path.write_bytes(msgspec.json.encode(instance))
     try:
         yield
     finally:
@@ -57,12 +58,14 @@ def registered(instance: Instance) -> Iterator[None]:
 
 def running() -> list[Instance]:
     """The servers that are alive, oldest first; files that dead ones left behind are removed."""
-    instances = []
+    instances: list[Instance] = []
+    if not _is_private(folder()):
+        return instances
     for path in folder().glob("*.json"):
         try:
             instance = msgspec.json.decode(path.read_bytes(), type=Instance)
             alive = psutil.Process(instance.pid).create_time() == instance.process_started
-        except (OSError, msgspec.DecodeError, psutil.Error):
+        except (OSError, ValueError, msgspec.DecodeError, psutil.Error):
             alive = False
         if alive:
             instances.append(instance)
@@ -70,6 +73,15 @@ def running() -> list[Instance]:
             with contextlib.suppress(OSError):
                 path.unlink()
     return sorted(instances, key=lambda instance: instance.started)
+
+
+def _is_private(path: Path) -> bool:
+    """Whether only this user can have put files there: anybody may make a folder of our name below ``/tmp``."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
 
 
 # -- what a server is doing --------------------------------------------------------------------------

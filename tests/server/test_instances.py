@@ -40,10 +40,29 @@ def test_a_file_of_a_dead_server_is_cleared_away(runtime_folder: Path) -> None:
         assert list(runtime_folder.iterdir()) == []
 
 
-def test_a_broken_file_is_cleared_away(runtime_folder: Path) -> None:
-    runtime_folder.mkdir()
-    (runtime_folder / "1.json").write_text("{")
+@pytest.mark.parametrize("content", [b"{", b'{"model":"\xff"}'])
+def test_a_broken_file_is_cleared_away(runtime_folder: Path, content: bytes) -> None:
+    runtime_folder.mkdir(mode=0o700)
+    (runtime_folder / "1.json").write_bytes(content)
     assert running() == []
+    assert list(runtime_folder.iterdir()) == []
+
+
+def test_a_folder_of_another_user_is_neither_read_nor_written(
+    runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with registered(this_process()):
+        other_user = os.getuid() + 1
+        monkeypatch.setattr(os, "getuid", lambda: other_user)
+        assert running() == []
+        with registered(this_process(pid=1)):
+            assert not (runtime_folder / "1.json").exists()
+
+
+def test_a_folder_that_others_may_write_is_not_trusted(runtime_folder: Path) -> None:
+    with registered(this_process()):
+        runtime_folder.chmod(0o777)
+        assert running() == []
 
 
 def test_a_folder_that_cannot_be_made_does_not_stop_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
