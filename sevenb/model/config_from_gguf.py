@@ -156,12 +156,12 @@ def _head_dim(keys: _Keys, hidden_size: int, heads: int) -> int:
 
 
 def _vocab_size(metadata: Mapping[str, MetadataValue], tensors: Mapping[str, RawTensor], source: str) -> int:
-    """Rows of the embedding table, which may be more than the tokenizer has tokens but never fewer."""
+    """Rows of the embedding table: as many as the tokenizer has tokens, since any of them may be sampled."""
     table = tensors.get("token_embd.weight")
     if table is None or len(table.shape) != 2:
         corrupt(source, "it lacks the tensor 'token_embd.weight', or that is no matrix")
     tokens = metadata.get("tokenizer.ggml.tokens")
-    if isinstance(tokens, StringArray) and len(tokens) > table.rows:
+    if isinstance(tokens, StringArray) and len(tokens) != table.rows:
         corrupt(source, f"it has {len(tokens):,} tokens but embeddings for {table.rows:,}")
     return table.rows
 

@@ -218,9 +218,10 @@ def test_misshaped_tensors_are_named(name: str) -> None:
         config_of(tensors=[float_tensor(name, np.zeros((288, 32)))])
 
 
-def test_a_vocabulary_larger_than_its_embeddings_is_refused() -> None:
-    with pytest.raises(CorruptModelFile, match="289 tokens but embeddings for 288"):
-        config_of(metadata={"tokenizer.ggml.tokens": ["x"] * 289})
+@pytest.mark.parametrize("tokens", [287, 289])
+def test_a_vocabulary_of_another_size_than_its_embeddings_is_refused(tokens: int) -> None:
+    with pytest.raises(CorruptModelFile, match=f"{tokens} tokens but embeddings for 288"):
+        config_of(metadata={"tokenizer.ggml.tokens": ["x"] * tokens})
 
 
 @pytest.mark.parametrize(
