@@ -101,8 +101,9 @@ class ChatTemplate:
         except InvalidRequest:
             raise
         except Exception as error:  # whatever a stranger's program may run into
+            reason = str(error).rstrip(".") or type(error).__name__
             raise InvalidRequest(
-                f"The model's chat template cannot render these messages: {error or type(error).__name__}. "
+                f"The model's chat template cannot render these messages: {reason}. "
                 "Change them, or send a prompt to /v1/completions.",
                 "messages",
             ) from None
