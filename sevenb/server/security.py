@@ -34,7 +34,7 @@ class ApiKeyMiddleware:
 
     def _is_authorized(self, scope: Scope) -> bool:
         scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and hmac.compare_digest(key.strip().encode(), self._api_key)
+        return scheme.lower() == "bearer" and hmac.compare_digest(key.strip().encode("latin-1"), self._api_key)
 
 
 def allow_origins(app: FastAPI, origins: Sequence[str]) -> None:

@@ -86,3 +86,9 @@ def test_only_named_origins_may_call(web_server: RunningServer, origin: str, all
         "Access-Control-Request-Headers": "content-type,authorization",
     }
     assert web_server.http.options("/v1/chat/completions", headers=preflight).is_success is allowed
+
+
+def test_a_key_beyond_ascii_opens_as_its_utf8_bytes(start_server: Callable[..., RunningServer]) -> None:
+    server = start_server("--api-key", "geheimnisträger")
+    headers = [(b"authorization", "Bearer geheimnisträger".encode())]
+    assert server.http.get("/v1/models", headers=headers).status_code == 200
