@@ -131,7 +131,12 @@ def serve(
     seed: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="Seed of requests that bring none.", show_default="random", rich_help_panel=_COMPUTING
+            min=0,
+            max=2**63 - 1,
+            metavar="N",
+            help="Seed of requests that bring none.",
+            show_default="random",
+            rich_help_panel=_COMPUTING,
         ),
     ] = None,
 ) -> None:

@@ -58,6 +58,7 @@ def test_a_port_in_use_is_told_before_anything_is_loaded(coder_05b: Path) -> Non
         (["--max-model-len", "1000000"], ["32768"]),
         (["--max-num-seqs", "0"], ["max_num_seqs"]),
         (["--backend", "magic"], ["native", "reference"]),
+        (["--seed", "-1"], ["--seed"]),
     ],
 )
 def test_a_bad_option_is_one_sentence(coder_05b: Path, arguments: list[str], words: list[str]) -> None:
