@@ -1,6 +1,7 @@
 """``sevenb serve``: start the OpenAI-compatible server."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -243,7 +244,8 @@ class _Launch:
                 show(service.client.progress)
                 await asyncio.wait({waiting}, timeout=0.1)
         if waiting.exception() is None:
-            out.print(ready_message(self._instance(), waiting.result().engine), soft_wrap=True)
+            with contextlib.suppress(SystemExit):  # rich's answer to a closed pipe; clients are served all the same
+                out.print(ready_message(self._instance(), waiting.result().engine), soft_wrap=True)
 
     def _instance(self) -> "Instance":
         import psutil

@@ -41,6 +41,23 @@ def test_ps_shows_it(program: Program) -> None:
     assert "4,096" in line
 
 
+def test_it_serves_on_when_nobody_reads_its_output(smollm2: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "sevenb.cli.main", "serve", str(smollm2), "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        transport = httpx.HTTPTransport(retries=8)  # until it listens
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=transport, timeout=60) as http:
+            answer = http.post("/v1/completions", json={"prompt": "One", "max_tokens": 64, "ignore_eos": True})
+        assert answer.status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert "Traceback" not in process.stderr.read()
+    assert process.returncode == 0
+
+
 def test_a_port_in_use_is_told_before_anything_is_loaded(coder_05b: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
