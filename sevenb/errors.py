@@ -52,8 +52,8 @@ class ContextOverflow(InvalidRequest):
 
     def __init__(self, prompt_tokens: int, context_length: int) -> None:
         super().__init__(
-            f"The prompt has {prompt_tokens} tokens but the context holds {context_length}; "
-            "shorten the prompt or start the server with a larger --max-model-len.",
+            f"The prompt has {prompt_tokens} tokens but the context holds {context_length}, the answer included; "
+            "shorten the prompt, or raise --max-model-len if the model allows more.",
             parameter="messages",
         )
         self.prompt_tokens = prompt_tokens

@@ -66,7 +66,14 @@ def test_a_context_beyond_the_models_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "setting",
-    [{"max_num_seqs": 0}, {"max_num_batched_tokens": 8}, {"memory_utilization": 1.5}, {"max_model_len": -1}],
+    [
+        {"max_num_seqs": 0},
+        {"max_num_batched_tokens": 8},
+        {"memory_utilization": 1.5},
+        {"max_model_len": -1},
+        {"block_size": 7},
+        {"seed": -1},
+    ],
 )
 def test_settings_out_of_range_are_refused_by_name(setting: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest) as refusal:
