@@ -227,11 +227,12 @@ class LLM:
     def _next_reports(self, request_ids: Iterable[str]) -> list[Report]:
         """What steps have brought to these requests; takes one step if that is nothing."""
         with self._lock:
-            inboxes = [self._inboxes[request_id] for request_id in request_ids if request_id in self._inboxes]
+            inboxes = [inbox for inbox in map(self._inboxes.get, request_ids) if inbox is not None]
             if not any(inboxes):
                 for report in self._running_engine().step():
-                    if report.request_id in self._inboxes:  # else an abandoned one's last words
-                        self._inboxes[report.request_id].append(report)
+                    inbox = self._inboxes.get(report.request_id)
+                    if inbox is not None:  # else an abandoned one's last words
+                        inbox.append(report)
             reports = [report for inbox in inboxes for report in inbox]
             for inbox in inboxes:
                 inbox.clear()

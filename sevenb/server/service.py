@@ -67,8 +67,9 @@ class Service:
         self.metrics = Metrics(lambda: client.stats)
         self._load_text = load_text
         self._text: asyncio.Task[ModelText] | None = None
-        # Templates and tokenizers of huge prompts run here: the event loop goes on serving the other streams.
-        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="text")
+        # Templates and tokenizers of huge prompts run here: the event loop goes on serving the other streams. More
+        # threads than cores, so that a short prompt need not wait for a few that take half a minute.
+        self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="text")
 
     # -- life ------------------------------------------------------------------------------------------
 
