@@ -4,8 +4,6 @@ import msgspec
 
 from sevenb.errors import InvalidRequest
 
-BLOCK_SIZES = (4, 8, 16, 32, 64, 128, 256)  # powers of two that every backend's pages take
-
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Names as in vLLM where it has one. Sizes are in tokens unless they say bytes; None means: choose for me.
@@ -29,14 +27,10 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     seed: int | None = None  # of requests that bring none of their own
 
     def __post_init__(self) -> None:
-        for name in ("threads", "max_model_len", "max_num_seqs", "kv_cache_memory"):
+        for name in ("threads", "max_model_len", "max_num_seqs", "block_size", "kv_cache_memory"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InvalidRequest(f"{name} is {value}; it must be at least 1.", name)
-        if self.block_size not in BLOCK_SIZES:
-            raise InvalidRequest(
-                f"block_size is {self.block_size}; it must be one of {', '.join(map(str, BLOCK_SIZES))}.", "block_size"
-            )
         if self.seed is not None and self.seed < 0:
             raise InvalidRequest(f"seed is {self.seed}; it must not be negative.", "seed")
         if self.max_num_batched_tokens < self.max_num_seqs:

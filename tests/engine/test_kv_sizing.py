@@ -71,7 +71,7 @@ def test_a_context_beyond_the_models_is_refused() -> None:
         {"max_num_batched_tokens": 8},
         {"memory_utilization": 1.5},
         {"max_model_len": -1},
-        {"block_size": 7},
+        {"block_size": 0},
         {"seed": -1},
     ],
 )

@@ -213,3 +213,8 @@ def test_the_reference_backend_serves_too(model: Path) -> None:
         completions = llm.generate(["the", "a much longer prompt than the first one"], GREEDY)
         assert all(completion.outputs[0].token_ids for completion in completions)
         assert llm.generate("the", GREEDY)[0].outputs == completions[0].outputs
+
+
+def test_a_block_size_that_no_kernel_has_is_refused_in_a_sentence(model: Path) -> None:
+    with pytest.raises(InvalidRequest, match="power of two"):
+        LLM(model, block_size=7)

@@ -6,7 +6,7 @@ import numpy as np
 
 from sevenb.backend.native import _kernels
 from sevenb.backend.protocol import AttentionSpec, Batch, FloatArray, KVLayout
-from sevenb.errors import OutOfMemory
+from sevenb.errors import InvalidRequest, OutOfMemory
 
 
 class NativeKVCache:
@@ -40,8 +40,11 @@ def allocate_kv(layout: KVLayout, blocks: int) -> NativeKVCache:
 
 
 def kv_block_bytes(layout: KVLayout) -> int:
-    """Bytes of one block over all layers, K and V."""
-    return int(_kernels.kv_block_bytes(*_shape(layout)))
+    """Bytes of one block over all layers, K and V. Raises `InvalidRequest` for a layout no kernel can serve."""
+    try:
+        return int(_kernels.kv_block_bytes(*_shape(layout)))
+    except ValueError as error:
+        raise InvalidRequest(f"The KV cache cannot be laid out: {error}.", "block_size") from None
 
 
 def paged_batch(batch: Batch) -> _kernels.PagedBatch:
