@@ -43,6 +43,11 @@ class Program:
         (child,) = psutil.Process(self.process.pid).children()
         return child
 
+    @property
+    def memory(self) -> int:
+        """Resident bytes of the API process and the engine process together."""
+        return sum(process.memory_info().rss for process in (psutil.Process(self.process.pid), self.engine))
+
     def gauge(self, name: str) -> float:
         with self.http as http:
             match = re.search(rf"^{name} (\S+)$", http.get("/metrics").text, re.MULTILINE)
