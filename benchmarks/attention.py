@@ -1,6 +1,6 @@
 """Speed of the attention and sampling kernels: decode and prefill at depth, and one choice over a whole vocabulary.
 
-    python benchmarks/attention.py [--threads N] [--isa NAME] [--depths 512,4096,8192]
+    python -m benchmarks.attention [--threads N] [--isa NAME] [--depths 512,4096,8192]
 
 Each figure adds up the best run of every layer, so a busy neighbour costs time and not truth. Layers are used in turn,
 which keeps a long context out of the caches as a whole model does.

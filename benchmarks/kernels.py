@@ -1,6 +1,6 @@
 """Speed of the matrix kernels, one weight type and token count at a time: GB/s of weights and GOPS.
 
-    python benchmarks/kernels.py [--threads N] [--isa NAME] [--types q5_0,q6_k] [--tokens 1,8,512]
+    python -m benchmarks.kernels [--threads N] [--isa NAME] [--types q5_0,q6_k] [--tokens 1,8,512]
 
 Weights are random but valid; each figure is the best of many runs, so a busy neighbour costs time and not truth.
 Weights of one row count lie in several copies, more than any cache holds, and are used in turn.
@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from sevenb.backend.native import NativeBackend, _kernels
+from sevenb.backend.native import NativeBackend
 from sevenb.backend.quant_types import QuantType
+from tests.model.gguf_writer import random_tensor
 
 SHAPES = {  # rows, columns
     "0.5B gate": (4864, 896),
@@ -22,35 +23,6 @@ SHAPES = {  # rows, columns
     "1.5B down": (1536, 8960),
 }
 CACHE_BYTES = 128 << 20
-HALF_FIELDS = {
-    QuantType.Q4_0: (0,),
-    QuantType.Q4_1: (0, 2),
-    QuantType.Q5_0: (0,),
-    QuantType.Q5_1: (0, 2),
-    QuantType.Q8_0: (0,),
-    QuantType.Q2_K: (80, 82),
-    QuantType.Q3_K: (108,),
-    QuantType.Q4_K: (0, 2),
-    QuantType.Q5_K: (0, 2),
-    QuantType.Q6_K: (208,),
-}
-
-
-def random_weights(quant_type: QuantType, rows: int, columns: int) -> np.ndarray:
-    """A matrix's bytes with random weights and small, finite scales."""
-    rng = np.random.default_rng(0)
-    if quant_type not in HALF_FIELDS:
-        numbers = rng.standard_normal(rows * columns, dtype=np.float32)
-        if quant_type is QuantType.F16:
-            return numbers.astype(np.float16).view(np.uint8)
-        if quant_type is QuantType.BF16:
-            return (numbers.view(np.uint32) >> 16).astype(np.uint16).view(np.uint8)
-        return numbers.view(np.uint8)
-    blocks = rng.integers(0, 256, (rows * columns // quant_type.block_size, quant_type.block_bytes), dtype=np.uint8)
-    for offset in HALF_FIELDS[quant_type]:
-        scales = rng.uniform(0.001, 0.002, len(blocks)).astype(np.float16)
-        blocks[:, offset : offset + 2] = scales.view(np.uint8).reshape(-1, 2)
-    return blocks.reshape(-1)
 
 
 def bandwidth(threads: int) -> float:
@@ -70,20 +42,17 @@ def best_seconds(
 ) -> tuple[float, int]:
     """The shortest time of one product within ``seconds`` of trying, and the bytes of its weights."""
     rows, columns = shape
-    data = random_weights(quant_type, rows, columns)
-    first = _kernels.PackedMatrix(int(quant_type), rows, columns, data, backend._pool, 16 if precise else 8)
+    tensor = random_tensor(np.random.default_rng(0), quant_type, shape)
+    first = backend.pack(tensor, precise=precise)
     copies = max(1, -(-CACHE_BYTES // first.bytes)) if tokens < 16 else 2
-    matrices = [first] + [
-        _kernels.PackedMatrix(int(quant_type), rows, columns, data, backend._pool, 16 if precise else 8)
-        for _ in range(copies - 1)
-    ]
+    matrices = [first] + [backend.pack(tensor, precise=precise) for _ in range(copies - 1)]
     inputs = np.random.default_rng(1).standard_normal((tokens, columns), dtype=np.float32)
     hidden = np.zeros((tokens, rows), np.float32)
     best, deadline = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < deadline:
         for matrix in matrices:
             start = time.perf_counter()
-            _kernels.project_add(backend._workspace, hidden, inputs, matrix)
+            backend.project_add(hidden, inputs, matrix)
             best = min(best, time.perf_counter() - start)
     return best, first.bytes
 
