@@ -28,10 +28,6 @@ class KVSizing:
         """Memory the whole pool takes."""
         return self.blocks * self.block_bytes
 
-    def describe(self) -> str:
-        """One line for people."""
-        return f"KV pool of {_megabytes(self.bytes)} for {self.tokens:,} tokens, {self.max_model_len:,} in one sequence"
-
 
 def size_kv_pool(config: EngineConfig, *, context_length: int, block_bytes: int, free_bytes: int) -> KVSizing:
     """Choose the pool and ``max_model_len``.

@@ -34,7 +34,6 @@ class Sequence:
     links: list[Link] = field(default_factory=list)  # hash chain over the full blocks, made as needed
     status: SequenceStatus = SequenceStatus.WAITING
     output_counts: dict[int, int] = field(default_factory=dict)  # kept only where a penalty needs it
-    finish_reason: str | None = None
     _generator: np.random.Generator | None = None
     _uniform: float | None = None
 

@@ -79,7 +79,3 @@ def test_settings_out_of_range_are_refused_by_name(setting: dict[str, Any]) -> N
     with pytest.raises(InvalidRequest) as refusal:
         EngineConfig(model="model", **setting)
     assert refusal.value.parameter == next(iter(setting))
-
-
-def test_the_size_is_told_to_people() -> None:
-    assert size(64 * GB).describe() == "KV pool of 805 MB for 65,536 tokens, 32,768 in one sequence"

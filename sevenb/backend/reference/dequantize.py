@@ -5,7 +5,7 @@ layouts, ``dequantize_row_*`` in ``ggml-quants.c`` for the formulas), over many 
 rounded to float32 in the order written there, so results are equal to the last bit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -27,13 +27,6 @@ _PAIR = np.uint8(3)
 def dequantize(tensor: RawTensor) -> FloatArray:
     """The whole tensor as a new float32 array of ``tensor.shape``."""
     return _decode(tensor.data, tensor.quant_type).reshape(tensor.shape)
-
-
-def dequantize_rows(tensor: RawTensor, rows: Sequence[int] | npt.NDArray[np.integer]) -> FloatArray:
-    """The chosen ``rows`` of a matrix, in the order asked for: ``[len(rows), columns]``, float32."""
-    stored_rows = tensor.data.reshape(tensor.rows, tensor.quant_type.row_bytes(tensor.columns))
-    chosen = stored_rows[np.asarray(rows, dtype=np.intp)]
-    return _decode(chosen.reshape(-1), tensor.quant_type).reshape(len(rows), tensor.columns)
 
 
 def _decode(data: Bytes, quant_type: QuantType) -> FloatArray:

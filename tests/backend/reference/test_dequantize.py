@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sevenb.backend.quant_types import QuantType, RawTensor
-from sevenb.backend.reference.dequantize import dequantize, dequantize_rows
+from sevenb.backend.reference.dequantize import dequantize
 from tests.model.gguf_writer import float_tensor, random_tensor
 
 f32 = np.float32
@@ -161,16 +161,6 @@ def test_long_tensors_decode_as_their_blocks_do(quant_type: QuantType) -> None:
         row_bytes = quant_type.row_bytes(512)
         alone = RawTensor("row", quant_type, (512,), tensor.data[row * row_bytes : (row + 1) * row_bytes])
         np.testing.assert_array_equal(whole[row], dequantize(alone))
-
-
-@pytest.mark.parametrize("quant_type", QuantType, ids=lambda quant_type: quant_type.name)
-def test_rows_are_picked_in_any_order(quant_type: QuantType) -> None:
-    tensor = random_tensor(np.random.default_rng(2), quant_type, (6, 256))
-    chosen = [5, 0, 5, 3]
-
-    np.testing.assert_array_equal(dequantize_rows(tensor, chosen), dequantize(tensor)[chosen])
-    np.testing.assert_array_equal(dequantize_rows(tensor, np.array(chosen, np.int32)), dequantize(tensor)[chosen])
-    assert dequantize_rows(tensor, []).shape == (0, 256)
 
 
 @pytest.mark.parametrize("quant_type", QuantType, ids=lambda quant_type: quant_type.name)
