@@ -34,7 +34,7 @@ class KVLayout:
     kv_heads: int
     head_dim: int
     block_size: int = 32
-    dtype: str = "f16"  # "f32" | "f16"
+    dtype: str = "f16"  # "f32" | "f16" | "int8" (a backend may refuse one it lacks)
 
 
 @dataclass(frozen=True)
@@ -184,6 +184,14 @@ class Backend(Protocol):
 
     def copy_blocks(self, cache: KVCache, pairs: Sequence[tuple[int, int]]) -> None:
         """Copy whole blocks ``(source, target)`` over all layers, for copy-on-write."""
+        ...
+
+    def read_block(self, cache: KVCache, block: int) -> bytes:
+        """The contents of one block over all layers, `kv_block_bytes` long; only the same layout can take it back."""
+        ...
+
+    def write_block(self, cache: KVCache, block: int, contents: bytes) -> None:
+        """Put back what `read_block` gave. Raises ValueError when the length is wrong."""
         ...
 
     # -- one step --------------------------------------------------------------------------------------

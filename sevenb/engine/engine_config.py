@@ -9,7 +9,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Names as in vLLM where it has one. Sizes are in tokens unless they say bytes; None means: choose for me.
 
     ``kv_cache_memory`` fixes the KV pool in bytes; without it the pool takes at most ``memory_utilization`` of the
-    memory that is free once the weights are loaded.
+    memory that is free once the weights are loaded. Blocks of the prefix cache that the pool evicts go to
+    ``swap_space`` bytes of other memory, and to ``prefix_cache_dir`` if one is named, from where they come back.
+    ``max_model_len`` beyond what the model was made for stretches its rotary embedding, for the long requests alone.
     """
 
     model: str  # path, catalog name or repository id
@@ -22,12 +24,19 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_num_batched_tokens: int = 512
     block_size: int = 32
     enable_prefix_caching: bool = True
+    kv_cache_dtype: str = "auto"  # "auto" | "f16" | "int8" | "f32"
     kv_cache_memory: int | None = None  # bytes
     memory_utilization: float = 0.5
+    swap_space: int | None = None  # bytes
+    prefix_cache_dir: str | None = None  # the prefix cache outlives a restart there
+    prefix_cache_disk: int = 16_000_000_000  # bytes it may take in that folder
+    speculation: bool = True  # tokens found again in the context are tried several at a time
+    speculative_model: str | None = None  # a smaller model with the same tokenizer that drafts tokens
+    num_speculative_tokens: int = 16  # drafted at most in one step
     seed: int | None = None  # of requests that bring none of their own
 
     def __post_init__(self) -> None:
-        for name in ("threads", "max_model_len", "max_num_seqs", "block_size", "kv_cache_memory"):
+        for name in ("threads", "max_model_len", "max_num_seqs", "block_size", "kv_cache_memory", "num_speculative_tokens"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InvalidRequest(f"{name} is {value}; it must be at least 1.", name)

@@ -102,6 +102,8 @@ class Timings(_Message, frozen=True):
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
 
 
 class RequestOutput(_Message, frozen=True):
@@ -136,6 +138,10 @@ class EngineStats(_Message, frozen=True):
     generated_tokens: int
     preemptions: int
     steps: int
+    drafted_tokens: int = 0  # by speculation
+    accepted_tokens: int = 0  # of those
+    kv_blocks_spilled: int = 0  # copied out of the pool when it evicted them
+    kv_blocks_restored: int = 0  # and back
 
 
 EngineReport = LoadProgress | EngineReady | EngineFailed | RequestOutput | RequestFailed | EngineStats

@@ -40,6 +40,7 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     logprobs: int | None = None
     prompt_logprobs: int | None = None
     skip_special_tokens: bool = True
+    speculation: bool = True  # False: one token at a time, even where the engine could guess ahead
 
     def __post_init__(self) -> None:
         if isinstance(self.stop, str):  # as OpenAI's API takes it
