@@ -34,7 +34,11 @@ class ModelRunner:
         self._rope = rope
 
     def run(self, plan: StepPlan) -> Tensor:
-        """Logits [R, V]: for each chunk the rows of its ``logprob_positions``, then one for each of its samplers."""
+        """Logits [R, V].
+
+        For each chunk the rows of its ``logprob_positions``, then those before each of its drafts, then the last one
+        for each of its samplers.
+        """
         if plan.copies:
             self._backend.copy_blocks(self._cache, plan.copies)
             plan.copies.clear()  # done: a plan that is run again in parts must not copy again
@@ -48,11 +52,13 @@ class ModelRunner:
         rows: list[int] = []
         for chunk in plan.chunks:
             first = len(token_ids)
-            token_ids += chunk.sequence.token_ids[chunk.start : chunk.end]
+            token_ids += chunk.token_ids
             positions += range(chunk.start, chunk.end)
             rows += [first + position - chunk.start for position in chunk.logprob_positions]
             query_starts.append(len(token_ids))
-            rows += [query_starts[-1] - 1] * len(chunk.samplers)
+            last = len(token_ids) - 1
+            rows += range(last - len(chunk.drafts), last)
+            rows += [last] * len(chunk.samplers)
 
         tables = [chunk.sequence.block_table for chunk in plan.chunks]
         block_tables = np.zeros((len(tables), max(map(len, tables))), dtype=np.int32)

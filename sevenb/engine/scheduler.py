@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from sevenb.engine.block_pool import BlockPool
 from sevenb.engine.prefix_cache import PrefixCache
 from sevenb.engine.sequence import Sequence, SequenceStatus
+from sevenb.engine.speculation.speculator import Speculator
 
 PROMPT_LOGPROB_ROWS = 64  # rows of logits a step makes for prompt log-probabilities: a row is the whole vocabulary
 
@@ -16,6 +17,9 @@ class Chunk:
 
     ``samplers`` draw their next token from its last position: nobody while a prompt is unfinished, the sequence
     itself, or all ``n`` of a request whose prompt ends here.
+
+    A sequence that decodes may bring ``drafts``, guesses of the tokens that follow its last one; ``end`` counts them.
+    It then draws a token from its last position and from that of each draft, as far as the guesses were right.
     """
 
     sequence: Sequence
@@ -23,6 +27,22 @@ class Chunk:
     end: int
     logprob_positions: range
     samplers: list[Sequence]
+    drafts: list[int] = field(default_factory=list)
+
+    @property
+    def token_ids(self) -> list[int]:
+        """What goes through the model."""
+        return self.sequence.token_ids[self.start : self.end] + self.drafts
+
+    def add_drafts(self, drafts: list[int]) -> None:
+        """Try these tokens, too."""
+        self.drafts += drafts
+        self.end += len(drafts)
+
+    def keep_drafts(self, count: int) -> None:
+        """Only the first ``count`` drafts were right: what was computed for the others is void."""
+        self.end -= len(self.drafts) - count
+        del self.drafts[count:]
 
 
 @dataclass(eq=False, slots=True)
@@ -38,17 +58,25 @@ class Scheduler:
 
     Decoding sequences always take part; prompts share what is left of ``max_num_batched_tokens``. A sequence is
     admitted with all the blocks of its prompt and gets one more whenever it grows into it; when none is free, the
-    last in rank is preempted: it gives up its blocks and later computes its tokens anew.
+    last in rank is preempted: it gives up its blocks and later computes its tokens anew. Drafts of the ``speculator``
+    get what is left of the step's tokens and of the blocks.
     """
 
     def __init__(
-        self, pool: BlockPool, prefix_cache: PrefixCache | None, *, max_num_seqs: int, max_num_batched_tokens: int
+        self,
+        pool: BlockPool,
+        prefix_cache: PrefixCache | None,
+        *,
+        max_num_seqs: int,
+        max_num_batched_tokens: int,
+        speculator: Speculator | None = None,
     ) -> None:
         self.waiting: list[Sequence] = []  # both lists by rank
         self.running: list[Sequence] = []
         self.preemptions = 0
         self._pool = pool
         self._prefix_cache = prefix_cache
+        self._speculator = speculator
         self._max_num_seqs = max_num_seqs
         self._max_num_batched_tokens = max_num_batched_tokens
 
@@ -88,6 +116,7 @@ class Scheduler:
             budget -= self._plan_prompt(sequence, plan, budget, others=bool(self.waiting))
         for chunk in plan.chunks:
             self._fork(chunk)
+        self._speculate(plan)
         return plan
 
     def _plan_prompt(self, sequence: Sequence, plan: StepPlan, budget: int, *, others: bool) -> int:
@@ -173,6 +202,28 @@ class Scheduler:
                 insort(self.running, sibling, key=_rank)
                 chunk.samplers.append(sibling)
             chunk.sequence.request.unforked.clear()
+
+    def _speculate(self, plan: StepPlan) -> None:
+        """Let the sequences that decode try drafts. Nobody loses a place in the step or a block by them."""
+        chunks = [chunk for chunk in plan.chunks if chunk.end - chunk.start == 1 and len(chunk.samplers) == 1]
+        if self._speculator is None or not chunks:
+            return
+        step_tokens = sum(chunk.end - chunk.start for chunk in plan.chunks)
+        drafts = self._speculator.draft(
+            [chunk.sequence for chunk in chunks],
+            [chunk.sequence.request.max_output - chunk.sequence.output_length - 1 for chunk in chunks],
+            step_tokens=step_tokens,
+            budget=self._max_num_batched_tokens - step_tokens,
+        )
+        for chunk, guesses in zip(chunks, drafts, strict=True):
+            chunk.add_drafts(guesses[: self._room(chunk, len(guesses))])
+
+    def _room(self, chunk: Chunk, wanted: int) -> int:
+        """How many positions after a chunk have blocks; those of up to ``wanted`` get them while plenty are free."""
+        table, size = chunk.sequence.block_table, self._pool.block_size
+        while len(table) * size < chunk.end + wanted and self._pool.free > len(self.running):
+            table.append(self._pool.allocate())
+        return len(table) * size - chunk.end
 
     # -- afterwards ------------------------------------------------------------------------------------
 
