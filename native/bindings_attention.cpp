@@ -3,6 +3,7 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 
+#include <cstring>
 #include <stdexcept>
 
 #include "attention.h"
@@ -62,6 +63,28 @@ KVShape make_shape(int layers, int kv_heads, int head_dim, int block_size, const
   return shape;
 }
 
+nb::bytes read_block(const KVCache& cache, std::int64_t index) {
+  const std::byte* from = cache.block(index);
+  const std::size_t size = cache.shape().block_bytes();
+  auto contents = nb::steal<nb::bytes>(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size)));
+  if (!contents.is_valid()) throw nb::python_error();
+  char* to = PyBytes_AsString(contents.ptr());
+  nb::gil_scoped_release release;
+  std::memcpy(to, from, size);
+  return contents;
+}
+
+void write_block(KVCache& cache, std::int64_t index, const nb::bytes& contents) {
+  std::byte* to = cache.block(index);
+  const std::size_t size = cache.shape().block_bytes();
+  if (contents.size() != size)
+    throw std::invalid_argument("a block of this cache has " + std::to_string(size) + " bytes, not " +
+                                std::to_string(contents.size()));
+  const void* from = contents.data();
+  nb::gil_scoped_release release;
+  std::memcpy(to, from, size);
+}
+
 void bind_cache(nb::module_& m) {
   nb::class_<KVCache>(m, "KVCache", "Paged keys and values of all layers in one allocation.")
       .def(
@@ -72,8 +95,9 @@ void bind_cache(nb::module_& m) {
           },
           "layers"_a, "kv_heads"_a, "head_dim"_a, "block_size"_a, "dtype"_a, "blocks"_a)
       .def_prop_ro("blocks", &KVCache::blocks)
-      .def_prop_ro("bytes", &KVCache::bytes)
-      .def("copy_block", &KVCache::copy_block, "source"_a, "target"_a, nb::call_guard<nb::gil_scoped_release>());
+      .def("copy_block", &KVCache::copy_block, "source"_a, "target"_a, nb::call_guard<nb::gil_scoped_release>())
+      .def("read_block", &read_block, "block"_a)
+      .def("write_block", &write_block, "block"_a, "contents"_a);
   m.def(
       "kv_block_bytes",
       [](int layers, int kv_heads, int head_dim, int block_size, const std::string& dtype) {

@@ -44,12 +44,17 @@ KVCache::KVCache(const KVShape& shape, std::int64_t blocks) : shape_(shape), blo
 
 KVCache::~KVCache() { munmap(memory_, bytes()); }
 
+std::byte* KVCache::block(std::int64_t index) const {
+  if (index < 0 || index >= blocks_)
+    throw std::invalid_argument("block " + std::to_string(index) + " is not one of the cache's " +
+                                std::to_string(blocks_));
+  return keys(index, 0, 0);
+}
+
 void KVCache::copy_block(std::int64_t source, std::int64_t target) {
-  for (std::int64_t block : {source, target})
-    if (block < 0 || block >= blocks_)
-      throw std::invalid_argument("block " + std::to_string(block) + " is not one of the cache's " +
-                                  std::to_string(blocks_));
-  if (source != target) std::memcpy(keys(target, 0, 0), keys(source, 0, 0), block_bytes_);
+  const std::byte* from = block(source);
+  std::byte* to = block(target);
+  if (source != target) std::memcpy(to, from, block_bytes_);
 }
 
 void PagedBatch::check() {

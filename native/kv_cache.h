@@ -59,6 +59,10 @@ class KVCache {
   }
   std::byte* values(std::int64_t block, int layer, int head) const { return keys(block, layer, head) + key_bytes_; }
 
+  // A whole block over all layers, `shape().block_bytes()` long. Throws std::invalid_argument for a block that does not
+  // exist.
+  std::byte* block(std::int64_t index) const;
+
   // Copies a whole block over all layers. Throws std::invalid_argument for a block that does not exist.
   void copy_block(std::int64_t source, std::int64_t target);
 

@@ -82,6 +82,27 @@ def test_copied_blocks_carry_the_history(backend: Backend) -> None:
     np.testing.assert_array_equal(layer.forward([Chunk(PROMPT[20:21], 20, copies)]), original)
 
 
+def test_a_block_that_was_read_can_be_written_back_anywhere(backend: Backend) -> None:
+    layer, other = TinyLayer(backend), TinyLayer(backend)
+    layer.forward([Chunk(PROMPT[:20], 0, BLOCKS[:3])])
+    copies = [20, 21, 22]
+    for source, target in zip(BLOCKS[:3], copies, strict=True):
+        contents = backend.read_block(layer.cache, source)
+        assert len(contents) == backend.kv_block_bytes(layer.layout)
+        backend.write_block(other.cache, target, contents)
+        assert backend.read_block(other.cache, target) == contents
+    original = layer.forward([Chunk(PROMPT[20:21], 20, BLOCKS[:3])])
+    np.testing.assert_array_equal(other.forward([Chunk(PROMPT[20:21], 20, copies)]), original)
+
+
+def test_a_block_of_another_size_is_refused(backend: Backend) -> None:
+    layer = TinyLayer(backend)
+    contents = backend.read_block(layer.cache, 3)
+    for wrong in (b"", contents[:-1], contents * 2):
+        with pytest.raises(ValueError, match="bytes, not"):
+            backend.write_block(layer.cache, 3, wrong)
+
+
 def test_every_backend_chooses_the_same_tokens(native: Backend) -> None:
     logits = TinyLayer(ReferenceBackend()).forward([Chunk(PROMPT[:6], 0, BLOCKS)])
     controls = [

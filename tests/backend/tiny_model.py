@@ -60,7 +60,13 @@ class TinyLayer:
     """One layer with embedding and head, packed for one backend; equal seeds give equal weights."""
 
     def __init__(
-        self, backend: Backend, *, quantised: bool = True, interleaved: bool = False, window: int | None = None
+        self,
+        backend: Backend,
+        *,
+        quantised: bool = True,
+        interleaved: bool = False,
+        window: int | None = None,
+        kv_dtype: str = "f32",
     ) -> None:
         rng = np.random.default_rng(7)
 
@@ -87,7 +93,8 @@ class TinyLayer:
         self.output = matrix(HIDDEN, HEADS * HEAD_DIM)
         self.mlp = MLPWeights(vector(HIDDEN, 1.0), matrix(INNER, HIDDEN), matrix(INNER, HIDDEN), matrix(HIDDEN, INNER))
         self.norm = vector(HIDDEN, 1.0)
-        self.cache = backend.allocate_kv(KVLayout(1, KV_HEADS, HEAD_DIM, BLOCK, "f32"), 32)
+        self.layout = KVLayout(1, KV_HEADS, HEAD_DIM, BLOCK, kv_dtype)
+        self.cache = backend.allocate_kv(self.layout, 32)
 
     def forward(self, chunks: list[Chunk]) -> npt.NDArray[np.float32]:
         """Logits of every token of ``chunks``: [T, VOCAB]."""

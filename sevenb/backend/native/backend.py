@@ -118,6 +118,14 @@ class NativeBackend:
         """Copy whole blocks ``(source, target)`` over all layers."""
         cache.copy_blocks(pairs)
 
+    def read_block(self, cache: NativeKVCache, block: int) -> bytes:
+        """The contents of one block over all layers, `kv_block_bytes` long."""
+        return cache.read_block(block)
+
+    def write_block(self, cache: NativeKVCache, block: int, contents: bytes) -> None:
+        """Put back what `read_block` gave. Raises ValueError when the length is wrong."""
+        cache.write_block(block, contents)
+
     # -- one step --------------------------------------------------------------------------------------
 
     def prepare(self, batch: Batch) -> NativeStep:

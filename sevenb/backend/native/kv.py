@@ -33,6 +33,14 @@ class NativeKVCache:
         for source, target in pairs:
             self.handle.copy_block(source, target)
 
+    def read_block(self, block: int) -> bytes:
+        """The contents of one block over all layers, `kv_block_bytes` long. Raises ValueError when there is none."""
+        return self.handle.read_block(block)
+
+    def write_block(self, block: int, contents: bytes) -> None:
+        """Put back what `read_block` gave. Raises ValueError when the length is wrong."""
+        self.handle.write_block(block, contents)
+
 
 def allocate_kv(layout: KVLayout, blocks: int) -> NativeKVCache:
     """Room for ``blocks`` blocks. Raises `OutOfMemory`."""

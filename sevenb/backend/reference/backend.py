@@ -93,6 +93,17 @@ class ReferenceBackend:
             cache.keys[:, target] = cache.keys[:, source]
             cache.values[:, target] = cache.values[:, source]
 
+    def read_block(self, cache: ReferenceKVCache, block: int) -> bytes:
+        """The keys, then the values, of one block over all layers, `kv_block_bytes` long."""
+        return cache.keys[:, block].tobytes() + cache.values[:, block].tobytes()
+
+    def write_block(self, cache: ReferenceKVCache, block: int, contents: bytes) -> None:
+        """Put back what `read_block` gave. Raises ValueError when the length is wrong."""
+        keys, values = cache.keys[:, block], cache.values[:, block]
+        if len(contents) != keys.nbytes + values.nbytes:
+            raise ValueError(f"a block of this cache has {keys.nbytes + values.nbytes} bytes, not {len(contents)}")
+        keys[:], values[:] = np.frombuffer(contents, np.float32).reshape(2, *keys.shape)
+
     # -- one step --------------------------------------------------------------------------------------
 
     def prepare(self, batch: Batch) -> Batch:
