@@ -48,6 +48,7 @@ class Engine:
             max_num_seqs=config.max_num_seqs,
             max_num_batched_tokens=config.max_num_batched_tokens,
         )
+        self._rope = rope
         self._runner = ModelRunner(decoder, backend, cache, rope)
         self._sampler = Sampler(backend, vocab_size)
         self._entropy = np.random.Generator(np.random.PCG64(config.seed))
@@ -66,7 +67,14 @@ class Engine:
         """Queue a request. Raises `InvalidRequest` or `ContextOverflow` if it can never be served."""
         self._check(message)
         entropy = int(self._entropy.integers(2**63))
-        request = Request.of(message, order=self._arrivals, max_model_len=self.max_model_len, entropy=entropy)
+        profile = self._rope.choose(len(message.prompt_token_ids), message.params.max_tokens)
+        request = Request.of(
+            message,
+            order=self._arrivals,
+            max_model_len=min(self.max_model_len, self._rope.contexts[profile]),
+            entropy=entropy,
+            rope_profile=profile,
+        )
         self._arrivals += 1
         self._requests[request.request_id] = request
         self._scheduler.add(Sequence.first_of(request))

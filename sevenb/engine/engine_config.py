@@ -4,6 +4,11 @@ import msgspec
 
 from sevenb.errors import InvalidRequest
 
+KV_CACHE_DTYPES = ("auto", "f16", "int8", "f32")
+
+_POSITIVE = ("threads", "max_model_len", "max_num_seqs", "block_size", "kv_cache_memory", "num_speculative_tokens")
+_NOT_NEGATIVE = ("seed", "swap_space", "prefix_cache_disk")
+
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Names as in vLLM where it has one. Sizes are in tokens unless they say bytes; None means: choose for me.
@@ -36,12 +41,18 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     seed: int | None = None  # of requests that bring none of their own
 
     def __post_init__(self) -> None:
-        for name in ("threads", "max_model_len", "max_num_seqs", "block_size", "kv_cache_memory", "num_speculative_tokens"):
+        for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InvalidRequest(f"{name} is {value}; it must be at least 1.", name)
-        if self.seed is not None and self.seed < 0:
-            raise InvalidRequest(f"seed is {self.seed}; it must not be negative.", "seed")
+        for name in _NOT_NEGATIVE:
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise InvalidRequest(f"{name} is {value}; it must not be negative.", name)
+        if self.kv_cache_dtype not in KV_CACHE_DTYPES:
+            raise InvalidRequest(
+                f"kv_cache_dtype is {self.kv_cache_dtype!r:.40}; choose {', '.join(KV_CACHE_DTYPES)}.", "kv_cache_dtype"
+            )
         if self.max_num_batched_tokens < self.max_num_seqs:
             raise InvalidRequest(
                 f"max_num_batched_tokens is {self.max_num_batched_tokens}, but a step must have room for a token of "

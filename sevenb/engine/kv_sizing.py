@@ -29,17 +29,23 @@ class KVSizing:
         return self.blocks * self.block_bytes
 
 
-def size_kv_pool(config: EngineConfig, *, context_length: int, block_bytes: int, free_bytes: int) -> KVSizing:
+def size_kv_pool(
+    config: EngineConfig, *, context_length: int, longest_context: int, block_bytes: int, free_bytes: int
+) -> KVSizing:
     """Choose the pool and ``max_model_len``.
 
-    ``context_length`` is what the model was made for, ``block_bytes`` the memory of one block over all layers,
-    ``free_bytes`` what the device has left with the weights loaded. Raises `OutOfMemory` when the context asked for
-    (or the least useful one) does not fit, `InvalidRequest` when it is longer than the model's.
+    ``context_length`` is what the model was made for, ``longest_context`` what it can be stretched to, ``block_bytes``
+    the memory of one block over all layers, ``free_bytes`` what the device has left with the weights loaded. Raises
+    `OutOfMemory` when the context asked for (or the least useful one) does not fit, `InvalidRequest` when it is longer
+    than the model can have.
     """
-    if config.max_model_len is not None and config.max_model_len > context_length:
+    if config.max_model_len is not None and config.max_model_len > longest_context:
+        stretched = (
+            f", up to {longest_context} with its positions stretched" if longest_context > context_length else ""
+        )
         raise InvalidRequest(
-            f"max_model_len is {config.max_model_len} but the model was made for {context_length} tokens; "
-            f"choose at most {context_length}.",
+            f"max_model_len is {config.max_model_len} but the model was made for {context_length} tokens{stretched}; "
+            f"choose at most {longest_context}.",
             "max_model_len",
         )
     budget = config.kv_cache_memory or int(free_bytes * config.memory_utilization)

@@ -11,7 +11,7 @@ from sevenb.engine.messages import EngineReady
 from sevenb.errors import InvalidRequest
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.decoder import Decoder
-from sevenb.model.rope import RopeProfile
+from sevenb.model.rope import RopeProfiles, rope_contexts
 from sevenb.model.store import Store
 
 ProgressCallback = Callable[[int, int], None]
@@ -32,6 +32,7 @@ def load_engine(config: EngineConfig, progress: ProgressCallback | None = None) 
     sizing = size_kv_pool(
         config,
         context_length=model.context_length,
+        longest_context=max(rope_contexts(model).values()),
         block_bytes=backend.kv_block_bytes(layout),
         free_bytes=backend.free_memory(),
     )
@@ -41,7 +42,7 @@ def load_engine(config: EngineConfig, progress: ProgressCallback | None = None) 
         decoder=decoder,
         backend=backend,
         cache=backend.allocate_kv(layout, sizing.blocks),
-        rope=RopeProfile(model.rope),
+        rope=RopeProfiles(model, sizing.max_model_len),
         vocab_size=model.vocab_size,
     )
     ready = EngineReady(

@@ -1,11 +1,13 @@
 """`ModelRunner`: turns the chunks of a step into a `Batch`, and the batch into logits."""
 
+from collections.abc import Mapping
+from itertools import groupby
 from typing import Protocol
 
 import numpy as np
 
 from sevenb.backend.protocol import Backend, Batch, FloatArray, IntArray, KVCache, Tensor
-from sevenb.engine.scheduler import StepPlan
+from sevenb.engine.scheduler import Chunk, StepPlan
 
 
 class Decoder(Protocol):
@@ -17,9 +19,15 @@ class Decoder(Protocol):
 
 
 class RotaryAngles(Protocol):
-    """Positions → cosines and sines, both float32 [T, rotary_dim / 2]."""
+    """Positions → cosines and sines, both float32 [T, rotary_dim / 2], in each of the ways that requests may have."""
 
-    def angles(self, positions: IntArray) -> tuple[FloatArray, FloatArray]:
+    contexts: Mapping[str, int]  # tokens that each profile reaches, shortest first
+
+    def choose(self, prompt_tokens: int, max_tokens: int | None) -> str:
+        """The profile of a request: that of the shortest context that is long enough."""
+        ...
+
+    def angles(self, positions: IntArray, profile: str) -> tuple[FloatArray, FloatArray]:
         """The rotation of each position."""
         ...
 
@@ -65,7 +73,7 @@ class ModelRunner:
         for row, table in zip(block_tables, tables, strict=True):
             row[: len(table)] = table
         position_array = np.array(positions, dtype=np.int32)
-        rope_cos, rope_sin = self._rope.angles(position_array)
+        rope_cos, rope_sin = self._angles(plan.chunks, position_array)
         return Batch(
             token_ids=np.array(token_ids, dtype=np.int32),
             positions=position_array,
@@ -76,3 +84,14 @@ class ModelRunner:
             rope_cos=rope_cos,
             rope_sin=rope_sin,
         )
+
+    def _angles(self, chunks: list[Chunk], positions: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Each chunk's positions, rotated as its request has it."""
+        parts, start = [], 0
+        for profile, group in groupby(chunks, key=lambda chunk: chunk.sequence.request.rope_profile):
+            end = start + sum(len(chunk.token_ids) for chunk in group)
+            parts.append(self._rope.angles(positions[start:end], profile))
+            start = end
+        if len(parts) == 1:  # nearly always: no copy
+            return parts[0]
+        return np.concatenate([cos for cos, _ in parts]), np.concatenate([sin for _, sin in parts])

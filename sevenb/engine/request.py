@@ -33,6 +33,7 @@ class Request:
     priority: int
     order: int  # of arrival at this engine
     arrival: float
+    rope_profile: str = ""  # how its positions are rotated, for life; "" is the model's own way
     sequences: "list[Sequence]" = field(default_factory=list)
     unforked: list[int] = field(default_factory=list)  # indices of sequences that wait for the prompt
     prompt_logprobs: list[TokenOutput] = field(default_factory=list)
@@ -43,8 +44,13 @@ class Request:
     first_token: float | None = None
 
     @classmethod
-    def of(cls, message: AddRequest, *, order: int, max_model_len: int, entropy: int) -> "Request":
-        """The engine's view of a checked message. ``entropy`` serves where the client gave no seed."""
+    def of(
+        cls, message: AddRequest, *, order: int, max_model_len: int, entropy: int, rope_profile: str = ""
+    ) -> "Request":
+        """The engine's view of a checked message.
+
+        ``max_model_len`` is what ``rope_profile`` reaches; ``entropy`` serves where the client gave no seed.
+        """
         params = message.params
         room = max_model_len - len(message.prompt_token_ids)
         return cls(
@@ -64,6 +70,7 @@ class Request:
             priority=message.priority,
             order=order,
             arrival=message.arrival,
+            rope_profile=rope_profile,
             unforked=list(range(1, params.n)),
             wants_prompt_logprobs=params.prompt_logprobs is not None,
         )

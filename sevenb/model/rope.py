@@ -1,17 +1,75 @@
-"""Rotary position embedding: the angles of every position, plain or stretched.
+"""Rotary position embedding: the angles of every position, plain or stretched, and which of these a request gets.
 
 RoFormer (arXiv 2104.09864); Llama 3 scaling as in Meta's reference code; YaRN (arXiv 2309.00071).
 """
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from sevenb.errors import UnsupportedModel
-from sevenb.model.config import RopeConfig
+from sevenb.model.config import ModelConfig, RopeConfig
+
+YARN_FACTORS = (2, 4)
+YARN_CONTEXT = 131_072  # tokens; what Qwen documents YaRN to reach for Qwen2.5
 
 _GROWTH = 1024  # positions added to the table at a time
+
+
+def rope_contexts(model: ModelConfig) -> Mapping[str, int]:
+    """How many tokens each way to rotate reaches, by the name of its profile, shortest first.
+
+    ``""`` is the model's own way. Qwen's models without a scaling of their own have two more, ``yarn2`` and ``yarn4``:
+    Qwen documents factor 4 for 131,072 tokens and advises the smallest factor that does, 2 for 65,536, because a
+    stretch costs quality at every length.
+    """
+    own, rope = model.context_length, model.rope
+    contexts = {"": own}
+    if model.architecture == "qwen2" and rope.scaling is None and rope.frequency_factors is None:
+        contexts |= {f"yarn{factor}": factor * own for factor in YARN_FACTORS if factor * own <= YARN_CONTEXT}
+    return contexts
+
+
+class RopeProfiles:
+    """The ways a loaded model may rotate, as far as requests of ``max_model_len`` tokens need them.
+
+    A request keeps its profile for life, since keys of one profile are of no use to another.
+    """
+
+    def __init__(self, model: ModelConfig, max_model_len: int | None = None) -> None:
+        longest = model.context_length if max_model_len is None else max_model_len
+        contexts = {}
+        for name, context in rope_contexts(model).items():
+            contexts[name] = min(context, longest)
+            if context >= longest:
+                break
+        self.contexts: Mapping[str, int] = contexts
+        self._room = model.context_length // 8
+        self._profiles = {name: RopeProfile(_stretched(model, name)) for name in self.contexts}
+
+    def choose(self, prompt_tokens: int, max_tokens: int | None) -> str:
+        """The first profile that holds prompt and answer; the longest where none does.
+
+        An answer of no stated length is given room for an eighth of the model's own context.
+        """
+        needed = prompt_tokens + (self._room if max_tokens is None else max_tokens)
+        return next((name for name, context in self.contexts.items() if context >= needed), list(self.contexts)[-1])
+
+    def angles(
+        self, positions: npt.NDArray[np.int32], profile: str = ""
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Cosine and sine for each position: two float32 arrays [T, dim / 2]."""
+        return self._profiles[profile].angles(positions)
+
+
+def _stretched(model: ModelConfig, profile: str) -> RopeConfig:
+    if not profile:
+        return model.rope
+    factor = float(profile.removeprefix("yarn"))
+    return replace(model.rope, scaling="yarn", factor=factor, original_context=model.context_length)
 
 
 class RopeProfile:

@@ -5,7 +5,7 @@ all positions up to it, found through the block table: so a block that is shared
 not computed changes the text. `expected_tokens` makes the same text with no engine at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -32,9 +32,18 @@ class FakeCache:
 
 
 class FakeRope:
-    def angles(self, positions: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Cosine: the position. Sine: its negative times the place of the profile, from 1, among ``contexts``."""
+
+    def __init__(self, contexts: Mapping[str, int] | None = None) -> None:
+        self.contexts = contexts or {"": 10**9}
+
+    def choose(self, prompt_tokens: int, max_tokens: int | None) -> str:
+        needed = prompt_tokens + (max_tokens or 1)
+        return next((name for name, context in self.contexts.items() if context >= needed), list(self.contexts)[-1])
+
+    def angles(self, positions: IntArray, profile: str) -> tuple[FloatArray, FloatArray]:
         angles = positions[:, None].astype(np.float32)
-        return angles, -angles
+        return angles, -angles * (1 + list(self.contexts).index(profile))
 
 
 class FakeDecoder:

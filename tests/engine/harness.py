@@ -32,7 +32,13 @@ class Harness:
     """An engine of ``blocks`` blocks of ``block_size`` positions; other arguments are `EngineConfig`'s."""
 
     def __init__(
-        self, *, blocks: int = 64, block_size: int = 4, max_model_len: int | None = None, **config: Any
+        self,
+        *,
+        blocks: int = 64,
+        block_size: int = 4,
+        max_model_len: int | None = None,
+        rope: FakeRope | None = None,
+        **config: Any,
     ) -> None:
         self.decoder = FakeDecoder()
         self.backend = FakeBackend()
@@ -44,7 +50,7 @@ class Harness:
             decoder=self.decoder,
             backend=self.backend,  # type: ignore[arg-type]
             cache=self.cache,
-            rope=FakeRope(),
+            rope=rope or FakeRope(),
             vocab_size=VOCAB_SIZE,
         )
         self.outcomes: dict[str, Outcome] = {}

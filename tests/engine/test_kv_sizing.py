@@ -14,7 +14,11 @@ GB = 10**9
 
 def size(free_bytes: int, **config: Any) -> KVSizing:
     return size_kv_pool(
-        EngineConfig(model="model", **config), context_length=32768, block_bytes=BLOCK_BYTES, free_bytes=free_bytes
+        EngineConfig(model="model", **config),
+        context_length=32768,
+        longest_context=131072,
+        block_bytes=BLOCK_BYTES,
+        free_bytes=free_bytes,
     )
 
 
@@ -59,9 +63,24 @@ def test_no_room_at_all_is_refused_with_numbers() -> None:
         size(10**6)
 
 
-def test_a_context_beyond_the_models_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match=r"65536 .* 32768"):
-        size(64 * GB, max_model_len=65536)
+def test_a_stretched_context_is_given_only_where_it_is_asked_for() -> None:
+    sizing = size(64 * GB, max_model_len=131072)
+    assert sizing.max_model_len == 131072
+    assert sizing.tokens >= 131072
+    assert size(64 * GB).max_model_len == 32768
+
+
+def test_a_context_beyond_what_the_model_can_have_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match=r"200000 .* 32768 tokens, up to 131072 .* at most 131072"):
+        size(64 * GB, max_model_len=200000)
+    with pytest.raises(InvalidRequest, match=r"64 .* 32 tokens; choose at most 32\."):
+        size_kv_pool(
+            EngineConfig(model="model", max_model_len=64),
+            context_length=32,
+            longest_context=32,
+            block_bytes=BLOCK_BYTES,
+            free_bytes=GB,
+        )
 
 
 @pytest.mark.parametrize(
@@ -73,6 +92,10 @@ def test_a_context_beyond_the_models_is_refused() -> None:
         {"max_model_len": -1},
         {"block_size": 0},
         {"seed": -1},
+        {"swap_space": -1},
+        {"prefix_cache_disk": -1},
+        {"num_speculative_tokens": 0},
+        {"kv_cache_dtype": "int4"},
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(setting: dict[str, Any]) -> None:
