@@ -22,6 +22,10 @@ _ROPE_FACTORS = "rope_freqs.weight"
 _MAX_CONTEXT = 1 << 24
 _MAX_SIZE = 1 << 24
 
+# Files of Qwen2.5 with 7B weights and more often state the context that YaRN gives them, although they were trained
+# with a quarter of it (Qwen2.5 report, arXiv 2412.15115) and Qwen's present configurations say so.
+_QWEN_STATED_CONTEXT, _QWEN_TRAINED_CONTEXT, _QWEN_ROPE_BASE = 131_072, 32_768, 1e6
+
 # Keys of {architecture}.* that change what a decoder computes, in ways this one does not know.
 _FOREIGN_KEYS = (
     "attention.clamp_kqv", "attention.max_alibi_bias", "attention.scale", "attention.sliding_window_pattern",
@@ -52,7 +56,8 @@ def config_from_gguf(
         corrupt(source, f"it has {heads} attention heads, no multiple of its {kv_heads} KV heads")
     hidden_size = keys.integer("embedding_length")
     head_dim = _head_dim(keys, hidden_size, heads)
-    context_length = keys.integer("context_length", high=_MAX_CONTEXT)
+    stated_context = keys.integer("context_length", high=_MAX_CONTEXT)
+    rope = _rope(keys, head_dim, stated_context, tensors.get(_ROPE_FACTORS))
     config = ModelConfig(
         architecture=architecture,
         # A hostile name may not write to a terminal.
@@ -65,8 +70,8 @@ def config_from_gguf(
         kv_heads=kv_heads,
         head_dim=head_dim,
         norm_eps=keys.number("attention.layer_norm_rms_epsilon", low=0.0, high=1.0),
-        context_length=context_length,
-        rope=_rope(keys, head_dim, context_length, tensors.get(_ROPE_FACTORS)),
+        context_length=_trained_context(architecture, stated_context, rope),
+        rope=rope,
         sliding_window=keys.integer("attention.sliding_window", low=0, high=_MAX_CONTEXT, default=0) or None,
         parameters=sum(math.prod(tensor.shape) for name, tensor in tensors.items() if name != _ROPE_FACTORS),
         quantization=_quantization(metadata, tensors),
@@ -207,6 +212,12 @@ def _yarn(keys: _Keys, rope: RopeConfig, context_length: int) -> RopeConfig:
         beta_fast=keys.number("rope.scaling.yarn_beta_fast", low=0.0, high=1e6, default=32.0),
         beta_slow=keys.number("rope.scaling.yarn_beta_slow", low=0.0, high=1e6, default=1.0),
     )
+
+
+def _trained_context(architecture: str, stated: int, rope: RopeConfig) -> int:
+    stretches_nothing = rope.scaling is None and rope.frequency_factors is None
+    is_qwen = architecture == "qwen2" and rope.base == _QWEN_ROPE_BASE and stated == _QWEN_STATED_CONTEXT
+    return _QWEN_TRAINED_CONTEXT if is_qwen and stretches_nothing else stated
 
 
 def _frequency_factors(keys: _Keys, dim: int, tensor: RawTensor) -> tuple[float, ...]:

@@ -124,6 +124,21 @@ def test_yarn_rope_scaling() -> None:
     assert tuned.attention_factor == pytest.approx(0.5 * (1 + 0.1 * math.log(4)))
 
 
+@pytest.mark.parametrize(
+    ("metadata", "context"),
+    [
+        ({}, 32_768),  # as in Qwen's own files of its 7B: no model of this base was trained with more
+        (YARN, 131_072),  # stretched by the file itself
+        ({"qwen2.rope.freq_base": 1e7}, 131_072),
+        ({"qwen2.context_length": 65_536}, 65_536),
+    ],
+)
+def test_qwen_files_that_state_the_context_yarn_would_give_them(metadata: dict[str, Any], context: int) -> None:
+    config = config_of(metadata={"qwen2.context_length": 131_072, **metadata})
+
+    assert config.context_length == context
+
+
 def test_llama3_brings_its_frequency_factors() -> None:
     factors = [1.0] * 16 + [8.0] * 16
 
