@@ -21,6 +21,7 @@ from sevenb.engine.messages import (
     EngineReady,
     EngineReport,
     EngineStats,
+    LoadPlan,
     LoadProgress,
     RequestFailed,
     RequestOutput,
@@ -112,6 +113,7 @@ class EngineClient:
         self._ready_at = 0.0
         self.state: EngineState = "loading"
         self.failure: SevenbError | None = None
+        self.plan: LoadPlan | None = None
         self.progress: LoadProgress | None = None
         self.info: EngineReady | None = None
         self.stats: EngineStats | None = None
@@ -281,6 +283,8 @@ class EngineClient:
         elif isinstance(report, RequestFailed):
             if (stream := self._streams.get(report.request_id)) is not None:
                 stream._fail(_rebuild_error(report.error, report.message, report.parameter))
+        elif isinstance(report, LoadPlan):
+            self.plan = report
         elif isinstance(report, LoadProgress):
             self.progress = report
         elif isinstance(report, EngineReady):

@@ -1,4 +1,4 @@
-"""How large the KV pool becomes, and how much context that is."""
+"""How the KV pool is kept, how large it becomes, and how much context that is."""
 
 from dataclasses import dataclass
 
@@ -29,15 +29,28 @@ class KVSizing:
         return self.blocks * self.block_bytes
 
 
+def kv_dtype(config: EngineConfig) -> str:
+    """The type of keys and values that ``auto`` stands for, or the one that was asked for."""
+    if config.kv_cache_dtype != "auto":
+        return config.kv_cache_dtype
+    return "f32" if config.backend == "reference" else "f16"
+
+
 def size_kv_pool(
-    config: EngineConfig, *, context_length: int, longest_context: int, block_bytes: int, free_bytes: int
+    config: EngineConfig,
+    *,
+    context_length: int,
+    longest_context: int,
+    block_bytes: int,
+    weight_bytes: int,
+    free_bytes: int,
 ) -> KVSizing:
-    """Choose the pool and ``max_model_len``.
+    """Choose the pool and ``max_model_len``, before the weights are loaded.
 
     ``context_length`` is what the model was made for, ``longest_context`` what it can be stretched to, ``block_bytes``
-    the memory of one block over all layers, ``free_bytes`` what the device has left with the weights loaded. Raises
-    `OutOfMemory` when the context asked for (or the least useful one) does not fit, `InvalidRequest` when it is longer
-    than the model can have.
+    the memory of one block over all layers, ``weight_bytes`` what the weights will take of the device's
+    ``free_bytes``. Raises `OutOfMemory` when the context asked for (or the least useful one) does not fit,
+    `InvalidRequest` when it is longer than the model can have.
     """
     if config.max_model_len is not None and config.max_model_len > longest_context:
         stretched = (
@@ -48,7 +61,13 @@ def size_kv_pool(
             f"choose at most {longest_context}.",
             "max_model_len",
         )
-    budget = config.kv_cache_memory or int(free_bytes * config.memory_utilization)
+    if weight_bytes > free_bytes:
+        raise OutOfMemory(
+            f"The model's weights take {_megabytes(weight_bytes)} of memory but {_megabytes(free_bytes)} are free; "
+            "close other programs or choose a smaller model."
+        )
+    left = free_bytes - weight_bytes
+    budget = config.kv_cache_memory or int(left * config.memory_utilization)
     affordable = budget // block_bytes * config.block_size  # tokens
     needed = config.max_model_len or min(LEAST_CONTEXT, context_length)
     if affordable < needed:
@@ -56,8 +75,8 @@ def size_kv_pool(
         remedy = f"lower max_model_len to {affordable}, " if affordable >= LEAST_CONTEXT else ""
         raise OutOfMemory(
             f"A context of {needed} tokens takes {_megabytes(_blocks(needed, config.block_size) * block_bytes)} "
-            f"of memory but {_megabytes(budget)} of the {_megabytes(free_bytes)} free may be used; {remedy}"
-            f"raise {source}, close other programs or choose a smaller model."
+            f"of memory but {_megabytes(budget)} of the {_megabytes(left)} that the weights leave free may be used; "
+            f"{remedy}raise {source}, close other programs or choose a smaller model."
         )
     max_model_len = config.max_model_len or min(context_length, affordable)
     wanted = config.max_num_seqs * max_model_len

@@ -5,7 +5,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +18,8 @@ import sevenb.errors
 from sevenb.engine.completion import Completion
 from sevenb.engine.engine import Engine, Report
 from sevenb.engine.engine_config import EngineConfig
-from sevenb.engine.loader import ProgressCallback, load_engine
-from sevenb.engine.messages import AddRequest, EngineReady, EngineStats, RequestFailed
+from sevenb.engine.loader import ReportLoading, load_engine
+from sevenb.engine.messages import AddRequest, EngineReady, EngineStats, LoadPlan, LoadProgress, RequestFailed
 from sevenb.engine.output_processor import OutputProcessor, SequenceDelta
 from sevenb.engine.sampling_params import SamplingParams
 from sevenb.errors import EngineNotReady, InvalidRequest, SevenbError
@@ -47,12 +47,14 @@ class LLM:
         threads: int | None = None,
         max_model_len: int | None = None,
         seed: int | None = None,
-        progress: ProgressCallback | None = None,
+        announce: Callable[[LoadPlan], None] | None = None,
+        progress: Callable[[int, int], None] | None = None,
         **options: Any,
     ) -> None:
         """``model`` is a path, a catalog name or a repository id; it is downloaded if it is not here yet.
 
-        ``options`` are the other fields of `EngineConfig`. ``progress`` is called with bytes packed and in all.
+        ``options`` are the other fields of `EngineConfig`. ``announce`` is told what memory will be taken before it is,
+        ``progress`` is called with bytes packed and in all.
         """
         store = Store()
         path = store.ensure(str(model))
@@ -74,7 +76,7 @@ class LLM:
             self.chat_template = ChatTemplate.from_metadata(checkpoint.metadata, self.tokenizer)
         self._engine: Engine | None
         self.info: EngineReady
-        self._engine, self.info = load_engine(config, progress)
+        self._engine, self.info = load_engine(config, _loading_reporter(announce, progress))
         self._lock = threading.RLock()  # over the engine and the inboxes
         self._inboxes: dict[str, deque[Report]] = {}  # what steps brought to requests under way, until they read it
 
@@ -286,6 +288,18 @@ class CompletionStream:
     def close(self) -> None:
         """End the answer now."""
         self._llm._abandon(self._answers)
+
+
+def _loading_reporter(
+    announce: Callable[[LoadPlan], None] | None, progress: Callable[[int, int], None] | None
+) -> ReportLoading:
+    def report(news: LoadPlan | LoadProgress) -> None:
+        if isinstance(news, LoadPlan) and announce is not None:
+            announce(news)
+        elif isinstance(news, LoadProgress) and progress is not None:
+            progress(news.done, news.total)
+
+    return report
 
 
 def _as_list(prompts: Prompt | Iterable[Prompt]) -> list[Prompt]:

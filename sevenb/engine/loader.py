@@ -6,36 +6,50 @@ from collections.abc import Callable
 from sevenb.backend.protocol import Backend
 from sevenb.engine.engine import Engine
 from sevenb.engine.engine_config import EngineConfig
-from sevenb.engine.kv_sizing import size_kv_pool
-from sevenb.engine.messages import EngineReady
+from sevenb.engine.kv_sizing import kv_dtype, size_kv_pool
+from sevenb.engine.messages import EngineReady, LoadPlan, LoadProgress
 from sevenb.errors import InvalidRequest
 from sevenb.model.checkpoint import Checkpoint
-from sevenb.model.decoder import Decoder
+from sevenb.model.decoder import Decoder, kv_layout
 from sevenb.model.rope import RopeProfiles, rope_contexts
 from sevenb.model.store import Store
 
-ProgressCallback = Callable[[int, int], None]
+ReportLoading = Callable[[LoadPlan | LoadProgress], None]
 
 
-def load_engine(config: EngineConfig, progress: ProgressCallback | None = None) -> tuple[Engine, EngineReady]:
+def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tuple[Engine, EngineReady]:
     """Load the model onto its backend and give what memory is right to the KV pool; nothing is downloaded.
 
-    ``progress`` is called with bytes of the file, done and in all. Raises a `SevenbError` that says why not.
+    ``report`` is told the plan, then the progress. Raises a `SevenbError` that says why not: before the weights are
+    read, where a configuration cannot fit.
     """
     started = time.monotonic()
+    report = report or (lambda _: None)
     backend = open_backend(config)
     with Checkpoint.open(Store().resolve(config.model)) as checkpoint:
         model = checkpoint.config
         name = config.served_model_name or checkpoint.name
-        decoder = Decoder(checkpoint, backend, progress)
-    layout = decoder.kv_layout(config.block_size)
-    sizing = size_kv_pool(
-        config,
-        context_length=model.context_length,
-        longest_context=max(rope_contexts(model).values()),
-        block_bytes=backend.kv_block_bytes(layout),
-        free_bytes=backend.free_memory(),
-    )
+        layout = kv_layout(model, config.block_size, kv_dtype(config))
+        free_bytes = backend.free_memory()
+        sizing = size_kv_pool(
+            config,
+            context_length=model.context_length,
+            longest_context=max(rope_contexts(model).values()),
+            block_bytes=backend.kv_block_bytes(layout),
+            weight_bytes=checkpoint.total_bytes,
+            free_bytes=free_bytes,
+        )
+        report(
+            LoadPlan(
+                max_model_len=sizing.max_model_len,
+                kv_tokens=sizing.tokens,
+                kv_bytes=sizing.bytes,
+                kv_dtype=layout.dtype,
+                weight_bytes=checkpoint.total_bytes,
+                free_bytes=free_bytes,
+            )
+        )
+        decoder = Decoder(checkpoint, backend, lambda done, total: report(LoadProgress(done=done, total=total)))
     engine = Engine(
         config,
         sizing,
@@ -50,6 +64,7 @@ def load_engine(config: EngineConfig, progress: ProgressCallback | None = None) 
         max_model_len=sizing.max_model_len,
         kv_tokens=sizing.tokens,
         kv_bytes=sizing.bytes,
+        kv_dtype=layout.dtype,
         weight_bytes=decoder.weight_bytes,
         device=backend.describe(),
         load_seconds=time.monotonic() - started,

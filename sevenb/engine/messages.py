@@ -18,7 +18,10 @@ class _Message(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
 
 class AddRequest(_Message, frozen=True):
-    """Generate ``params.n`` sequences from one prompt. ``arrival`` is `time.monotonic()` of this machine."""
+    """Generate ``params.n`` sequences from one prompt. ``arrival`` is `time.monotonic()` of this machine.
+
+    Smaller priorities run sooner. Clients share alike within a priority, however many requests each has open.
+    """
 
     request_id: str
     prompt_token_ids: list[int]
@@ -26,6 +29,7 @@ class AddRequest(_Message, frozen=True):
     stop_token_ids: list[int]  # the model's end tokens (none under ignore_eos) and the client's
     arrival: float
     priority: int = 0
+    client: str = ""
 
 
 class AbortRequest(_Message, frozen=True):
@@ -50,6 +54,17 @@ EngineCommand = AddRequest | AbortRequest | Shutdown
 # -- engine process -> API process -------------------------------------------------------------------
 
 
+class LoadPlan(_Message, frozen=True):
+    """What the engine is about to take, told before it takes it."""
+
+    max_model_len: int  # tokens one sequence may have
+    kv_tokens: int  # tokens the whole pool holds
+    kv_bytes: int
+    kv_dtype: str
+    weight_bytes: int  # of the file; packed they take about as much
+    free_bytes: int
+
+
 class LoadProgress(_Message, frozen=True):
     """Weights packed so far; both in bytes of the file."""
 
@@ -67,6 +82,7 @@ class EngineReady(_Message, frozen=True):
     weight_bytes: int
     device: str
     load_seconds: float
+    kv_dtype: str = "f16"
 
 
 class EngineFailed(_Message, frozen=True):
@@ -144,4 +160,4 @@ class EngineStats(_Message, frozen=True):
     kv_blocks_restored: int = 0  # and back
 
 
-EngineReport = LoadProgress | EngineReady | EngineFailed | RequestOutput | RequestFailed | EngineStats
+EngineReport = LoadPlan | LoadProgress | EngineReady | EngineFailed | RequestOutput | RequestFailed | EngineStats

@@ -21,6 +21,7 @@ from sevenb.engine.messages import (
     EngineReady,
     EngineReport,
     EngineStats,
+    LoadPlan,
     LoadProgress,
     RequestFailed,
     RequestOutput,
@@ -32,7 +33,7 @@ from sevenb.errors import InvalidRequest, OutOfMemory, SevenbError
 STATS_INTERVAL = 1.0  # seconds between two `EngineStats` while there is work
 PROGRESS_INTERVAL = 0.05  # seconds between two `LoadProgress`
 
-ProgressCallback = Callable[[int, int], None]
+ReportLoading = Callable[[LoadPlan | LoadProgress], None]
 
 
 class StepEngine(Protocol):
@@ -60,7 +61,7 @@ class StepEngine(Protocol):
         ...
 
 
-Loader = Callable[[bytes, ProgressCallback], tuple[StepEngine, EngineReady]]
+Loader = Callable[[bytes, ReportLoading], tuple[StepEngine, EngineReady]]
 
 
 class Launch(msgspec.Struct, frozen=True):
@@ -76,7 +77,7 @@ def run(load: Loader) -> int:
     threading.Thread(target=_die_with_parent, name="lifeline", daemon=True).start()
     channel = EngineChannel(launch.address)
     try:
-        engine, ready = load(bytes(launch.config), _progress_reporter(channel))
+        engine, ready = load(bytes(launch.config), _loading_reporter(channel))
     except (SevenbError, MemoryError) as error:
         channel.send([_describe_failure(error)])
         channel.close()
@@ -137,15 +138,18 @@ def _describe_failure(error: SevenbError | MemoryError) -> EngineFailed:
     )
 
 
-def _progress_reporter(channel: EngineChannel) -> ProgressCallback:
+def _loading_reporter(channel: EngineChannel) -> ReportLoading:
+    """Sends the news, progress not too often."""
     last = 0.0
 
-    def report(done: int, total: int) -> None:
+    def report(news: LoadPlan | LoadProgress) -> None:
         nonlocal last
-        now = time.monotonic()
-        if done >= total or now - last >= PROGRESS_INTERVAL:
+        if isinstance(news, LoadProgress):
+            now = time.monotonic()
+            if news.done < news.total and now - last < PROGRESS_INTERVAL:
+                return
             last = now
-            channel.send([LoadProgress(done=done, total=total)])
+        channel.send([news])
 
     return report
 
@@ -157,12 +161,12 @@ def _die_with_parent() -> None:
     os._exit(0)
 
 
-def load_configured_engine(config: bytes, progress: ProgressCallback) -> tuple[StepEngine, EngineReady]:
+def load_configured_engine(config: bytes, report: ReportLoading) -> tuple[StepEngine, EngineReady]:
     """The real thing, from an `EngineConfig` as JSON."""
     from sevenb.engine.engine_config import EngineConfig
     from sevenb.engine.loader import load_engine
 
-    return load_engine(msgspec.json.decode(config, type=EngineConfig), progress)
+    return load_engine(msgspec.json.decode(config, type=EngineConfig), report)
 
 
 if __name__ == "__main__":

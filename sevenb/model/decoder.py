@@ -15,6 +15,7 @@ from sevenb.backend.protocol import (
     Weight,
 )
 from sevenb.model.checkpoint import Checkpoint
+from sevenb.model.config import ModelConfig
 
 ProgressCallback = Callable[[int, int], None]
 
@@ -55,8 +56,7 @@ class Decoder:
 
     def kv_layout(self, block_size: int, dtype: str = "f16") -> KVLayout:
         """The KV cache this model needs."""
-        config = self.config
-        return KVLayout(config.layers, config.kv_heads, config.head_dim, block_size, dtype)
+        return kv_layout(self.config, block_size, dtype)
 
     def forward(self, batch: Batch, cache: KVCache) -> Tensor:
         """Compute the batch, store its keys and values in ``cache``; logits [R, vocab] of ``batch.logit_rows``."""
@@ -69,6 +69,11 @@ class Decoder:
             hidden = backend.project_add(hidden, attended, layer.output)
             hidden = backend.gated_mlp_add(hidden, layer.mlp, eps)
         return backend.logits(hidden, self.norm, eps, self.head, step)
+
+
+def kv_layout(config: ModelConfig, block_size: int, dtype: str = "f16") -> KVLayout:
+    """The KV cache that a model needs, known before its weights are loaded."""
+    return KVLayout(config.layers, config.kv_heads, config.head_dim, block_size, dtype)
 
 
 class _Loader:

@@ -5,19 +5,20 @@ from typing import Any
 import pytest
 
 from sevenb.engine.engine_config import EngineConfig
-from sevenb.engine.kv_sizing import KVSizing, size_kv_pool
+from sevenb.engine.kv_sizing import KVSizing, kv_dtype, size_kv_pool
 from sevenb.errors import InvalidRequest, OutOfMemory
 
 BLOCK_BYTES = 32 * 12288  # of the 0.5B: 12 KiB a token
 GB = 10**9
 
 
-def size(free_bytes: int, **config: Any) -> KVSizing:
+def size(free_bytes: int, *, weight_bytes: int = 0, **config: Any) -> KVSizing:
     return size_kv_pool(
         EngineConfig(model="model", **config),
         context_length=32768,
         longest_context=131072,
         block_bytes=BLOCK_BYTES,
+        weight_bytes=weight_bytes,
         free_bytes=free_bytes,
     )
 
@@ -58,8 +59,23 @@ def test_a_context_that_does_not_fit_is_refused_with_numbers_and_advice() -> Non
         size(GB // 5, max_model_len=32768)
 
 
+def test_the_weights_come_first() -> None:
+    assert size(GB, weight_bytes=GB * 4 // 5, memory_utilization=0.5).bytes <= GB // 10
+    with pytest.raises(OutOfMemory, match=r"32768 tokens takes 403 MB .* 100 MB of the 200 MB that the weights leave"):
+        size(GB, weight_bytes=GB * 4 // 5, max_model_len=32768)
+    with pytest.raises(OutOfMemory, match=r"weights take 5\.0 GB of memory but 1\.0 GB are free"):
+        size(GB, weight_bytes=5 * GB)
+
+
+@pytest.mark.parametrize(
+    ("setting", "dtype"), [({}, "f16"), ({"backend": "reference"}, "f32"), ({"kv_cache_dtype": "int8"}, "int8")]
+)
+def test_the_type_of_keys_and_values_is_chosen_unless_it_is_asked_for(setting: dict[str, str], dtype: str) -> None:
+    assert kv_dtype(EngineConfig(model="model", **setting)) == dtype  # type: ignore[arg-type]
+
+
 def test_no_room_at_all_is_refused_with_numbers() -> None:
-    with pytest.raises(OutOfMemory, match=r"256 tokens takes 3 MB of memory but 0 MB of the 1 MB free"):
+    with pytest.raises(OutOfMemory, match=r"256 tokens takes 3 MB of memory but 0 MB of the 1 MB that"):
         size(10**6)
 
 
@@ -79,6 +95,7 @@ def test_a_context_beyond_what_the_model_can_have_is_refused() -> None:
             context_length=32,
             longest_context=32,
             block_bytes=BLOCK_BYTES,
+            weight_bytes=0,
             free_bytes=GB,
         )
 

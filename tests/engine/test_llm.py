@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sevenb import LLM, SamplingParams
-from sevenb.errors import ContextOverflow, EngineNotReady, InvalidRequest
+from sevenb.errors import ContextOverflow, EngineNotReady, InvalidRequest, OutOfMemory
 from tests.model.tiny_gguf import TinyModel
 
 GREEDY = SamplingParams(temperature=0, max_tokens=12)
@@ -188,6 +188,24 @@ def test_the_engine_tells_what_it_is(llm: LLM) -> None:
     assert llm.info.max_model_len == 512
     assert "native" in llm.info.device
     assert llm.info.kv_tokens >= 512
+
+
+def test_the_memory_is_told_before_it_is_taken(model: Path) -> None:
+    told: list[Any] = []
+    with LLM(
+        model, threads=1, max_model_len=128, announce=told.append, progress=lambda *bytes: told.append(bytes)
+    ) as llm:
+        plan, *progress = told
+        assert (plan.max_model_len, plan.kv_tokens, plan.kv_bytes) == (128, llm.info.kv_tokens, llm.info.kv_bytes)
+        assert plan.kv_dtype == llm.info.kv_dtype == "f16"
+        assert progress[-1][0] == progress[-1][1] == plan.weight_bytes
+
+
+def test_a_context_that_does_not_fit_is_refused_before_the_weights_are_read(model: Path) -> None:
+    told: list[Any] = []
+    with pytest.raises(OutOfMemory, match="lower max_model_len"):
+        LLM(model, kv_cache_memory=2**20, max_model_len=2048, progress=lambda *bytes: told.append(bytes))
+    assert told == []
 
 
 def test_bad_options_are_refused_in_one_sentence(model: Path) -> None:

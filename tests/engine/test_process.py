@@ -67,6 +67,8 @@ def test_a_request_goes_there_and_its_tokens_come_back() -> None:
         async with engine() as client:
             info = await client.wait_ready(20)
             assert info.model_name == "echo"
+            assert client.plan is not None
+            assert client.plan.free_bytes == 2**30
             assert client.progress is not None
             assert await answer(client, ask(b"hello")) == b"hello"
 

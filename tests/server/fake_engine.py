@@ -13,13 +13,15 @@ from sevenb.engine.messages import (
     AddRequest,
     EngineReady,
     EngineStats,
+    LoadPlan,
+    LoadProgress,
     RequestFailed,
     RequestOutput,
     SequenceOutput,
     Timings,
     TokenOutput,
 )
-from sevenb.engine.process import ProgressCallback, run
+from sevenb.engine.process import ReportLoading, run
 from sevenb.errors import ContextOverflow, UnsupportedModel
 
 END_TOKEN = 256
@@ -143,9 +145,19 @@ class FakeEngine:
         )
 
 
-def load(config: bytes, progress: ProgressCallback) -> tuple[FakeEngine, EngineReady]:
+def load(config: bytes, report: ReportLoading) -> tuple[FakeEngine, EngineReady]:
     settings = msgspec.json.decode(config, type=FakeConfig)
-    progress(1, 2)
+    report(
+        LoadPlan(
+            max_model_len=settings.max_model_len,
+            kv_tokens=100 * 32,
+            kv_bytes=2**20,
+            kv_dtype="f16",
+            weight_bytes=2**20,
+            free_bytes=2**30,
+        )
+    )
+    report(LoadProgress(done=1, total=2))
     time.sleep(settings.load_seconds)
     if settings.refusal:
         raise UnsupportedModel(settings.refusal)
