@@ -2,12 +2,13 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from sevenb.backend.protocol import Backend, KVCache, Sampled
 from sevenb.engine.block_pool import BlockPool
+from sevenb.engine.block_store import BlockStore
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.kv_sizing import KVSizing
 from sevenb.engine.messages import AddRequest, EngineStats, RequestFailed, RequestOutput, SequenceOutput, TokenOutput
@@ -37,17 +38,27 @@ class Engine:
         cache: KVCache,
         rope: RotaryAngles,
         vocab_size: int,
+        block_store: BlockStore | None = None,
+        cache_identity: str = "",
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """``cache`` holds ``sizing.blocks`` blocks; a sequence of ``sizing.max_model_len`` tokens must fit in it."""
+        """``cache`` holds ``sizing.blocks`` blocks; a sequence of ``sizing.max_model_len`` tokens must fit in it.
+
+        ``block_store`` takes over what the pool evicts; ``cache_identity`` names there what keys and values depend on
+        besides tokens and rotary profile.
+        """
         self.max_model_len = sizing.max_model_len
         self._vocab_size = vocab_size
         self._pool = BlockPool(sizing.blocks, sizing.block_size)
         self._scheduler = Scheduler(
             self._pool,
-            PrefixCache(self._pool) if config.enable_prefix_caching else None,
+            PrefixCache(self._pool, block_store, cache_identity) if config.enable_prefix_caching else None,
             max_num_seqs=config.max_num_seqs,
             max_num_batched_tokens=config.max_num_batched_tokens,
+            clock=clock,
         )
+        self._block_store = block_store
+        self._clock = clock
         self._rope = rope
         self._runner = ModelRunner(decoder, backend, cache, rope)
         self._sampler = Sampler(backend, vocab_size)
@@ -113,7 +124,13 @@ class Engine:
             generated_tokens=self._generated_tokens,
             preemptions=self._scheduler.preemptions,
             steps=self._steps,
+            kv_blocks_spilled=self._block_store.spilled if self._block_store else 0,
+            kv_blocks_restored=self._block_store.restored if self._block_store else 0,
         )
+
+    def close(self) -> None:
+        """Save the prefix cache where it outlives the process; takes no more than a few seconds."""
+        self._scheduler.close()
 
     # -- the step --------------------------------------------------------------------------------------
 
@@ -121,7 +138,10 @@ class Engine:
         """Schedule, run, sample, publish: one batch, and at most one report for each request."""
         plan = self._scheduler.schedule()
         self._note_start(plan)
-        for result in self._run_and_sample(plan):
+        started = self._clock()
+        results = self._run_and_sample(plan)
+        self._scheduler.note_duration(plan, self._clock() - started)
+        for result in results:
             self._take(result)
         return self._publish()
 

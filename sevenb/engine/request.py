@@ -31,6 +31,7 @@ class Request:
     counts_output: bool  # whether a penalty looks at what was generated
     distinct_prompt_tokens: IntArray | None  # only where the repetition penalty looks at them
     priority: int
+    client: str
     order: int  # of arrival at this engine
     arrival: float
     rope_profile: str = ""  # how its positions are rotated, for life; "" is the model's own way
@@ -68,6 +69,7 @@ class Request:
                 else None
             ),
             priority=message.priority,
+            client=message.client,
             order=order,
             arrival=message.arrival,
             rope_profile=rope_profile,

@@ -1,9 +1,14 @@
 """`Scheduler`: which tokens of which sequences the next step computes, and who holds the blocks meanwhile."""
 
+import time
 from bisect import insort
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sevenb.engine.block_pool import BlockPool
+from sevenb.engine.fairness import fair_order, share_tokens, standings
+from sevenb.engine.pace import LONGEST_STEP, Pace
 from sevenb.engine.prefix_cache import PrefixCache
 from sevenb.engine.sequence import Sequence, SequenceStatus
 from sevenb.engine.speculation.speculator import Speculator
@@ -47,19 +52,21 @@ class Chunk:
 
 @dataclass(eq=False, slots=True)
 class StepPlan:
-    """What one step does: first the block copies, in order, then the chunks as one batch."""
+    """What one step does: first the block copies, in order, then the chunks as one batch, decoding ones first."""
 
     chunks: list[Chunk] = field(default_factory=list)
     copies: list[tuple[int, int]] = field(default_factory=list)
+    decoding: int = 0  # chunks of sequences that decode
 
 
 class Scheduler:
-    """Continuous batching over one `BlockPool`, first come first served within a priority.
+    """Continuous batching over one `BlockPool`, first come first served within a priority and a client.
 
-    Decoding sequences always take part; prompts share what is left of ``max_num_batched_tokens``. A sequence is
-    admitted with all the blocks of its prompt and gets one more whenever it grows into it; when none is free, the
-    last in rank is preempted: it gives up its blocks and later computes its tokens anew. Drafts of the ``speculator``
-    get what is left of the step's tokens and of the blocks.
+    Decoding sequences always take part; prompts get as much of ``max_num_batched_tokens`` as `Pace` allows. A sequence
+    is admitted with all the blocks of its prompt and gets one more whenever it grows into it; when none is free, the
+    last in `fair_order` is preempted: it gives up its blocks and later gets them back or computes its tokens anew. A
+    newcomer that stands before a running sequence takes its place in the same way. Drafts of the ``speculator`` get
+    what is left of the step's tokens and of the blocks.
     """
 
     def __init__(
@@ -70,6 +77,7 @@ class Scheduler:
         max_num_seqs: int,
         max_num_batched_tokens: int,
         speculator: Speculator | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.waiting: list[Sequence] = []  # both lists by rank
         self.running: list[Sequence] = []
@@ -79,6 +87,8 @@ class Scheduler:
         self._speculator = speculator
         self._max_num_seqs = max_num_seqs
         self._max_num_batched_tokens = max_num_batched_tokens
+        self._pace = Pace(max_num_batched_tokens)
+        self._clock = clock
 
     def add(self, sequence: Sequence) -> None:
         """Queue a new sequence."""
@@ -93,36 +103,38 @@ class Scheduler:
     # -- planning --------------------------------------------------------------------------------------
 
     def schedule(self) -> StepPlan:
-        """Plan one step; blocks are taken, nothing is computed yet."""
+        """Plan one step; blocks are taken and restored ones filled, nothing is computed yet."""
         plan = StepPlan()
         while len(self.running) > self._max_num_seqs:  # a prompt that ended has forked into more than the seats
             self._preempt_last()
-
-        for sequence in tuple(self.running):
+        while self.waiting and self._admit(self._next_waiting()):
+            pass
+        for sequence in fair_order(self.running):
             if sequence.uncomputed == 1 and self._grow(sequence, plan):
                 plan.chunks.append(Chunk(sequence, sequence.computed, sequence.computed + 1, range(0), [sequence]))
-
-        budget = self._max_num_batched_tokens - len(plan.chunks)
-        if plan.chunks:  # a short step, for the sake of those who watch their streams
-            budget = min(budget, max(1, self._max_num_batched_tokens // 4))
-        prompts = [sequence for sequence in self.running if sequence.uncomputed > 1]
-        for place, sequence in enumerate(prompts, 1):
-            budget -= self._plan_prompt(sequence, plan, budget, others=place < len(prompts) or bool(self.waiting))
-        while budget > 0 and self.waiting and len(self.running) < self._max_num_seqs:
-            if not self._admit(self.waiting[0]):
-                break
-            sequence = self.waiting.pop(0)
-            insort(self.running, sequence, key=_rank)
-            budget -= self._plan_prompt(sequence, plan, budget, others=bool(self.waiting))
+        plan.decoding = len(plan.chunks)
+        self._plan_prompts(plan)
         for chunk in plan.chunks:
             self._fork(chunk)
         self._speculate(plan)
+        self._announce_writes(plan)
         return plan
 
-    def _plan_prompt(self, sequence: Sequence, plan: StepPlan, budget: int, *, others: bool) -> int:
-        """Plan the next chunk of a prompt and return its length. A long one leaves half of the budget to ``others``."""
-        start = sequence.computed
-        end = start + min(sequence.uncomputed, (budget + 1) // 2 if others else budget)
+    def _plan_prompts(self, plan: StepPlan) -> None:
+        """Share what the step has for prompts among those that must be computed."""
+        prompts = self._reuse_blocks(plan)
+        if not prompts:
+            return
+        budget = self._pace.prompt_tokens(plan.decoding, prompts[0].computed)
+        for sequence, tokens in share_tokens(prompts, budget):
+            self._plan_prompt(sequence, plan, tokens)
+
+    def _plan_prompt(self, sequence: Sequence, plan: StepPlan, tokens: int) -> None:
+        """Plan the next chunk of a prompt, of up to so many tokens."""
+        start, size = sequence.computed, self._pool.block_size
+        end = start + tokens
+        if tokens >= 2 * size and end < len(sequence.token_ids):
+            end -= end % size  # whole blocks can be shared with whoever asks the same
         wanted = range(0)
         first = sequence.request.logprob_position
         if first is not None:
@@ -132,35 +144,72 @@ class Scheduler:
         if end > start:
             samplers = [sequence] if end == len(sequence.token_ids) else []
             plan.chunks.append(Chunk(sequence, start, end, wanted, samplers))
-        return end - start
+
+    # -- seats and blocks ------------------------------------------------------------------------------
+
+    def _next_waiting(self) -> Sequence:
+        """Whose turn it is: within a priority, that of the client with the fewest sequences running."""
+        running = Counter(_group(sequence) for sequence in self.running)
+        return min(
+            self.waiting, key=lambda sequence: (sequence.request.priority, running[_group(sequence)], sequence.rank)
+        )
 
     def _admit(self, sequence: Sequence) -> bool:
-        """Give a waiting sequence the blocks of all its tokens, cached ones first, or nothing.
+        """Give a waiting sequence a seat and the blocks of all its tokens, those of the pool's cache first, or nothing.
 
         A block for each running sequence stays free, so that a newcomer is not preempted at once.
         """
         cached = self._cached_blocks(sequence)
         self._pool.share(cached)
         missing = self._pool.blocks_for(len(sequence.token_ids)) - len(cached)
-        if self._pool.free - missing < len(self.running):
+        if not self._make_room(sequence, missing):
             self._pool.release(reversed(cached))
             return False
         sequence.block_table.extend(cached)
         sequence.block_table.extend(self._pool.allocate() for _ in range(missing))
         sequence.computed = len(cached) * self._pool.block_size
         sequence.status = SequenceStatus.RUNNING
+        self.waiting.remove(sequence)
+        insort(self.running, sequence, key=_rank)
         return True
 
-    def _cached_blocks(self, sequence: Sequence) -> list[int]:
-        if self._prefix_cache is None:
-            return []
-        usable = len(sequence.token_ids) - 1  # at least one token is computed: its logits are needed
-        first = sequence.request.logprob_position
-        if first is not None:
-            usable = min(usable, first)
-        blocks = usable // self._pool.block_size
-        self._prefix_cache.extend(sequence.links, sequence.token_ids, blocks)
-        return self._prefix_cache.match(sequence.links[:blocks])
+    def _make_room(self, newcomer: Sequence, blocks: int) -> bool:
+        """See that a seat and so many blocks are free; preempt for it whoever stands behind, if that is enough.
+
+        Among equals nobody makes room for more than a client's share of the pool.
+        """
+        clients = {sequence.request.client for sequence in (*self.running, newcomer)}
+        modest = blocks * len(clients) <= self._pool.blocks
+        ahead = sum(_group(sequence) == _group(newcomer) for sequence in self.running) if modest else len(self.running)
+        standing = newcomer.request.priority, ahead
+        victims: list[Sequence] = []
+        remaining, free = len(self.running), self._pool.free
+        behind = iter(reversed(standings(self.running)))
+        while remaining >= self._max_num_seqs or free - blocks < remaining:
+            their_standing, victim = next(behind, (standing, newcomer))
+            if their_standing <= standing:
+                return False
+            victims.append(victim)
+            remaining -= 1
+            free += sum(self._pool.references(block) == 1 for block in victim.block_table)
+        for victim in victims:
+            self._preempt(victim)
+        return True
+
+    def _preempt_last(self) -> None:
+        self._preempt(fair_order(self.running)[-1])
+
+    def _preempt(self, sequence: Sequence) -> None:
+        self.running.remove(sequence)
+        self._release(sequence)
+        sequence.status = SequenceStatus.WAITING
+        self.add(sequence)
+        self.preemptions += 1
+
+    def _release(self, sequence: Sequence) -> None:
+        self._pool.release(reversed(sequence.block_table))
+        del sequence.block_table[:]
+        sequence.computed = 0
 
     def _grow(self, sequence: Sequence, plan: StepPlan) -> bool:
         """See that the next position has a block of the sequence's own; False when it was preempted itself."""
@@ -180,18 +229,6 @@ class Scheduler:
                 self._pool.release([shared])
                 return True
         return False
-
-    def _preempt_last(self) -> None:
-        sequence = self.running.pop()
-        self._release(sequence)
-        sequence.status = SequenceStatus.WAITING
-        self.add(sequence)
-        self.preemptions += 1
-
-    def _release(self, sequence: Sequence) -> None:
-        self._pool.release(reversed(sequence.block_table))
-        del sequence.block_table[:]
-        sequence.computed = 0
 
     def _fork(self, chunk: Chunk) -> None:
         """Where a prompt ends, let the other sequences of its request begin: on the same blocks."""
@@ -225,7 +262,92 @@ class Scheduler:
             table.append(self._pool.allocate())
         return len(table) * size - chunk.end
 
+    # -- blocks that need not be computed --------------------------------------------------------------
+
+    def _cached_blocks(self, sequence: Sequence) -> list[int]:
+        """Blocks of the pool that hold the beginning of a sequence."""
+        if self._prefix_cache is None:
+            return []
+        return self._prefix_cache.match(sequence.links[: self._extend_links(sequence)])
+
+    def _extend_links(self, sequence: Sequence) -> int:
+        """How many blocks of a prompt may come from a cache; the chain is made as long."""
+        assert self._prefix_cache is not None
+        usable = len(sequence.token_ids) - 1  # at least one token is computed: its logits are needed
+        first = sequence.request.logprob_position
+        if first is not None:
+            usable = min(usable, first)
+        blocks = usable // self._pool.block_size
+        self._prefix_cache.extend(sequence.links, sequence.token_ids, blocks, sequence.request.rope_profile)
+        return blocks
+
+    def _reuse_blocks(self, plan: StepPlan) -> list[Sequence]:
+        """Fill blocks of prompts from the cache and its store; returns the prompts that have to compute now.
+
+        Left out are those whose restoring goes on in the next step, lest this one take too long, and those whose next
+        block another prompt computes at this moment.
+        """
+        prompts = [sequence for sequence in self.running if sequence.uncomputed > 1]
+        if self._prefix_cache is None:
+            return prompts
+        deadline = self._clock() + (self._pace.slack if plan.decoding else LONGEST_STEP)
+        computing: list[Sequence] = []
+        next_keys: set[bytes] = set()
+        for sequence in prompts:
+            reusable = self._extend_links(sequence)
+            if not self._reuse(sequence, reusable, deadline):
+                continue
+            place, inside = divmod(sequence.computed, self._pool.block_size)
+            if place < len(sequence.links):
+                key = sequence.links[place].key
+                if key in next_keys and not inside and place < reusable:
+                    continue
+                next_keys.add(key)
+            computing.append(sequence)
+        return computing
+
+    def _reuse(self, sequence: Sequence, reusable: int, deadline: float) -> bool:
+        """Fill the next blocks of a prompt as far as their contents are known; False when time is up before that."""
+        assert self._prefix_cache is not None
+        size, table = self._pool.block_size, sequence.block_table
+        while sequence.computed % size == 0 and (place := sequence.computed // size) < reusable:
+            link = sequence.links[place]
+            if (block := self._prefix_cache.find(link)) is not None:
+                self._pool.share([block])
+                self._pool.release([table[place]])
+                table[place] = block
+            elif not self._prefix_cache.restore(link, table[place]):
+                return True
+            elif self._clock() >= deadline:
+                sequence.computed += size
+                return False
+            sequence.computed += size
+        return True
+
+    def _announce_writes(self, plan: StepPlan) -> None:
+        """Let the cache move what is still kept in the blocks that this step writes."""
+        if self._prefix_cache is not None:
+            size = self._pool.block_size
+            for chunk in plan.chunks:
+                self._prefix_cache.overwrite(chunk.sequence.block_table[chunk.start // size : -(-chunk.end // size)])
+            self._prefix_cache.overwrite(target for _, target in plan.copies)
+
     # -- afterwards ------------------------------------------------------------------------------------
+
+    def note_duration(self, plan: StepPlan, seconds: float) -> None:
+        """Learn how long a step took."""
+        prompts = plan.chunks[plan.decoding :]
+        self._pace.note(
+            seconds,
+            decoding=plan.decoding,
+            prompt_tokens=sum(chunk.end - chunk.start for chunk in prompts),
+            depth=prompts[0].start if prompts else 0,
+        )
+
+    def close(self) -> None:
+        """Let the prefix cache be saved."""
+        if self._prefix_cache is not None:
+            self._prefix_cache.close()
 
     def commit(self, chunk: Chunk) -> None:
         """Note that a chunk is computed, and let others find the blocks that it filled."""
@@ -236,10 +358,15 @@ class Scheduler:
             first, filled = chunk.start // size, chunk.end // size
             if filled > first:
                 sequence = chunk.sequence
-                self._prefix_cache.extend(sequence.links, sequence.token_ids, filled)
+                self._prefix_cache.extend(sequence.links, sequence.token_ids, filled, sequence.request.rope_profile)
                 for place in range(first, filled):
                     self._prefix_cache.insert(sequence.links[place], sequence.block_table[place])
 
 
 def _rank(sequence: Sequence) -> tuple[int, int, int]:
     return sequence.rank
+
+
+def _group(sequence: Sequence) -> tuple[int, str]:
+    """Those among whom a client's sequences are counted."""
+    return sequence.request.priority, sequence.request.client

@@ -47,14 +47,21 @@ class FakeRope:
 
 
 class FakeDecoder:
-    """Checks every batch, stores its tokens, and answers from what the cache holds."""
+    """Checks every batch, stores its tokens, and answers from what the cache holds.
+
+    ``now`` is its clock: a step takes ``step_seconds`` and ``token_seconds`` for each token.
+    """
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []
+        self.now = 0.0
+        self.step_seconds = 0.01
+        self.token_seconds = 0.001
         self.fail_on: int | None = None  # a token id that the model cannot stand
 
     def forward(self, batch: Batch, cache: FakeCache) -> FloatArray:
         self.batches.append(batch)
+        self.now += self.step_seconds + self.token_seconds * batch.tokens
         if self.fail_on is not None and self.fail_on in batch.token_ids:
             raise RuntimeError(f"token {self.fail_on} makes this model fail")
         for array in (batch.token_ids, batch.positions, batch.query_starts, batch.context_lengths):
@@ -98,6 +105,14 @@ class FakeBackend:
         for source, target in pairs:
             cache.tokens[target] = cache.tokens[source]
             self.copied.append((source, target))
+
+    def read_block(self, cache: FakeCache, block: int) -> bytes:
+        assert EMPTY not in cache.tokens[block], "a block that lost its contents is read"
+        contents: bytes = cache.tokens[block].tobytes()
+        return contents
+
+    def write_block(self, cache: FakeCache, block: int, contents: bytes) -> None:
+        cache.tokens[block] = np.frombuffer(contents, dtype=cache.tokens.dtype)
 
     def sample(self, logits: FloatArray, controls: Sequence[SampleControl]) -> list[Sampled]:
         assert len(logits) == len(controls)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sevenb.engine.block_store import BlockStore, MemoryTier
+from sevenb.engine.disk_tier import DiskTier
 from sevenb.engine.engine import Engine, Report
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.kv_sizing import KVSizing
@@ -29,7 +31,10 @@ class Outcome:
 
 
 class Harness:
-    """An engine of ``blocks`` blocks of ``block_size`` positions; other arguments are `EngineConfig`'s."""
+    """An engine of ``blocks`` blocks of ``block_size`` positions; other arguments are `EngineConfig`'s.
+
+    The pool spills to ``swap_space`` bytes of memory, 8 a token, and to a ``disk``.
+    """
 
     def __init__(
         self,
@@ -38,6 +43,8 @@ class Harness:
         block_size: int = 4,
         max_model_len: int | None = None,
         rope: FakeRope | None = None,
+        swap_space: int = 0,
+        disk: DiskTier | None = None,
         **config: Any,
     ) -> None:
         self.decoder = FakeDecoder()
@@ -52,6 +59,8 @@ class Harness:
             cache=self.cache,
             rope=rope or FakeRope(),
             vocab_size=VOCAB_SIZE,
+            block_store=BlockStore(self.backend, self.cache, MemoryTier(swap_space), disk),  # type: ignore[arg-type]
+            clock=lambda: self.decoder.now,
         )
         self.outcomes: dict[str, Outcome] = {}
 
@@ -63,6 +72,7 @@ class Harness:
         request_id: str | None = None,
         stop_token_ids: Sequence[int] = (),
         priority: int = 0,
+        client: str = "",
     ) -> str:
         request_id = request_id or f"request-{len(self.outcomes)}"
         message = AddRequest(
@@ -72,6 +82,7 @@ class Harness:
             stop_token_ids=list(stop_token_ids),
             arrival=0.0,
             priority=priority,
+            client=client,
         )
         self.engine.add_request(message)
         self.outcomes[request_id] = Outcome()
@@ -104,7 +115,10 @@ class Harness:
         return self.engine.stats().kv_blocks_used
 
     def check_pool(self) -> None:
-        """Every block is in use by exactly those sequences that list it, or free; blank ones lose their contents."""
+        """Every block is in use by exactly those sequences that list it, or free.
+
+        Blank ones lose their contents, unless they were evicted and wait to be spilled.
+        """
         pool, scheduler = self.engine._pool, self.engine._scheduler
         listed = Counter(block for sequence in scheduler.running for block in sequence.block_table)
         for sequence in scheduler.waiting:
@@ -115,7 +129,8 @@ class Harness:
         assert sorted([*free, *listed]) == list(range(pool.blocks))
         assert set(pool._reusable) <= pool._kept
         assert not set(pool._blank) & pool._kept
-        self.cache.tokens[pool._blank] = EMPTY
+        cache = scheduler._prefix_cache
+        self.cache.tokens[[block for block in pool._blank if cache is None or block not in cache._leaving]] = EMPTY
 
     def _take(self, report: Report) -> None:
         outcome = self.outcomes[report.request_id]

@@ -65,10 +65,13 @@ def test_the_same_tokens_after_another_beginning_are_another_block(pool: BlockPo
     assert cache.match(chain(cache, [9, 9, 3, 4])) == []
 
 
-def test_another_profile_shares_nothing(pool: BlockPool) -> None:
-    cache = PrefixCache(pool)
+def test_another_profile_or_model_shares_nothing(pool: BlockPool) -> None:
+    cache = PrefixCache(pool, identity="a model")
     fill(pool, cache, [1, 2])
-    assert cache.match(chain(PrefixCache(BlockPool(1, BLOCK_SIZE), profile="yarn 4"), [1, 2])) == []
+    stretched: list[Link] = []
+    cache.extend(stretched, [1, 2], 1, "yarn 4")
+    assert cache.match(stretched) == []
+    assert cache.match(chain(PrefixCache(BlockPool(1, BLOCK_SIZE), identity="another"), [1, 2])) == []
 
 
 def test_equal_hashes_of_different_tokens_are_not_believed(pool: BlockPool, monkeypatch: pytest.MonkeyPatch) -> None:
