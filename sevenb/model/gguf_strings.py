@@ -13,6 +13,7 @@ Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
 
 _LENGTH_BYTES = 8
+_SEPARATOR = 0  # a character that tokens hardly ever hold
 _WINDOW_BYTES = 1 << 16
 # A window that yields fewer strings than this is not worth its scan: the next ones are walked one by one.
 _WORTHWHILE = 256
@@ -49,6 +50,26 @@ class StringArray(Sequence[str]):
         return self._decode(self._data[start : following - _LENGTH_BYTES].tobytes())
 
     def __iter__(self) -> Iterator[str]:
+        return iter(self._decode_together() or self._decode_in_turn())
+
+    def _decode_together(self) -> list[str] | None:
+        """All strings by one decoding, each length field turned into a separator; None where one needs a closer look."""
+        if not len(self):
+            return []
+        base = int(self._starts[0])
+        text = self._data[base : int(self._starts[-1]) - _LENGTH_BYTES].copy()
+        kept = np.ones(len(text), dtype=np.bool_)
+        fields = self._starts[1:-1] - base - _LENGTH_BYTES
+        text[fields] = _SEPARATOR
+        for byte in range(1, _LENGTH_BYTES):
+            kept[fields + byte] = False
+        try:
+            strings = text[kept].tobytes().decode().split(chr(_SEPARATOR))
+        except UnicodeDecodeError:
+            return None
+        return strings if len(strings) == len(self) else None
+
+    def _decode_in_turn(self) -> Iterator[str]:
         base = int(self._starts[0])
         blob = self._data[base : int(self._starts[-1])].tobytes()
         for start, following in pairwise((self._starts - base).tolist()):

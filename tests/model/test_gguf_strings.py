@@ -97,3 +97,14 @@ def test_text_that_is_not_utf8_is_refused_when_it_is_read() -> None:
         strings[1]
     with pytest.raises(CorruptModelFile, match="UTF-8"):
         list(strings)
+
+
+def test_halves_of_a_character_in_two_strings_are_no_character() -> None:
+    strings = read(["ö".encode()[:1], "ö".encode()[1:]])
+
+    with pytest.raises(CorruptModelFile, match="UTF-8"):
+        list(strings)
+
+
+def test_strings_with_the_separator_in_them_stay_whole() -> None:
+    assert list(read([b"a\0b", b"", b"c"])) == ["a\0b", "", "c"]
