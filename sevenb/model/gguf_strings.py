@@ -53,7 +53,7 @@ class StringArray(Sequence[str]):
         return iter(self._decode_together() or self._decode_in_turn())
 
     def _decode_together(self) -> list[str] | None:
-        """All strings by one decoding, each length field turned into a separator; None where one needs a closer look."""
+        """All strings decoded at once, a separator for each length field; None where one needs a closer look."""
         if not len(self):
             return []
         base = int(self._starts[0])
