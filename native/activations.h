@@ -8,15 +8,21 @@
 
 namespace sevenb {
 
-// Planes of signed bytes in which an activation is held: one for 8 bits, two for 15 bits (value = 128 high + low).
+// 32 signed bytes, and their sums as the dot products want them.
+struct ActivationPlane {
+  std::int8_t values[block_columns];
+  // Minus the sum of all values, of values 0…15 and of values 16…31; where products are summed in 16 bits, each is two
+  // such numbers (native/row_vectors_avx2.h).
+  std::int32_t negated_sums[3];
+};
+
+// An activation is held in one plane for 8 bits or in two for 15 bits (value = 128 high + low).
 // One scale serves 32 columns, whatever the weight type.
 template <int Planes>
 struct ActivationBlock {
-  std::int8_t values[Planes][block_columns];  // high plane first
-  float scale;                                // activation = scale × value
-  float scaled_sum;                           // scale × sum of the 32 values
-  std::int32_t sum;                           // sum of the 32 values
-  std::int16_t half_sums[Planes][2];          // of each plane: sums of columns 0…15 and 16…31
+  ActivationPlane planes[Planes];  // high plane first
+  float scale;                     // activation = scale × value
+  float scaled_sums[3];            // scale × sum of all values, of values 0…15 and of values 16…31
 };
 
 // Tokens are cut into tiles; in a tile, blocks lie [block of 32 columns][token].

@@ -10,7 +10,7 @@ constexpr std::size_t smallest_chunk_bytes = 32 * 1024;
 // Enough chunks a thread that a late one does not keep the others waiting.
 constexpr int chunks_per_thread = 32;
 // With many tokens a chunk is these row groups by one tile.
-constexpr int prefill_groups = 8;
+constexpr int prefill_groups = 4;
 
 constexpr int parallel_tokens = 8;  // fewer are normed and quantised by the caller alone
 
@@ -126,7 +126,7 @@ void gated_mlp_add(Workspace& workspace, float* hidden, int tokens, const Norm& 
   const std::vector<Projection> last{{&down, nullptr, hidden, true}};
   reserve_for(gated, tokens, down.columns(), last);
 
-  // Four row groups of gate and up make one 32-column block of what `down` reads, so a chunk can quantise its own.
+  // Two row groups of gate and up make one 32-column block of what `down` reads, so a chunk can quantise its own.
   const int step = chunk_groups(2 * gate.groups(), gate.group_bytes() + up.group_bytes(), tokens,
                                 workspace.pool.size(), block_columns / group_rows);
   const int chunks = divide_up(gate.groups(), step);

@@ -1,6 +1,6 @@
 // Products of packed row groups with activations, for the instruction set of the including translation unit.
 //
-// Weights are read once: a block of eight rows by 32 columns is unpacked into registers and meets all tokens of a
+// Weights are read once: a block of 8 to 32 rows by 32 columns is unpacked into registers and meets all tokens of a
 // tile before the next one is loaded, so one loop serves a single token, a handful and a whole prompt.
 #pragma once
 
@@ -10,30 +10,36 @@
 namespace sevenb {
 namespace {
 
-// With 32 registers two row groups share each activation load.
-#if defined(__AVX512VL__)
-constexpr int groups_at_once = 2;
-#else
-constexpr int groups_at_once = 1;
-#endif
-
 constexpr int prefetch_ahead = 2048;
 
-inline void write_rows(F32x8 sum, const Output& out, int token, int row, int rows) {
+// Up to this many tokens weights pass by so fast that they must be asked for early.
+constexpr int prefetch_tokens = 16;
+
+inline void write_rows(RowFloats sum, const Output& out, int token, int row, int rows) {
   float* target = out.data + static_cast<std::size_t>(token) * out.stride + (row - out.first_row);
-  if (row + group_rows <= rows) {
-    if (out.bias) sum = sum + load(out.bias + row);
-    if (out.add) sum = load(target) + sum;
+  if (row + lanes <= rows) {
+    if (out.bias) sum = sum + load_rows(out.bias + row);
+    if (out.add) sum = load_rows(target) + sum;
     store(target, sum);
     return;
   }
-  float lanes[group_rows];
-  store(lanes, sum);
+  float values[lanes];
+  store(values, sum);
   for (int lane = 0; row + lane < rows; ++lane) {
-    float value = lanes[lane];
+    float value = values[lane];
     if (out.bias) value = value + out.bias[row + lane];
     target[lane] = out.add ? target[lane] + value : value;
   }
+}
+
+// Blocks of weights with all tokens of a tile, `Tokens` at a time and the last ones fewer.
+template <class F, int Tokens, int Planes, int Vectors>
+SEVENB_INLINE void accumulate_tile(const typename F::Block (&w)[Vectors], const ActivationBlock<Planes>* x, int tokens,
+                                   RowFloats* sums) {
+  int t = 0;
+  for (; t + Tokens <= tokens; t += Tokens) F::template accumulate<Tokens>(w, x + t, sums + t * Vectors);
+  if constexpr (Tokens > 1)
+    accumulate_tile<F, Tokens / 2>(w, x + t, tokens - t, sums + t * Vectors);
 }
 
 // `Groups` row groups from `first` on, with the tokens of a tile. Width: the number of tokens, or 0 for `tokens`.
@@ -42,31 +48,34 @@ inline void multiply_tile(const PackedMatrix& matrix, int first, const Activatio
                           const Output& out) {
   using L = Layout<T>;
   using F = Format<T>;
+  constexpr int vectors = Groups * vectors_per_group;
+  constexpr int at_once = vectors < vectors_at_once ? vectors : vectors_at_once;
   const int width = Width ? Width : tokens;
   const std::size_t group_bytes = matrix.group_bytes();
   const int records = matrix.columns() / L::columns;
   const std::uint8_t* record = matrix.group(first);
 
-  F32x8 sums[(Width ? Width : tile_tokens) * Groups];
-  for (int i = 0; i < width * Groups; ++i) sums[i] = broadcast(0.0f);
+  RowFloats sums[(Width ? Width : tile_tokens) * vectors];  // [vectors / at_once][token][at_once]
+  for (int i = 0; i < width * vectors; ++i) sums[i] = all_rows(0.0f);
 
   for (int r = 0; r < records; ++r, record += L::bytes) {
     for (int b = 0; b < L::blocks; ++b, x += width) {
-      typename F::Block block[Groups];
-      for (int g = 0; g < Groups; ++g) {
-        F::load(record + g * group_bytes, b, block[g]);
-        if constexpr (Width == 1)
+      if (width <= prefetch_tokens)
+        for (int g = 0; g < Groups; ++g)
           for (int line = 0; line < L::block_bytes; line += 64)
             prefetch(record + g * group_bytes + L::header + b * L::block_bytes + line + prefetch_ahead);
+      for (int v = 0; v < vectors; v += at_once) {
+        typename F::Block blocks[at_once];
+        for (int i = 0; i < at_once; ++i)
+          F::load(record + (v + i) / vectors_per_group * group_bytes, b, (v + i) % vectors_per_group, blocks[i]);
+        accumulate_tile<F, Width == 1 ? 1 : tokens_at_once>(blocks, x, width, sums + v * width);
       }
-      for (int t = 0; t < width; ++t)
-        for (int g = 0; g < Groups; ++g)
-          sums[t * Groups + g] = F::accumulate(block[g], x[t], sums[t * Groups + g]);
     }
   }
-  for (int t = 0; t < width; ++t)
-    for (int g = 0; g < Groups; ++g)
-      write_rows(sums[t * Groups + g], out, t, (first + g) * group_rows, matrix.rows());
+  for (int v = 0; v < vectors; ++v)
+    for (int t = 0; t < width; ++t)
+      write_rows(sums[(v / at_once * width + t) * at_once + v % at_once], out, t, first * group_rows + v * lanes,
+                 matrix.rows());
 }
 
 template <WeightType T, int Planes>
@@ -76,7 +85,7 @@ void multiply_quantised(const PackedMatrix& matrix, int first, int end, const Ac
     for (; first < end; ++first) multiply_tile<T, Planes, 1, 1>(matrix, first, x, 1, out);
     return;
   }
-  if constexpr (groups_at_once == 2)
+  if constexpr (vectors_at_once > vectors_per_group)
     for (; first + 2 <= end; first += 2) multiply_tile<T, Planes, 2, 0>(matrix, first, x, tile.tokens, out);
   for (; first < end; ++first) multiply_tile<T, Planes, 1, 0>(matrix, first, x, tile.tokens, out);
 }
@@ -84,43 +93,46 @@ void multiply_quantised(const PackedMatrix& matrix, int first, int end, const Ac
 // -- plain numbers -------------------------------------------------------------------------------------------
 
 template <WeightType T>
-SEVENB_INLINE F32x8 load_numbers(const std::uint8_t* numbers) {
-  if constexpr (T == WeightType::f16) return load_f16(numbers);
-  if constexpr (T == WeightType::bf16) return load_bf16(numbers);
-  return load(reinterpret_cast<const float*>(numbers));
+SEVENB_INLINE RowFloats load_numbers(const std::uint8_t* numbers) {
+  if constexpr (T == WeightType::f16) return load_rows_f16(numbers);
+  if constexpr (T == WeightType::bf16) return load_rows_bf16(numbers);
+  return load_rows(reinterpret_cast<const float*>(numbers));
 }
 
 // Four partial sums a row, columns dealt out in turn, so that four chains of additions run side by side.
 template <WeightType T, int Width>
-inline void multiply_floats_tile(const PackedMatrix& matrix, int group, const ActivationTile& tile, int token,
-                                 const Output& out) {
-  constexpr int column_bytes = Layout<T>::bytes / block_columns;
+inline void multiply_floats_tile(const PackedMatrix& matrix, int group, int vector, const ActivationTile& tile,
+                                 int token, const Output& out) {
+  constexpr int number_bytes = Layout<T>::bytes / block_columns / group_rows;
+  constexpr int column_bytes = number_bytes * group_rows;
   const float* x = tile.floats + static_cast<std::size_t>(token) * tile.columns;
-  const std::uint8_t* weights = matrix.group(group);
-  F32x8 sums[Width][4];
+  const std::uint8_t* weights = matrix.group(group) + vector * lanes * number_bytes;
+  RowFloats sums[Width][4];
   for (int t = 0; t < Width; ++t)
-    for (int i = 0; i < 4; ++i) sums[t][i] = broadcast(0.0f);
+    for (int i = 0; i < 4; ++i) sums[t][i] = all_rows(0.0f);
   for (int c = 0; c < tile.columns; c += 4, weights += 4 * column_bytes) {
-    if constexpr (Width == 1) prefetch(weights + prefetch_ahead);
+    if constexpr (Width == 1)
+      for (int line = 0; line < 4 * column_bytes; line += 64) prefetch(weights + line + prefetch_ahead);
     for (int i = 0; i < 4; ++i) {
-      const F32x8 w = load_numbers<T>(weights + i * column_bytes);
+      const RowFloats w = load_numbers<T>(weights + i * column_bytes);
       for (int t = 0; t < Width; ++t)
-        sums[t][i] = fma(w, broadcast(x[static_cast<std::size_t>(t) * tile.columns + c + i]), sums[t][i]);
+        sums[t][i] = fma(w, all_rows(x[static_cast<std::size_t>(t) * tile.columns + c + i]), sums[t][i]);
     }
   }
   for (int t = 0; t < Width; ++t)
-    write_rows((sums[t][0] + sums[t][1]) + (sums[t][2] + sums[t][3]), out, token + t, group * group_rows,
-               matrix.rows());
+    write_rows((sums[t][0] + sums[t][1]) + (sums[t][2] + sums[t][3]), out, token + t,
+               group * group_rows + vector * lanes, matrix.rows());
 }
 
 template <WeightType T>
 void multiply_floats(const PackedMatrix& matrix, int first, int end, const ActivationTile& tile,
                      const Output& out) {
-  for (int group = first; group < end; ++group) {
-    int token = 0;
-    for (; token + 2 <= tile.tokens; token += 2) multiply_floats_tile<T, 2>(matrix, group, tile, token, out);
-    for (; token < tile.tokens; ++token) multiply_floats_tile<T, 1>(matrix, group, tile, token, out);
-  }
+  for (int group = first; group < end; ++group)
+    for (int vector = 0; vector < vectors_per_group; ++vector) {
+      int token = 0;
+      for (; token + 2 <= tile.tokens; token += 2) multiply_floats_tile<T, 2>(matrix, group, vector, tile, token, out);
+      for (; token < tile.tokens; ++token) multiply_floats_tile<T, 1>(matrix, group, vector, tile, token, out);
+    }
 }
 
 void multiply(const PackedMatrix& matrix, int first, int end, const ActivationTile& tile, const Output& out) {

@@ -1,4 +1,4 @@
-// A weight matrix laid out for the kernels: eight rows interleaved, the file's own scales, nothing rounded.
+// A weight matrix laid out for the kernels: 16 rows interleaved, the file's own scales, nothing rounded.
 #pragma once
 
 #include <cstddef>
@@ -45,7 +45,7 @@ class PackedMatrix {
   std::unique_ptr<std::uint8_t, Free> data_;
 };
 
-// Packs rows of one group: `rows` <= 8 rows that lie `row_bytes` apart in `file`, into `group` (zeroed before).
+// Packs rows of one group: `rows` <= 16 rows that lie `row_bytes` apart in `file`, into `group` (zeroed before).
 void pack_group(WeightType type, const std::uint8_t* file, std::size_t row_bytes, int rows, int records,
                 std::uint8_t* group);
 

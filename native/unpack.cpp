@@ -15,8 +15,8 @@ float half_at(Bytes halves, int lane) {
   return half_to_float(half);
 }
 
-// Byte of the plane that holds column `c`'s lane in vector `vector`.
-int plane_byte(int vector, int lane, int c) { return vector * 32 + lane * 4 + c % 4; }
+// Byte of the plane that holds column `c`'s lane in line `line`.
+int plane_byte(int line, int lane, int c) { return line * step_bytes + lane * 4 + c % 4; }
 
 int nibble(Bytes plane, int lane, int c) {
   const int step = c / 4;

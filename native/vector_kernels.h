@@ -4,7 +4,7 @@
 #include "activations.h"
 #include "exp.h"
 #include "kernels.h"
-#include "simd.h"
+#include "row_vectors.h"
 
 namespace sevenb {
 namespace {
@@ -48,24 +48,24 @@ inline void quantise_block(const float* x, ActivationBlock<Planes>& block) {
 
   I32x8 value[4];
   for (int i = 0; i < 4; ++i) value[i] = round_to_int(v[i] * factor);
+  std::int32_t sums[2] = {0, 0};
   if constexpr (Planes == 2) {
-    I32x8 high[4];
     for (int i = 0; i < 4; ++i) {
-      high[i] = shift_right<7>(add(value[i], broadcast(64)));
-      value[i] = subtract(value[i], shift_left<7>(high[i]));
-      store_low_bytes(block.values[0] + 8 * i, high[i]);
+      const I32x8 high = shift_right<7>(add(value[i], broadcast(64)));
+      value[i] = subtract(value[i], shift_left<7>(high));
+      store_low_bytes(block.planes[0].values + 8 * i, high);
     }
-    block.half_sums[0][0] = static_cast<std::int16_t>(sum(add(high[0], high[1])));
-    block.half_sums[0][1] = static_cast<std::int16_t>(sum(add(high[2], high[3])));
+    sum_values(block.planes[0], sums);
   }
-  for (int i = 0; i < 4; ++i) store_low_bytes(block.values[Planes - 1] + 8 * i, value[i]);
-  block.half_sums[Planes - 1][0] = static_cast<std::int16_t>(sum(add(value[0], value[1])));
-  block.half_sums[Planes - 1][1] = static_cast<std::int16_t>(sum(add(value[2], value[3])));
-
-  block.sum = block.half_sums[Planes - 1][0] + block.half_sums[Planes - 1][1];
-  if constexpr (Planes == 2) block.sum += 128 * (block.half_sums[0][0] + block.half_sums[0][1]);
+  for (int i = 0; i < 4; ++i) store_low_bytes(block.planes[Planes - 1].values + 8 * i, value[i]);
+  std::int32_t low_sums[2];
+  sum_values(block.planes[Planes - 1], low_sums);
+  const float first = static_cast<float>(128 * sums[0] + low_sums[0]);
+  const float second = static_cast<float>(128 * sums[1] + low_sums[1]);
   block.scale = zero ? 0.0f : largest / largest_value<Planes>;
-  block.scaled_sum = block.scale * static_cast<float>(block.sum);
+  block.scaled_sums[0] = block.scale * (first + second);
+  block.scaled_sums[1] = block.scale * first;
+  block.scaled_sums[2] = block.scale * second;
 }
 
 void quantise(const float* x, int columns, Precision precision, void* blocks, int stride) {

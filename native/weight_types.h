@@ -1,15 +1,15 @@
 // The weight types of GGUF files and how each is laid out once packed (file formats: ggml's ggml-common.h).
 //
-// A packed matrix is a sequence of *row groups* of eight rows, padded with rows of zero scale. A group is a
-// sequence of *records* along the columns, each as wide as the type's block in the file. In a record come first the
-// scales of the eight rows, then the weights of each 32 columns in byte planes. In a plane, columns are taken four
-// at a time ("step" 0 to 7 of a 32-column block), and a step is 32 bytes: four bytes of row 0, four of row 1, …; so
-// that a 32-bit vector lane holds one row, and no sum across lanes is ever needed.
+// A packed matrix is a sequence of *row groups* of 16 rows, padded with rows of zero scale. A group is a sequence of
+// *records* along the columns, each as wide as the type's block in the file. In a record come first the scales of the
+// 16 rows, then the weights of each 32 columns in byte planes. In a plane, columns are taken four at a time ("step" 0
+// to 7 of a 32-column block), and a step is 64 bytes: four bytes of row 0, four of row 1, …; so that a 32-bit vector
+// lane holds one row, and no sum across lanes is ever needed. A step is one vector of AVX-512 or two of AVX2.
 //
-//   nibble plane  128 bytes  vector i of 4: low nibbles step i, high nibbles step i + 4
-//   pair plane     64 bytes  vector i of 2: bits 2s and 2s + 1 of each byte are step 4i + s
-//   bit plane      32 bytes  bit s of each byte is step s
-//   byte plane    256 bytes  vector s of 8 is step s
+//   nibble plane  256 bytes  line i of 4: low nibbles step i, high nibbles step i + 4
+//   pair plane    128 bytes  line i of 2: bits 2s and 2s + 1 of each byte are step 4i + s
+//   bit plane      64 bytes  bit s of each byte is step s
+//   byte plane    512 bytes  line s of 8 is step s
 #pragma once
 
 #include <cstddef>
@@ -33,14 +33,16 @@ enum class WeightType {
   bf16 = 30,
 };
 
-constexpr int group_rows = 8;
+constexpr int group_rows = 16;
 constexpr int block_columns = 32;
 
-constexpr int nibble_plane = 128;
-constexpr int pair_plane = 64;
-constexpr int bit_plane = 32;
-constexpr int byte_plane = 256;
+constexpr int step_bytes = 4 * group_rows;
+constexpr int nibble_plane = 4 * step_bytes;
+constexpr int pair_plane = 2 * step_bytes;
+constexpr int bit_plane = step_bytes;
+constexpr int byte_plane = 8 * step_bytes;
 constexpr int half_row = 2 * group_rows;  // one half-precision number for each row of a group
+constexpr int byte_rows = 16 * group_rows;     // sixteen bytes for each row: the sub-scales of 256 columns
 
 // file_bytes: one row's block in the file. blocks: 32-column blocks in a record. header: bytes of scales at the
 // record's start. block_bytes: bytes of weights that each 32-column block of the record takes after the header.
@@ -64,18 +66,18 @@ template <> struct Layout<WeightType::q8_0> : RecordLayout<34, 1, half_row, byte
 // d | m | planes
 template <> struct Layout<WeightType::q4_1> : RecordLayout<20, 1, 2 * half_row, nibble_plane> {};
 template <> struct Layout<WeightType::q5_1> : RecordLayout<24, 1, 2 * half_row, nibble_plane + bit_plane> {};
-// d | dmin | eight sub-scales × 8 rows | eight sub-minima × 8 rows | planes
-template <> struct Layout<WeightType::q4_k> : RecordLayout<144, 8, 2 * half_row + 128, nibble_plane> {};
-template <> struct Layout<WeightType::q5_k> : RecordLayout<176, 8, 2 * half_row + 128, nibble_plane + bit_plane> {};
-// d | sixteen signed sub-scales × 8 rows | planes
-template <> struct Layout<WeightType::q6_k> : RecordLayout<210, 8, half_row + 128, nibble_plane + pair_plane> {};
-template <> struct Layout<WeightType::q3_k> : RecordLayout<110, 8, half_row + 128, pair_plane + bit_plane> {};
-// d | dmin | sixteen (sub-scale, sub-minimum << 4) × 8 rows | planes
-template <> struct Layout<WeightType::q2_k> : RecordLayout<84, 8, 2 * half_row + 128, pair_plane> {};
+// d | dmin | eight sub-scales × 16 rows | eight sub-minima × 16 rows | planes
+template <> struct Layout<WeightType::q4_k> : RecordLayout<144, 8, 2 * half_row + byte_rows, nibble_plane> {};
+template <> struct Layout<WeightType::q5_k> : RecordLayout<176, 8, 2 * half_row + byte_rows, nibble_plane + bit_plane> {};
+// d | sixteen signed sub-scales × 16 rows | planes
+template <> struct Layout<WeightType::q6_k> : RecordLayout<210, 8, half_row + byte_rows, nibble_plane + pair_plane> {};
+template <> struct Layout<WeightType::q3_k> : RecordLayout<110, 8, half_row + byte_rows, pair_plane + bit_plane> {};
+// d | dmin | sixteen (sub-scale, sub-minimum << 4) × 16 rows | planes
+template <> struct Layout<WeightType::q2_k> : RecordLayout<84, 8, 2 * half_row + byte_rows, pair_plane> {};
 // plain numbers: [column][row]
-template <> struct Layout<WeightType::f32> : RecordLayout<128, 1, 0, 1024> {};
-template <> struct Layout<WeightType::f16> : RecordLayout<64, 1, 0, 512> {};
-template <> struct Layout<WeightType::bf16> : RecordLayout<64, 1, 0, 512> {};
+template <> struct Layout<WeightType::f32> : RecordLayout<128, 1, 0, 4 * byte_plane> {};
+template <> struct Layout<WeightType::f16> : RecordLayout<64, 1, 0, 2 * byte_plane> {};
+template <> struct Layout<WeightType::bf16> : RecordLayout<64, 1, 0, 2 * byte_plane> {};
 
 template <WeightType T>
 struct TypeTag {

@@ -1,0 +1,85 @@
+// The vectors of row_vectors.h with AVX2: eight rows. Include row_vectors.h instead.
+//
+// Products are summed in the two 16-bit halves of each lane: columns 0 and 1 of every four in the low half, 2 and 3 in
+// the high one. Sums may wrap around on the way, as long as what they come to in the end fits: 16 columns of weights
+// in −16…15 or 0…15, eight of −32…31 (times 127 and added in pairs). That is why 5-bit and 6-bit weights count as
+// signed, and why the sum of an activation is kept for both halves.
+#pragma once
+
+namespace sevenb {
+namespace {
+
+using RowFloats = F32x8;
+using RowInts = I32x8;
+using RowBytes = U8x32;
+
+constexpr int lanes = 8;
+constexpr int vectors_at_once = 1;
+constexpr int tokens_at_once = 4;
+
+SEVENB_INLINE RowFloats all_rows(float x) { return broadcast(x); }
+SEVENB_INLINE RowInts all_rows(std::int32_t x) { return broadcast(x); }
+SEVENB_INLINE RowFloats load_rows(const float* from) { return load(from); }
+SEVENB_INLINE RowFloats load_rows_f16(const std::uint8_t* from) { return load_f16(from); }
+SEVENB_INLINE RowFloats load_rows_bf16(const std::uint8_t* from) { return load_bf16(from); }
+SEVENB_INLINE RowInts load_rows_u8(const std::uint8_t* from) { return load_u8(from); }
+SEVENB_INLINE RowInts load_rows_i8(const std::uint8_t* from) { return load_i8(from); }
+SEVENB_INLINE RowBytes load_row_bytes(const std::uint8_t* from) { return load_bytes(from); }
+
+// Puts sums of columns 0…15 and 16…31 into `sums` and into the plane.
+SEVENB_INLINE void sum_values(ActivationPlane& plane, std::int32_t* sums) {
+  const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), load_256(plane.values));
+  __m256i halves = _mm256_add_epi16(pairs, _mm256_shuffle_epi32(pairs, 0x4e));
+  halves = _mm256_add_epi16(halves, _mm256_shuffle_epi32(halves, 0xb1));
+  const __m256i negated = _mm256_sub_epi16(_mm256_setzero_si256(), halves);
+  const __m128i first = _mm256_castsi256_si128(negated), second = _mm256_extracti128_si256(negated, 1);
+  plane.negated_sums[0] = _mm_cvtsi128_si32(_mm_add_epi16(first, second));
+  plane.negated_sums[1] = _mm_cvtsi128_si32(first);
+  plane.negated_sums[2] = _mm_cvtsi128_si32(second);
+  const __m256i totals = _mm256_madd_epi16(halves, _mm256_set1_epi16(1));
+  sums[0] = _mm_cvtsi128_si32(_mm256_castsi256_si128(totals));
+  sums[1] = _mm_cvtsi128_si32(_mm256_extracti128_si256(totals, 1));
+}
+
+SEVENB_INLINE __m256i four_activations(const ActivationPlane& plane, int step) {
+  return _mm256_set1_epi32(*reinterpret_cast<const int __attribute__((may_alias))*>(plane.values + 4 * step));
+}
+
+// Keeps the compiler from working on all steps of one token before the next token: neighbouring instructions should
+// not wait for each other.
+SEVENB_INLINE void in_order(__m256i& v) { asm("" : "+x"(v)); }
+
+template <int First, int Count, int Shift, int Plane, int Planes, class Block, int Vectors, int Tokens>
+SEVENB_INLINE void plane_dot(const Block (&w)[Vectors], const ActivationBlock<Planes>* x,
+                             RowInts (&total)[Tokens][Vectors]) {
+  static_assert(Vectors == 1, "there are registers for one vector of weights");
+  const __m256i ones = _mm256_set1_epi16(1);
+  __m256i sums[Tokens];
+#pragma GCC unroll 8
+  for (int i = 0; i < Tokens; ++i) {
+    sums[i] = _mm256_setzero_si256();
+    if constexpr (Shift >= 0)
+      sums[i] = _mm256_slli_epi16(broadcast(x[i].planes[Plane].negated_sums[sums_index<First, Count>]), Shift);
+  }
+#pragma GCC unroll 8
+  for (int s = First; s < First + Count; ++s) {
+    const __m256i step = w[0].steps[s];
+    const __m256i magnitude = _mm256_abs_epi8(step);
+#pragma GCC unroll 8
+    for (int i = 0; i < Tokens; ++i) {
+      const __m256i four = four_activations(x[i].planes[Plane], s);
+      if constexpr (Shift == as_signed)  // vpmaddubsw wants unsigned weights: their sign goes over to the activations
+        sums[i] = add(sums[i], _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(four, step)), ones));
+      else
+        sums[i] = _mm256_add_epi16(sums[i], _mm256_maddubs_epi16(step, four));
+      in_order(sums[i]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < Tokens; ++i) total[i][0] = Shift == as_signed ? sums[i] : _mm256_madd_epi16(sums[i], ones);
+}
+
+SEVENB_INLINE RowBytes prepare_signed(RowBytes step) { return step; }
+
+}  // namespace
+}  // namespace sevenb
