@@ -2,9 +2,14 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from hashlib import blake2b
 
-from sevenb.backend.protocol import Backend, KVCache
+from sevenb import __version__
+from sevenb.backend.protocol import Backend, KVCache, KVLayout
 from sevenb.engine.disk_tier import DiskTier
+from sevenb.model.checkpoint import Checkpoint
+
+SAMPLE = 4096  # bytes of a tensor that are read to know it again, twice
 
 
 class MemoryTier:
@@ -33,6 +38,29 @@ class MemoryTier:
         if contents is not None:
             self._bytes -= len(contents)
         return contents
+
+
+def swap_bytes(asked: int | None, *, pool_bytes: int, free_bytes: int) -> int:
+    """Memory for what the pool evicts: what was asked for, else as much as the pool or a quarter of what it leaves.
+
+    It is taken only as it fills.
+    """
+    return max(0, min(pool_bytes, (free_bytes - pool_bytes) // 4)) if asked is None else asked
+
+
+def cache_identity(checkpoint: Checkpoint, backend: Backend, layout: KVLayout) -> str:
+    """Names what keys and values depend on besides tokens and rotary profile.
+
+    That is the model, this release and the form of a block. Of each tensor only some kilobytes are read: files that
+    differ at all differ there, too.
+    """
+    digest = blake2b(repr(checkpoint.config).encode(), digest_size=16)
+    for name, tensor in sorted(checkpoint.tensors.items()):
+        digest.update(f"{name} {tensor.quant_type} {tensor.shape}".encode())
+        middle = len(tensor.data) // 2
+        for sample in (tensor.data[:SAMPLE], tensor.data[middle : middle + SAMPLE]):
+            digest.update(sample.tobytes())
+    return f"{__version__} {backend.name} {layout} {digest.hexdigest()}"
 
 
 @dataclass(eq=False, slots=True)

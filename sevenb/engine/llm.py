@@ -148,7 +148,10 @@ class LLM:
 
     def close(self) -> None:
         """Give the memory of weights and KV pool back; the object is of no use afterwards."""
-        self._engine = None
+        with self._lock:
+            if self._engine is not None:
+                self._engine.close()
+            self._engine = None
 
     def __enter__(self) -> "LLM":
         return self

@@ -2,8 +2,11 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from sevenb.backend.protocol import Backend
+from sevenb.engine.block_store import BlockStore, MemoryTier, cache_identity, swap_bytes
+from sevenb.engine.disk_tier import DiskTier
 from sevenb.engine.engine import Engine
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.kv_sizing import kv_dtype, size_kv_pool
@@ -30,6 +33,7 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
         model = checkpoint.config
         name = config.served_model_name or checkpoint.name
         layout = kv_layout(model, config.block_size, kv_dtype(config))
+        identity = cache_identity(checkpoint, backend, layout) if config.prefix_cache_dir else ""
         free_bytes = backend.free_memory()
         sizing = size_kv_pool(
             config,
@@ -39,6 +43,7 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
             weight_bytes=checkpoint.total_bytes,
             free_bytes=free_bytes,
         )
+        swap = swap_bytes(config.swap_space, pool_bytes=sizing.bytes, free_bytes=free_bytes - checkpoint.total_bytes)
         report(
             LoadPlan(
                 max_model_len=sizing.max_model_len,
@@ -47,17 +52,24 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
                 kv_dtype=layout.dtype,
                 weight_bytes=checkpoint.total_bytes,
                 free_bytes=free_bytes,
+                swap_bytes=swap,
             )
         )
         decoder = Decoder(checkpoint, backend, lambda done, total: report(LoadProgress(done=done, total=total)))
+    cache = backend.allocate_kv(layout, sizing.blocks)
+    disk = None
+    if config.prefix_cache_dir is not None and config.enable_prefix_caching:
+        disk = DiskTier(Path(config.prefix_cache_dir).expanduser(), config.prefix_cache_disk)
     engine = Engine(
         config,
         sizing,
         decoder=decoder,
         backend=backend,
-        cache=backend.allocate_kv(layout, sizing.blocks),
+        cache=cache,
         rope=RopeProfiles(model, sizing.max_model_len),
         vocab_size=model.vocab_size,
+        block_store=BlockStore(backend, cache, MemoryTier(swap), disk),
+        cache_identity=identity,
     )
     ready = EngineReady(
         model_name=name,
@@ -65,6 +77,7 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
         kv_tokens=sizing.tokens,
         kv_bytes=sizing.bytes,
         kv_dtype=layout.dtype,
+        swap_bytes=swap,
         weight_bytes=decoder.weight_bytes,
         device=backend.describe(),
         load_seconds=time.monotonic() - started,

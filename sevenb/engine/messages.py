@@ -63,6 +63,7 @@ class LoadPlan(_Message, frozen=True):
     kv_dtype: str
     weight_bytes: int  # of the file; packed they take about as much
     free_bytes: int
+    swap_bytes: int = 0  # most that evicted blocks of the prefix cache may take beside the pool
 
 
 class LoadProgress(_Message, frozen=True):
@@ -83,6 +84,7 @@ class EngineReady(_Message, frozen=True):
     device: str
     load_seconds: float
     kv_dtype: str = "f16"
+    swap_bytes: int = 0
 
 
 class EngineFailed(_Message, frozen=True):

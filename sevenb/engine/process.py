@@ -60,6 +60,10 @@ class StepEngine(Protocol):
         """Counters and gauges of this moment."""
         ...
 
+    def close(self) -> None:
+        """Save what outlives the process, in no more than a few seconds."""
+        ...
+
 
 Loader = Callable[[bytes, ReportLoading], tuple[StepEngine, EngineReady]]
 
@@ -85,6 +89,7 @@ def run(load: Loader) -> int:
     channel.send([ready, engine.stats()])
     EngineLoop(engine, channel).run()
     channel.close()
+    engine.close()
     return 0
 
 

@@ -131,6 +131,9 @@ class FakeEngine:
             completion_tokens=running.made * running.request.params.n,
         )
 
+    def close(self) -> None:
+        pass
+
     def stats(self) -> EngineStats:
         return EngineStats(
             running=len(self._running),
