@@ -34,6 +34,7 @@ class Generation:
         *,
         parameter: str,
         priority: int | None = None,
+        client: str = "",
     ) -> None:
         """Raises `ContextOverflow`, which blames ``parameter``, for a prompt that leaves no room for an answer."""
         for prompt in prompts:
@@ -58,6 +59,7 @@ class Generation:
                 stop_token_ids=stop_token_ids,
                 arrival=self._arrival,
                 priority=priority or 0,
+                client=client,
             )
             for prompt in prompts
         ]

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from sevenb.engine.completion import TokenLogprob
 from sevenb.errors import InvalidRequest
 from sevenb.server.chat_prompt import render_chat
+from sevenb.server.clients import client_of
 from sevenb.server.dependencies import ServiceDependency
 from sevenb.server.generation import Generation, Piece
 from sevenb.server.json_body import JsonRoute
@@ -69,7 +70,15 @@ async def chat_completions(service: ServiceDependency, request: Request, body: C
             template_kwargs=body.chat_template_kwargs,
         )
     )
-    generation = Generation(service, model, [prompt], params, parameter="messages", priority=body.priority)
+    generation = Generation(
+        service,
+        model,
+        [prompt],
+        params,
+        parameter="messages",
+        priority=body.priority,
+        client=client_of(request, body.user),
+    )
     answer = _Answer(model, body.model or service.names[0], generation)
     if body.stream:
         include_usage = bool(body.stream_options and body.stream_options.include_usage)

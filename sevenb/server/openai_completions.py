@@ -11,6 +11,7 @@ from sevenb.engine.completion import CompletionOutput, TokenLogprob
 from sevenb.engine.output_processor import SequenceDelta
 from sevenb.errors import InvalidRequest
 from sevenb.model.tokenizer import Tokenizer
+from sevenb.server.clients import client_of
 from sevenb.server.dependencies import ServiceDependency
 from sevenb.server.generation import Generation
 from sevenb.server.json_body import JsonRoute
@@ -61,7 +62,15 @@ async def completions(service: ServiceDependency, request: Request, body: Comple
     )
     model = await service.model(body.model)
     prompts = await service.in_thread(partial(_prompt_token_ids, model.text.tokenizer, body.prompt))
-    generation = Generation(service, model, prompts, params, parameter="prompt", priority=body.priority)
+    generation = Generation(
+        service,
+        model,
+        prompts,
+        params,
+        parameter="prompt",
+        priority=body.priority,
+        client=client_of(request, body.user),
+    )
     echoes: list[str] = []
     if body.echo:
         echoes = await service.in_thread(partial(_prompt_texts, model.text.tokenizer, body.prompt))

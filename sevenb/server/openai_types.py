@@ -54,10 +54,10 @@ class GenerationRequest(_Request):
     frequency_penalty: float | None = None
     repetition_penalty: float | None = None
     logit_bias: dict[str, float] | None = Field(None, description="Token id -> what to add to its logit, -100 to 100.")
-    priority: int | None = Field(None, ge=-(2**31), lt=2**31, description="Smaller runs sooner.")
+    priority: int | None = Field(None, ge=-(2**31), lt=2**31, description="Smaller runs sooner; 0 when left out.")
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    user: str | None = None
+    user: str | None = Field(None, description="Clients, and the users they name here, get equal shares of the engine.")
 
 
 class ContentPart(_Request):
