@@ -16,8 +16,9 @@ from sevenb.engine.model_runner import Decoder, ModelRunner, RotaryAngles
 from sevenb.engine.prefix_cache import PrefixCache
 from sevenb.engine.request import Request
 from sevenb.engine.sampler import ChunkResult, Sampler
-from sevenb.engine.scheduler import Scheduler, StepPlan
+from sevenb.engine.scheduler import Chunk, Scheduler, StepPlan
 from sevenb.engine.sequence import Sequence
+from sevenb.engine.speculation.speculator import Speculator
 from sevenb.errors import ContextOverflow, InvalidRequest, OutOfMemory, SevenbError
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Engine:
         vocab_size: int,
         block_store: BlockStore | None = None,
         cache_identity: str = "",
+        speculator: Speculator | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """``cache`` holds ``sizing.blocks`` blocks; a sequence of ``sizing.max_model_len`` tokens must fit in it.
@@ -55,8 +57,10 @@ class Engine:
             PrefixCache(self._pool, block_store, cache_identity) if config.enable_prefix_caching else None,
             max_num_seqs=config.max_num_seqs,
             max_num_batched_tokens=config.max_num_batched_tokens,
+            speculator=speculator,
             clock=clock,
         )
+        self._speculator = speculator
         self._block_store = block_store
         self._clock = clock
         self._rope = rope
@@ -70,6 +74,8 @@ class Engine:
         self._prompt_tokens = 0
         self._cached_tokens = 0
         self._generated_tokens = 0
+        self._drafted_tokens = 0
+        self._accepted_tokens = 0
         self._steps = 0
 
     # -- requests --------------------------------------------------------------------------------------
@@ -124,6 +130,8 @@ class Engine:
             generated_tokens=self._generated_tokens,
             preemptions=self._scheduler.preemptions,
             steps=self._steps,
+            drafted_tokens=self._drafted_tokens,
+            accepted_tokens=self._accepted_tokens,
             kv_blocks_spilled=self._block_store.spilled if self._block_store else 0,
             kv_blocks_restored=self._block_store.restored if self._block_store else 0,
         )
@@ -140,7 +148,7 @@ class Engine:
         self._note_start(plan)
         started = self._clock()
         results = self._run_and_sample(plan)
-        self._scheduler.note_duration(plan, self._clock() - started)
+        self._note_duration(plan, self._clock() - started)
         for result in results:
             self._take(result)
         return self._publish()
@@ -172,29 +180,53 @@ class Engine:
         request = chunk.sequence.request
         if request.request_id not in self._requests:
             return  # dropped in this very step, because another of its chunks failed
-        self._scheduler.commit(chunk)
         request.prompt_logprobs += map(_token_output, result.prompt_logprobs)
         if chunk.samplers and request.first_token is None:
             request.first_token = time.monotonic()
-        for sequence, sampled in zip(chunk.samplers, result.tokens, strict=True):
-            self._append(sequence, sampled)
+        news = [self._append(*gained) for gained in zip(chunk.samplers, result.tokens, strict=True)]
+        if chunk.drafts:
+            self._settle_drafts(chunk, accepted=len(news[0].tokens) - 1)
+        self._scheduler.commit(chunk)
+        for sequence, output in zip(chunk.samplers, news, strict=True):
+            self._tell(request, output)
+            if output.finish_reason is not None:
+                self._end(sequence)
+        if self._speculator is not None and not chunk.samplers:
+            self._speculator.read(request, 2 * (chunk.end - chunk.start))  # cached tokens are read on the way
 
-    def _append(self, sequence: Sequence, sampled: Sampled) -> None:
+    def _append(self, sequence: Sequence, gained: list[Sampled]) -> SequenceOutput:
+        """Lengthen a sequence, at most to the token that ends it."""
         request = sequence.request
-        sequence.append(sampled.token_id)
-        request.completion_tokens += 1
-        self._generated_tokens += 1
-        stopped = sampled.token_id in request.stop_token_ids
-        finish_reason = "stop" if stopped else "length" if sequence.output_length >= request.max_output else None
-        output = SequenceOutput(
+        tokens: list[TokenOutput] = []
+        finish_reason = None
+        for sampled in gained:
+            sequence.append(sampled.token_id)
+            tokens.append(_token_output(sampled))
+            if sampled.token_id in request.stop_token_ids:
+                finish_reason = "stop"
+                break
+            if sequence.output_length >= request.max_output:
+                finish_reason = "length"
+                break
+        request.completion_tokens += len(tokens)
+        self._generated_tokens += len(tokens)
+        return SequenceOutput(
             index=sequence.index,
-            tokens=[_token_output(sampled)],
+            tokens=tokens,
             finish_reason=finish_reason,
-            stop_token_id=sampled.token_id if stopped else None,
+            stop_token_id=tokens[-1].token_id if finish_reason == "stop" else None,
         )
-        self._tell(request, output)
-        if finish_reason is not None:
-            self._end(sequence)
+
+    def _settle_drafts(self, chunk: Chunk, accepted: int) -> None:
+        """Drop the drafts of a chunk that were wrong or too many, and count."""
+        request, drafted = chunk.sequence.request, len(chunk.drafts)
+        chunk.keep_drafts(accepted)
+        request.drafted_tokens += drafted
+        request.accepted_tokens += accepted
+        self._drafted_tokens += drafted
+        self._accepted_tokens += accepted
+        if self._speculator is not None:
+            self._speculator.verified(chunk.sequence, drafted=drafted, accepted=accepted)
 
     def _publish(self) -> list[Report]:
         reports: list[Report] = list(self._failures)
@@ -247,6 +279,12 @@ class Engine:
                 self._prompt_tokens += len(request.prompt_token_ids)
                 self._cached_tokens += chunk.start
 
+    def _note_duration(self, plan: StepPlan, seconds: float) -> None:
+        self._scheduler.note_duration(plan, seconds)
+        if self._speculator is not None and 0 < plan.decoding == len(plan.chunks):
+            drafts = sum(len(chunk.drafts) for chunk in plan.chunks)
+            self._speculator.timed(sequences=plan.decoding, drafts=drafts, seconds=seconds)
+
     def _tell(self, request: Request, output: SequenceOutput) -> None:
         self._news.setdefault(request, []).append(output)
 
@@ -255,17 +293,22 @@ class Engine:
         self._scheduler.remove(sequence)
         request.sequences.remove(sequence)
         if request.finished:
-            del self._requests[request.request_id]
+            self._forget(request)
 
     def _fail(self, request: Request, error: Exception) -> None:
         if request.request_id not in self._requests:
             return
         for sequence in request.sequences:
             self._scheduler.remove(sequence)
-        del self._requests[request.request_id]
+        self._forget(request)
         self._news.pop(request, None)
         name, explanation = _explain(error)
         self._failures.append(RequestFailed(request_id=request.request_id, error=name, message=explanation))
+
+    def _forget(self, request: Request) -> None:
+        del self._requests[request.request_id]
+        if self._speculator is not None:
+            self._speculator.forget(request)
 
 
 def _token_output(sampled: Sampled) -> TokenOutput:

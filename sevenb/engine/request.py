@@ -41,6 +41,8 @@ class Request:
     wants_prompt_logprobs: bool = False  # until they are published
     cached_tokens: int = 0
     completion_tokens: int = 0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
     first_scheduled: float | None = None
     first_token: float | None = None
 
@@ -102,4 +104,6 @@ class Request:
             prompt_tokens=len(self.prompt_token_ids),
             cached_tokens=self.cached_tokens,
             completion_tokens=self.completion_tokens,
+            drafted_tokens=self.drafted_tokens,
+            accepted_tokens=self.accepted_tokens,
         )

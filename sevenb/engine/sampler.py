@@ -14,10 +14,13 @@ _GREEDY = SampleControl(temperature=0.0)
 
 @dataclass(frozen=True, slots=True)
 class ChunkResult:
-    """What one chunk yielded: a token for each of its samplers, and log-probabilities of prompt tokens asked for."""
+    """What one chunk yielded: tokens for each of its samplers, and log-probabilities of prompt tokens asked for.
+
+    A sampler gains one token, and one more for each draft that was right.
+    """
 
     chunk: Chunk
-    tokens: list[Sampled]
+    tokens: list[list[Sampled]]
     prompt_logprobs: list[Sampled]
 
 
@@ -29,11 +32,16 @@ class Sampler:
         self._vocab_size = vocab_size
 
     def sample(self, logits: Tensor, plan: StepPlan) -> list[ChunkResult]:
-        """Use ``logits`` [R, V], rows in the order `ModelRunner` asked for them. Draws nothing twice."""
+        """Use ``logits`` [R, V], rows in the order `ModelRunner` asked for them. Draws nothing twice.
+
+        Each row chooses its token as if it were alone. A draft is right when it is what the row before it chose, so
+        drafts change nothing about the text, whether it is sampled or not.
+        """
         controls: list[SampleControl] = []
         for chunk in plan.chunks:
             controls += [_GREEDY] * len(chunk.logprob_positions)
-            controls += [self._control(sequence) for sequence in chunk.samplers]
+            for sequence in chunk.samplers:
+                controls += [self._control(sequence, chunk.drafts[:row]) for row in range(len(chunk.drafts) + 1)]
         sampled = self._backend.sample(logits, controls) if controls else []
 
         results = []
@@ -41,8 +49,10 @@ class Sampler:
         for chunk in plan.chunks:
             prompt_logprobs = self._prompt_logprobs(logits, chunk, row) if chunk.logprob_positions else []
             row += len(chunk.logprob_positions)
-            results.append(ChunkResult(chunk, sampled[row : row + len(chunk.samplers)], prompt_logprobs))
-            row += len(chunk.samplers)
+            rows = sampled[row : row + len(chunk.drafts) + len(chunk.samplers)]
+            tokens = [_confirmed(rows, chunk.drafts)] if chunk.drafts else [[token] for token in rows]
+            results.append(ChunkResult(chunk, tokens, prompt_logprobs))
+            row += len(rows)
         return results
 
     def _prompt_logprobs(self, logits: Tensor, chunk: Chunk, first_row: int) -> list[Sampled]:
@@ -52,22 +62,25 @@ class Sampler:
         top = chunk.sequence.request.params.prompt_logprobs or 0
         return self._backend.token_logprobs(logits, rows, following, top)
 
-    def _control(self, sequence: Sequence) -> SampleControl:
+    def _control(self, sequence: Sequence, drafts: list[int]) -> SampleControl:
+        """How to choose the token that comes after ``drafts``, should they be right."""
         request = sequence.request
         params = request.params
+        ahead = len(drafts)
+        ends_too_soon = sequence.output_length + ahead < params.min_tokens
         return SampleControl(
             temperature=params.temperature,
             top_k=max(params.top_k, 0),
             top_p=params.top_p,
             min_p=params.min_p,
-            uniform=sequence.uniform if params.temperature > 0 else 0.0,
+            uniform=sequence.uniform(ahead) if params.temperature > 0 else 0.0,
             repetition_penalty=params.repetition_penalty,
             presence_penalty=params.presence_penalty,
             frequency_penalty=params.frequency_penalty,
             prompt_tokens=request.distinct_prompt_tokens,
-            output_counts=sequence.output_counts if request.counts_output else None,
+            output_counts=_counts(sequence.output_counts, drafts) if request.counts_output else None,
             logit_bias=params.logit_bias or None,
-            allowed=self._no_end(request.stop_token_ids) if sequence.output_length < params.min_tokens else None,
+            allowed=self._no_end(request.stop_token_ids) if ends_too_soon else None,
             logprobs=params.logprobs,
         )
 
@@ -78,3 +91,20 @@ class Sampler:
             if 0 <= token_id < self._vocab_size:
                 mask[token_id // 32] &= np.uint32(~(1 << token_id % 32) & 0xFFFFFFFF)
         return mask
+
+
+def _counts(output_counts: dict[int, int], drafts: list[int]) -> dict[int, int]:
+    if not drafts:
+        return output_counts
+    counts = output_counts.copy()
+    for token_id in drafts:
+        counts[token_id] = counts.get(token_id, 0) + 1
+    return counts
+
+
+def _confirmed(rows: list[Sampled], drafts: list[int]) -> list[Sampled]:
+    """What the rows chose, up to the first that chose something else than the draft after it."""
+    for right, (sampled, draft) in enumerate(zip(rows, drafts, strict=False)):
+        if sampled.token_id != draft:
+            return rows[: right + 1]
+    return rows

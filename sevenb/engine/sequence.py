@@ -1,6 +1,7 @@
 """`Sequence`: one token stream and everything the engine knows about it."""
 
 from array import array
+from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -35,7 +36,7 @@ class Sequence:
     status: SequenceStatus = SequenceStatus.WAITING
     output_counts: dict[int, int] = field(default_factory=dict)  # kept only where a penalty needs it
     _generator: np.random.Generator | None = None
-    _uniform: float | None = None
+    _uniforms: deque[float] = field(default_factory=deque)  # drawn for tokens still to come
 
     @classmethod
     def first_of(cls, request: Request) -> "Sequence":
@@ -75,15 +76,14 @@ class Sequence:
         """Tokens generated so far."""
         return len(self.token_ids) - self.prompt_length
 
-    @property
-    def uniform(self) -> float:
-        """The number in [0, 1) that chooses the next token: the same until one is appended, whoever asks."""
-        if self._uniform is None:
-            if self._generator is None:
-                seeds = np.random.SeedSequence(self.request.entropy, spawn_key=(self.index,))
-                self._generator = np.random.Generator(np.random.PCG64(seeds))
-            self._uniform = self._generator.random()
-        return self._uniform
+    def uniform(self, ahead: int = 0) -> float:
+        """The number in [0, 1) that chooses the next token, or the one ``ahead`` of it: the same, whoever asks."""
+        if self._generator is None:
+            seeds = np.random.SeedSequence(self.request.entropy, spawn_key=(self.index,))
+            self._generator = np.random.Generator(np.random.PCG64(seeds))
+        while len(self._uniforms) <= ahead:
+            self._uniforms.append(self._generator.random())
+        return self._uniforms[ahead]
 
     def reindex(self, index: int) -> None:
         """Carry on as another answer of the request; only before the first token is drawn."""
@@ -92,6 +92,7 @@ class Sequence:
     def append(self, token_id: int) -> None:
         """Take one generated token."""
         self.token_ids.append(token_id)
-        self._uniform = None
+        if self._uniforms:
+            self._uniforms.popleft()
         if self.request.counts_output:
             self.output_counts[token_id] = self.output_counts.get(token_id, 0) + 1

@@ -93,6 +93,10 @@ class _EngineCollector:
             ("prefix_cache_hits", "Prompt tokens found in the prefix cache", stats.cached_tokens),
             ("num_preemptions", "Sequences preempted", stats.preemptions),
             ("engine_steps", "Steps computed", stats.steps),
+            ("spec_decode_num_draft_tokens", "Tokens guessed ahead and checked", stats.drafted_tokens),
+            ("spec_decode_num_accepted_tokens", "Of those, tokens that were right", stats.accepted_tokens),
+            ("kv_blocks_spilled", "KV blocks copied out of the pool when it evicted them", stats.kv_blocks_spilled),
+            ("kv_blocks_restored", "KV blocks copied back into the pool", stats.kv_blocks_restored),
         ):
             yield CounterMetricFamily(f"sevenb_{name}", text, value=value)
 

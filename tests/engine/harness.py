@@ -12,6 +12,7 @@ from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.kv_sizing import KVSizing
 from sevenb.engine.messages import AddRequest, RequestFailed, RequestOutput, Timings, TokenOutput
 from sevenb.engine.sampling_params import SamplingParams
+from sevenb.engine.speculation.speculator import Speculator
 from tests.engine.fake_model import EMPTY, VOCAB_SIZE, FakeBackend, FakeCache, FakeDecoder, FakeRope
 
 
@@ -45,6 +46,7 @@ class Harness:
         rope: FakeRope | None = None,
         swap_space: int = 0,
         disk: DiskTier | None = None,
+        speculator: Speculator | None = None,
         **config: Any,
     ) -> None:
         self.decoder = FakeDecoder()
@@ -60,6 +62,7 @@ class Harness:
             rope=rope or FakeRope(),
             vocab_size=VOCAB_SIZE,
             block_store=BlockStore(self.backend, self.cache, MemoryTier(swap_space), disk),  # type: ignore[arg-type]
+            speculator=speculator,
             clock=lambda: self.decoder.now,
         )
         self.outcomes: dict[str, Outcome] = {}

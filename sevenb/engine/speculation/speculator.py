@@ -3,11 +3,15 @@
 from collections.abc import Sequence as Listed
 from typing import Protocol
 
+from sevenb.engine.request import Request
 from sevenb.engine.sequence import Sequence
 
 
 class Speculator(Protocol):
-    """Guesses ahead for the sequences that decode; the scheduler asks it once in every step."""
+    """Guesses ahead for the sequences that decode; the scheduler asks it once in every step.
+
+    The engine tells it what came of its guesses and how long steps took, and when a request is over.
+    """
 
     def draft(
         self, sequences: Listed[Sequence], rooms: Listed[int], *, step_tokens: int, budget: int
@@ -17,4 +21,20 @@ class Speculator(Protocol):
         ``step_tokens`` is what the step computes in any case. No guesses are an answer, too: a draft costs time
         whether it is right or not.
         """
+        ...
+
+    def read(self, request: Request, tokens: int) -> None:
+        """Take in up to so many more tokens of a request's prompt, as there is time for it now."""
+        ...
+
+    def verified(self, sequence: Sequence, *, drafted: int, accepted: int) -> None:
+        """Of the guesses for a sequence so many were tried, and the first ``accepted`` of them right."""
+        ...
+
+    def timed(self, *, sequences: int, drafts: int, seconds: float) -> None:
+        """A step that did nothing but decode took so long."""
+        ...
+
+    def forget(self, request: Request) -> None:
+        """A request is over."""
         ...

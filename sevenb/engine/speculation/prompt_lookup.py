@@ -1,0 +1,106 @@
+"""`PromptLookup`: guesses that a sequence goes on as its own prompt or answer went on at an earlier place.
+
+As in A. Saxena, "Prompt lookup decoding" (2023); the places are found by suffix automata, as in Hu et al., "SAM
+decoding: speculative decoding via suffix automaton" (2024, arXiv 2411.10666).
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sevenb.engine.request import Request
+from sevenb.engine.sequence import Sequence
+from sevenb.engine.speculation.suffix_automaton import NO_MATCH, Match, SuffixAutomaton
+
+LONGEST_PROMPT = 1 << 17  # tokens; of a longer one only the beginning is looked at
+
+
+class Proposal(NamedTuple):
+    """Guessed tokens, and how many tokens before the first of them agree with the place where they were found."""
+
+    tokens: list[int]
+    agreement: int
+
+
+NOTHING = Proposal([], 0)
+
+
+@dataclass(slots=True)
+class _Answer:
+    """One sequence's output so far, and where its end is found in the prompt."""
+
+    text: SuffixAutomaton = field(default_factory=SuffixAutomaton)
+    place: Match | None = None  # None while the prompt is not read to its end
+    followed: int = 0  # output tokens that ``place`` has seen
+
+
+@dataclass(slots=True)
+class _Texts:
+    """The texts of one request: its answers share the prompt."""
+
+    prompt: SuffixAutomaton = field(default_factory=SuffixAutomaton)
+    answers: dict[Sequence, _Answer] = field(default_factory=dict)
+
+
+class PromptLookup:
+    """Finds the longest end of each sequence that occurred before, in the prompt or in the answer."""
+
+    def __init__(self) -> None:
+        self._texts: dict[Request, _Texts] = {}
+
+    def read(self, request: Request, tokens: int) -> None:
+        """Index up to so many more tokens of a prompt."""
+        prompt = self._texts_of(request).prompt
+        prompt.extend(request.prompt_token_ids[len(prompt) : min(len(prompt) + tokens, LONGEST_PROMPT)])
+
+    def propose(self, sequence: Sequence, most: int) -> Proposal:
+        """Up to ``most`` tokens that may come next."""
+        texts = self._texts_of(sequence.request)
+        answer = texts.answers.get(sequence)
+        if answer is None:
+            answer = texts.answers[sequence] = _Answer()
+        self._follow(sequence, texts.prompt, answer)
+        in_prompt = NO_MATCH if answer.place is None else texts.prompt.continued(answer.place)
+        in_answer = answer.text.repeated_suffix()
+        if in_answer.length >= in_prompt.length:
+            return Proposal(_onwards_in_loop(answer.text, in_answer, most), in_answer.length)
+        return Proposal(_onwards(texts.prompt, in_prompt, most), in_prompt.length)
+
+    def forget(self, request: Request) -> None:
+        """Drop what is known of a request."""
+        self._texts.pop(request, None)
+
+    def _texts_of(self, request: Request) -> _Texts:
+        texts = self._texts.get(request)
+        if texts is None:
+            texts = self._texts[request] = _Texts()
+        return texts
+
+    @staticmethod
+    def _follow(sequence: Sequence, prompt: SuffixAutomaton, answer: _Answer) -> None:
+        """Take in the output since the last time."""
+        tokens = sequence.token_ids
+        answer.text.extend(tokens[sequence.prompt_length + len(answer.text) :])
+        if answer.place is None:
+            if len(prompt) < min(sequence.prompt_length, LONGEST_PROMPT):
+                return
+            answer.place = prompt.repeated_suffix() if len(prompt) == sequence.prompt_length else NO_MATCH
+        for token in tokens[sequence.prompt_length + answer.followed :]:
+            answer.place = prompt.follow(answer.place, token)
+        answer.followed = sequence.output_length
+
+
+def _onwards(automaton: SuffixAutomaton, match: Match, most: int) -> list[int]:
+    """What follows a match in a text, in which it does not only stand at the end."""
+    if match.length == 0:
+        return []
+    start = automaton.first_end(match) + 1
+    return automaton.text[start : start + most].tolist()
+
+
+def _onwards_in_loop(automaton: SuffixAutomaton, match: Match, most: int) -> list[int]:
+    """What follows a match that is the end of the text, too: where that is reached, all begins again."""
+    tokens = _onwards(automaton, match, most)
+    period = len(tokens)
+    while 0 < len(tokens) < most:
+        tokens.append(tokens[-period])
+    return tokens
