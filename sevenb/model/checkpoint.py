@@ -17,14 +17,13 @@ class Checkpoint:
     of the file, read from the disk when they are touched. ``total_bytes`` is what they take together.
     """
 
-    def __init__(
-        self, name: str, config: ModelConfig, metadata: Mapping[str, object], tensors: Mapping[str, RawTensor]
-    ) -> None:
+    def __init__(self, name: str, config: ModelConfig, file: GGUFFile) -> None:
         self.name = name
         self.config = config
-        self.metadata = metadata
-        self.tensors = tensors
-        self.total_bytes = sum(tensor.data.nbytes for tensor in tensors.values())
+        self.metadata: Mapping[str, object] = file.metadata
+        self.tensors: Mapping[str, RawTensor] = file.tensors
+        self.total_bytes = sum(tensor.data.nbytes for tensor in file.tensors.values())
+        self._file: GGUFFile | None = file
 
     @classmethod
     def open(cls, path: Path) -> "Checkpoint":
@@ -34,12 +33,23 @@ class Checkpoint:
         """
         file = GGUFFile.open(path)
         config = config_from_gguf(file.metadata, file.tensors, source=path.name)
-        return cls(path.stem, config, file.metadata, file.tensors)
+        return cls(path.stem, config, file)
+
+    def read_ahead(self) -> None:
+        """Say that all weights will be wanted soon: the disk begins to read them, in the background."""
+        if self._file is not None:
+            self._file.read_ahead()
+
+    def release(self, tensor: RawTensor) -> None:
+        """Say that a tensor's bytes will not be wanted again, so that they no longer take memory of this process."""
+        if self._file is not None:
+            self._file.release(tensor)
 
     def close(self) -> None:
         """Let go of the file. Its mapping ends with the last view of it that somebody else still holds."""
         self.metadata = {}
         self.tensors = {}
+        self._file = None
 
     def __enter__(self) -> "Checkpoint":
         return self

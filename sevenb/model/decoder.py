@@ -14,6 +14,7 @@ from sevenb.backend.protocol import (
     Tensor,
     Weight,
 )
+from sevenb.backend.quant_types import RawTensor
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.config import ModelConfig
 
@@ -49,9 +50,10 @@ class Decoder:
         # these three are over half of the KL that 8-bit activations cost, and a few per cent of the arithmetic.
         tied = not weights.has("output.weight")
         self.embedding = weights.matrix("token_embd", precise=tied)
-        self.layers = [_load_layer(weights, f"blk.{index}.") for index in range(config.layers)]
-        self.norm = weights.vector("output_norm.weight")
+        # The two largest come first, while there is little else in memory.
         self.head = self.embedding if tied else weights.matrix("output", precise=True)
+        self.norm = weights.vector("output_norm.weight")
+        self.layers = [_load_layer(weights, f"blk.{index}.") for index in range(config.layers)]
         self.weight_bytes = weights.packed_bytes
 
     def kv_layout(self, block_size: int, dtype: str = "f16") -> KVLayout:
@@ -77,15 +79,17 @@ def kv_layout(config: ModelConfig, block_size: int, dtype: str = "f16") -> KVLay
 
 
 class _Loader:
-    """Packs tensors by name and counts the bytes of the file gone through."""
+    """Packs tensors by name, lets go of each one's bytes in the file, and counts how many those were."""
 
     def __init__(self, checkpoint: Checkpoint, backend: Backend, progress: ProgressCallback | None) -> None:
+        self._checkpoint = checkpoint
         self._tensors = checkpoint.tensors
         self._backend = backend
         self._progress = progress
         self._total = checkpoint.total_bytes
         self._done = 0
         self.packed_bytes = 0
+        checkpoint.read_ahead()
 
     def has(self, name: str) -> bool:
         return name in self._tensors
@@ -94,19 +98,21 @@ class _Loader:
         tensor = self._tensors[f"{stem}.weight"]
         weight = self._backend.pack(tensor, precise=precise)
         self.packed_bytes += self._backend.weight_bytes(weight)
-        self._advance(tensor.data.nbytes)
+        self._finish(tensor)
         return weight
 
     def vector(self, name: str) -> Tensor:
         tensor = self._tensors[name]
-        self._advance(tensor.data.nbytes)
-        return self._backend.vector(tensor)
+        vector = self._backend.vector(tensor)
+        self._finish(tensor)
+        return vector
 
     def optional_vector(self, name: str) -> Tensor | None:
         return self.vector(name) if self.has(name) else None
 
-    def _advance(self, count: int) -> None:
-        self._done += count
+    def _finish(self, tensor: RawTensor) -> None:
+        self._checkpoint.release(tensor)
+        self._done += tensor.data.nbytes
         if self._progress:
             self._progress(self._done, self._total)
 

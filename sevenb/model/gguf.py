@@ -1,19 +1,16 @@
 """`GGUFFile`: the metadata and tensors of a GGUF model file, in one part or several, mapped into memory."""
 
-import mmap
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-
-import numpy as np
-import numpy.typing as npt
 
 from sevenb.backend.quant_types import RawTensor
 from sevenb.errors import CorruptModelFile, ModelNotFound, StorageDenied
 from sevenb.model.gguf_header import MetadataValue, corrupt, quoted, read_header
+from sevenb.model.mapped_file import MappedFile
 
 _SPLIT_NAME = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
 
@@ -30,6 +27,7 @@ class GGUFFile:
     metadata: Mapping[str, MetadataValue]
     tensors: Mapping[str, RawTensor]
     total_bytes: int  # of all parts
+    files: tuple[MappedFile, ...] = field(repr=False)
 
     @classmethod
     def open(cls, path: Path) -> "GGUFFile":
@@ -40,6 +38,17 @@ class GGUFFile:
         part = _read_part(path)
         count = _split_field(part, "split.count", default=1)
         return part if count == 1 else _join(path, count)
+
+    def read_ahead(self) -> None:
+        """Begin to read all of it from the disk, in the background."""
+        for file in self.files:
+            file.read_ahead()
+
+    def release(self, tensor: RawTensor) -> None:
+        """Let go of a tensor's bytes, which are part of this process's memory once they have been read."""
+        for file in self.files:
+            if (start := file.offset_of(tensor.data)) is not None:
+                file.release(start, tensor.data.nbytes)
 
 
 # -- split files ---------------------------------------------------------------------------------------
@@ -77,6 +86,7 @@ def _join(path: Path, count: int) -> GGUFFile:
         metadata=parts[0].metadata,
         tensors=MappingProxyType(tensors),
         total_bytes=sum(part.total_bytes for part in parts),
+        files=tuple(file for part in parts for file in part.files),
     )
 
 
@@ -92,32 +102,29 @@ def _split_field(part: GGUFFile, key: str, default: int) -> int:
 
 
 def _read_part(path: Path) -> GGUFFile:
-    data = _map(path)
-    header = read_header(data, path.name)
+    file = _map(path)
+    header = read_header(file.data, path.name)
     return GGUFFile(
         paths=(path,),
         version=header.version,
         metadata=MappingProxyType(header.metadata),
         tensors=MappingProxyType(header.tensors),
-        total_bytes=len(data),
+        total_bytes=len(file.data),
+        files=(file,),
     )
 
 
-def _map(path: Path) -> npt.NDArray[np.uint8]:
-    """The file's bytes, read-only, without reading them."""
+def _map(path: Path) -> MappedFile:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             raise ModelNotFound(f"{path} is a folder; name a .gguf file in it.")
         if not stat.S_ISREG(status.st_mode):
             raise CorruptModelFile(f"{path} is not a regular file; name a .gguf file on a disk.")
-        with path.open("rb") as file:
-            # Mapping nothing is an error of the operating system.
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if status.st_size else b""
+        return MappedFile(path)
     except FileNotFoundError:
         raise ModelNotFound(f"There is no file {path}; check the path or name a model of the catalog.") from None
     except PermissionError:
         raise StorageDenied(f"{path} cannot be read by this user; change its permissions.") from None
     except (OSError, ValueError) as error:
         raise CorruptModelFile(f"{path} cannot be read ({error}); check the disk it lies on.") from None
-    return np.frombuffer(mapped, dtype=np.uint8)
