@@ -11,6 +11,7 @@ from sevenb.engine.engine import Engine
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.kv_sizing import kv_dtype, size_kv_pool
 from sevenb.engine.messages import EngineReady, LoadPlan, LoadProgress
+from sevenb.engine.speculation.adaptive import AdaptiveSpeculator
 from sevenb.errors import InvalidRequest
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.decoder import Decoder, kv_layout
@@ -70,6 +71,7 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
         vocab_size=model.vocab_size,
         block_store=BlockStore(backend, cache, MemoryTier(swap), disk),
         cache_identity=identity,
+        speculator=AdaptiveSpeculator(config.num_speculative_tokens) if config.speculation else None,
     )
     ready = EngineReady(
         model_name=name,
