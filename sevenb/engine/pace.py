@@ -5,7 +5,7 @@ from statistics import median
 
 SLOWDOWN = 2.5  # a step with prompts may last that many times as long as one without
 LONGEST_STEP = 0.5  # seconds of a step that only prompts take part in: newcomers and aborts wait for its end
-TILE = 8  # prompt tokens come in multiples of this: kernels like it, and it is the least a step computes
+TILE = 8  # tokens of a step come in multiples of this, which kernels like; prompts get half of one at least
 WORTHWHILE = 128  # tokens that a step of prompts alone computes, however long it takes: shorter ones are slow
 CLOCK_TICK = 1e-7  # seconds; nothing takes less
 REMEMBERED = 9  # steps that an estimate is made from
@@ -16,8 +16,8 @@ class Pace:
     """Learns from the steps themselves what they cost on this machine, with this model, at these depths.
 
     With sequences that decode, a step gets as many prompt tokens as keep it within `SLOWDOWN` times a step without
-    any, but never fewer than `TILE`: prompts progress in at least every second step, and get
-    more than half of the time. To know a step without prompts, one is made now and then.
+    any, but never fewer than half a `TILE`: prompts progress in at least every second step. To know what a step
+    without prompts takes, one is made now and then.
     """
 
     def __init__(self, most: int) -> None:
@@ -33,12 +33,12 @@ class Pace:
         if not decoding:
             cost = self._prompt_cost(depth)
             affordable = self._most if cost is None else max(int(LONGEST_STEP / cost), WORTHWHILE)
-            return min(_whole_tiles(affordable), self._most)
+            return min(affordable, self._most)
         if self._must_measure(decoding):
             return 0
         cost = self._prompt_cost(depth)
         affordable = 0 if cost is None else int(self.slack / cost)
-        return min(_whole_tiles(affordable), self._most - decoding)
+        return min(_whole_tiles(decoding + affordable, at_least=decoding + TILE // 2), self._most) - decoding
 
     @property
     def slack(self) -> float:
@@ -80,5 +80,5 @@ class Pace:
         return 4 * abs(decoding - self._decoding) > self._decoding
 
 
-def _whole_tiles(tokens: int) -> int:
-    return max(TILE, tokens // TILE * TILE)
+def _whole_tiles(tokens: int, at_least: int) -> int:
+    return max(tokens // TILE, -(-at_least // TILE)) * TILE

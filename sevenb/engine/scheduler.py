@@ -131,10 +131,8 @@ class Scheduler:
 
     def _plan_prompt(self, sequence: Sequence, plan: StepPlan, tokens: int) -> None:
         """Plan the next chunk of a prompt, of up to so many tokens."""
-        start, size = sequence.computed, self._pool.block_size
+        start = sequence.computed
         end = start + tokens
-        if tokens >= 2 * size and end < len(sequence.token_ids):
-            end -= end % size  # whole blocks can be shared with whoever asks the same
         wanted = range(0)
         first = sequence.request.logprob_position
         if first is not None:
