@@ -1,7 +1,7 @@
 """``sevenb show``: what a model is, and how it would run on this machine."""
 
 import math
-from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,8 +9,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from sevenb.backend.protocol import Backend
-    from sevenb.backend.quant_types import QuantType
+    from sevenb.backend.quant_types import RawTensor
     from sevenb.model.checkpoint import Checkpoint
     from sevenb.model.config import ModelConfig
 
@@ -18,16 +17,17 @@ EPILOG = """Examples:
 
 [dim]$[/] sevenb show qwen2.5-coder:0.5b
 
-[dim]$[/] sevenb show ~/Downloads/model.gguf"""
+[dim]$[/] sevenb show ~/Downloads/model.gguf --tensors"""
 
 
 def show(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="A stored model, or the path of a .gguf file.", show_default=False)
     ],
+    tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor on a line of its own.")] = False,
 ) -> None:
     """Show a model's shape, its weights by type with the kernel that runs each, its licence and the memory it needs."""
-    from sevenb.cli.console import count_text, download_progress, out
+    from sevenb.cli.console import download_progress, out
     from sevenb.model.checkpoint import Checkpoint
     from sevenb.model.store import Store
 
@@ -44,7 +44,7 @@ def show(
             "Model": stored.name if stored else path.name,
             "Name": config.name,
             "Architecture": config.architecture,
-            "Parameters": f"{count_text(config.parameters)} ({config.parameters:,})",
+            "Parameters": _parameters(checkpoint),
             "Shape": _shape(config),
             "Context": f"{config.context_length:,} tokens{_stretch(config)}",
             "Quantization": config.quantization,
@@ -56,7 +56,7 @@ def show(
         for label, value in facts.items():
             out.print(f"[bold]{label:<14}[/] {value}", soft_wrap=True)
         out.print()
-        out.print(_weights(checkpoint))
+        out.print(_weights(checkpoint, every_tensor=tensors))
 
 
 def _shape(config: "ModelConfig") -> str:
@@ -90,41 +90,43 @@ def _memory(checkpoint: "Checkpoint") -> str:
     )
 
 
-def _weights(checkpoint: "Checkpoint") -> "Table":
+def _parameters(checkpoint: "Checkpoint") -> str:
+    from sevenb.cli.console import count_text
+    from sevenb.model.weight_table import head_repeats_embedding
+
+    count = checkpoint.config.parameters
+    repeated = head_repeats_embedding(checkpoint.tensors)
+    if repeated:
+        count -= math.prod(checkpoint.tensors["output.weight"].shape)
+    also = "; the file holds the embedding twice, once as output head" if repeated else ""
+    return f"{count_text(count)} ({count:,}{also})"
+
+
+def _weights(checkpoint: "Checkpoint", *, every_tensor: bool) -> "Table":
     from rich.table import Table
 
-    from sevenb.cli.console import count_text, size_text
+    from sevenb.cli.console import size_text
+    from sevenb.model.weight_table import weight_table
 
-    tensors = checkpoint.tensors.values()
-    sizes: Counter[QuantType] = Counter()
-    for tensor in tensors:
-        sizes[tensor.quant_type] += tensor.data.nbytes
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    table.add_column("WEIGHTS")
-    for heading in ("TENSORS", "VALUES", "SIZE"):
-        table.add_column(heading, justify="right")
+    table.add_column("WEIGHTS", no_wrap=True)
+    for heading in ("TENSORS", "SHAPE", "SIZE"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("TYPE")
     table.add_column("KERNEL", no_wrap=True)
-    for quant_type, size in sizes.most_common():
-        of_type = [tensor for tensor in tensors if tensor.quant_type == quant_type]
-        values = sum(math.prod(tensor.shape) for tensor in of_type)
-        table.add_row(
-            quant_type.name,
-            str(len(of_type)),
-            count_text(values),
-            size_text(size),
-            _kernel(checkpoint, quant_type),
-        )
+    for row in weight_table(checkpoint.tensors, _kernel_finder(checkpoint), every_tensor=every_tensor):
+        shape = " × ".join(f"{length:,}" for length in row.shape)
+        table.add_row(row.name, str(row.count), shape, size_text(row.bytes), row.quant_type.name, row.kernel)
     return table
 
 
-def _kernel(checkpoint: "Checkpoint", quant_type: "QuantType") -> str:
-    """The kernel that multiplies by this type, found by packing the smallest matrix that has it."""
-    matrices = [t for t in checkpoint.tensors.values() if t.quant_type == quant_type and len(t.shape) == 2]
-    if not matrices:
-        return "vectors: norms and biases"
+def _kernel_finder(checkpoint: "Checkpoint") -> "Callable[[RawTensor], str]":
+    """What says which kernel multiplies by a matrix of the checkpoint."""
+    from sevenb.model.decoder import is_precise
+
     try:
         from sevenb.backend.native import NativeBackend
     except ImportError:
-        return "the native kernels are not built"
-    backend: Backend = NativeBackend(threads=1)
-    return backend.kernel_of(backend.pack(min(matrices, key=lambda tensor: tensor.data.nbytes)))
+        return lambda tensor: "the native kernels are not built"
+    backend = NativeBackend(threads=1)
+    return lambda tensor: backend.kernel_for(tensor, precise=is_precise(tensor, checkpoint.tensors))

@@ -1,6 +1,6 @@
 """The decoder: the Qwen2 · Llama · Mistral · Yi family in one forward pass over a backend's fused ops."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sevenb.backend.protocol import (
@@ -46,12 +46,9 @@ class Decoder:
             window=config.sliding_window,
         )
         weights = _Loader(checkpoint, backend, progress)
-        # Rounding before the head lands on the logits themselves, and before K and V on every later token; together
-        # these three are over half of the KL that 8-bit activations cost, and a few per cent of the arithmetic.
-        tied = not weights.has("output.weight")
-        self.embedding = weights.matrix("token_embd", precise=tied)
+        self.embedding = weights.matrix("token_embd")
         # The two largest come first, while there is little else in memory.
-        self.head = self.embedding if tied else weights.matrix("output", precise=True)
+        self.head = weights.matrix("output") if weights.has("output.weight") else self.embedding
         self.norm = weights.vector("output_norm.weight")
         self.layers = [_load_layer(weights, f"blk.{index}.") for index in range(config.layers)]
         self.weight_bytes = weights.packed_bytes
@@ -78,6 +75,16 @@ def kv_layout(config: ModelConfig, block_size: int, dtype: str = "f16") -> KVLay
     return KVLayout(config.layers, config.kv_heads, config.head_dim, block_size, dtype)
 
 
+def is_precise(tensor: RawTensor, tensors: Mapping[str, RawTensor]) -> bool:
+    """Whether a matrix of a model meets activations of more than 8 bits.
+
+    Rounding before the head lands on the logits themselves, and before K and V on every later token; together these
+    three are over half of the KL that 8-bit activations cost, and a few per cent of the arithmetic.
+    """
+    head = "output.weight" if "output.weight" in tensors else "token_embd.weight"
+    return tensor.name == head or tensor.name.endswith((".attn_k.weight", ".attn_v.weight"))
+
+
 class _Loader:
     """Packs tensors by name, lets go of each one's bytes in the file, and counts how many those were."""
 
@@ -94,9 +101,9 @@ class _Loader:
     def has(self, name: str) -> bool:
         return name in self._tensors
 
-    def matrix(self, stem: str, *, precise: bool = False) -> Weight:
+    def matrix(self, stem: str) -> Weight:
         tensor = self._tensors[f"{stem}.weight"]
-        weight = self._backend.pack(tensor, precise=precise)
+        weight = self._backend.pack(tensor, precise=is_precise(tensor, self._tensors))
         self.packed_bytes += self._backend.weight_bytes(weight)
         self._finish(tensor)
         return weight
@@ -122,8 +129,8 @@ def _load_layer(weights: _Loader, prefix: str) -> Layer:
         attention=AttentionWeights(
             norm=weights.vector(prefix + "attn_norm.weight"),
             query=weights.matrix(prefix + "attn_q"),
-            key=weights.matrix(prefix + "attn_k", precise=True),
-            value=weights.matrix(prefix + "attn_v", precise=True),
+            key=weights.matrix(prefix + "attn_k"),
+            value=weights.matrix(prefix + "attn_v"),
             query_bias=weights.optional_vector(prefix + "attn_q.bias"),
             key_bias=weights.optional_vector(prefix + "attn_k.bias"),
             value_bias=weights.optional_vector(prefix + "attn_v.bias"),

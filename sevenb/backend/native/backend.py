@@ -23,6 +23,8 @@ from sevenb.backend.protocol import (
 from sevenb.backend.quant_types import QuantType, RawTensor
 from sevenb.errors import InvalidRequest, OutOfMemory, UnsupportedModel
 
+_INSTRUCTIONS = {"avx512": "AVX-512 VNNI", "avx2": "AVX2", "portable": "portable code"}
+
 
 @dataclass(frozen=True)
 class NativeStep:
@@ -92,9 +94,17 @@ class NativeBackend:
                 raise UnsupportedModel(f"Vector {tensor.name} is quantised; use a file that keeps norms as numbers.")
 
     def kernel_of(self, weight: _kernels.PackedMatrix) -> str:
-        """Weight type, layout, activations and instruction set, as in ``q5_0 8×32 int8·avx2``."""
-        activations = "f32" if weight.activation_bits == 32 else f"int{weight.activation_bits}"
-        return f"{QuantType(weight.quant_type).name.lower()} 8×32 {activations}·{self._isa}"
+        """What the weight is multiplied by and with which instructions, as in ``int8 activations, AVX2``."""
+        return self._kernel(weight.activation_bits)
+
+    def kernel_for(self, tensor: RawTensor, *, precise: bool = False) -> str:
+        """`kernel_of` the weight that `pack` would make of a matrix, without making it."""
+        plain_numbers = tensor.quant_type in (QuantType.F32, QuantType.F16, QuantType.BF16)
+        return self._kernel(32 if plain_numbers else 16 if precise else 8)
+
+    def _kernel(self, activation_bits: int) -> str:
+        activations = "float32" if activation_bits == 32 else f"int{activation_bits}"
+        return f"{activations} activations, {_INSTRUCTIONS[self._isa]}"
 
     def weight_bytes(self, weight: _kernels.PackedMatrix) -> int:
         """Bytes of the packed matrix."""
@@ -167,7 +177,7 @@ class NativeBackend:
             key,
             value,
         )
-        kv.rope_store(self._pool, query, key, value, spec, step.paged, cache, layer)
+        kv.rope_store(self._pool, query, key, value, weights.key_bias, spec, step.paged, cache, layer)
         return query
 
     def paged_attention(

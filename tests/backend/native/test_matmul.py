@@ -240,10 +240,15 @@ def test_a_token_outside_of_the_table_is_an_error_and_no_crash() -> None:
 def test_kernels_are_named_for_people() -> None:
     rng = np.random.default_rng(16)
     backend = BACKENDS["portable"]
-    assert backend.kernel_of(backend.pack(random_tensor(QuantType.Q5_0, 8, 32, rng))) == "q5_0 8×32 int8·portable"
+    assert (
+        backend.kernel_of(backend.pack(random_tensor(QuantType.Q5_0, 8, 32, rng))) == "int8 activations, portable code"
+    )
     precise = backend.pack(random_tensor(QuantType.Q6_K, 8, 256, rng), precise=True)
-    assert backend.kernel_of(precise) == "q6_k 8×32 int16·portable"
-    assert backend.kernel_of(backend.pack(random_tensor(QuantType.F16, 8, 32, rng))) == "f16 8×32 f32·portable"
+    assert backend.kernel_of(precise) == "int16 activations, portable code"
+    assert (
+        backend.kernel_of(backend.pack(random_tensor(QuantType.F16, 8, 32, rng)))
+        == "float32 activations, portable code"
+    )
     assert backend.describe() == "native (portable, 2 threads)"
 
 
