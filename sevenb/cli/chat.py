@@ -92,6 +92,8 @@ class Chat:
             if prompt.forgotten:
                 turns = "turn was" if prompt.forgotten == 1 else f"{prompt.forgotten} turns were"
                 _note(f"The context is full: the oldest {turns} forgotten.")
+            if prompt.shortened:
+                _note("The context is full: the beginning of the last answer was forgotten.")
             stream = self._llm.stream(prompt.token_ids, params)
         except ContextOverflow as error:
             print_error(
@@ -107,7 +109,8 @@ class Chat:
             raise
         self._remember(question, answer)
         if cut := cut_text(answer, params.max_tokens):
-            _note(f"({cut} Ask it to go on.)")
+            goes_on = self._conversation.can_go_on(self._settings.system)
+            _note(f"({cut} {'Ask it to go on.' if goes_on else '/clear makes room.'})")
         if self._verbose:
             _note(speed_text(answer))
 

@@ -6,15 +6,33 @@ import logging
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sevenb.cli.chat_settings import PARAMETERS, Settings, unescape
+from sevenb.cli.engine_options import (
+    DEFAULT_PREFIX_CACHE_DISK,
+    Backend,
+    KVCacheDtype,
+    MaxModelLen,
+    MemoryUtilization,
+    NoSpeculation,
+    NumSpeculativeTokens,
+    PrefixCacheDir,
+    PrefixCacheDisk,
+    SpeculativeModel,
+    SwapSpace,
+    Threads,
+    draft_path,
+    memory_fields,
+    memory_text,
+)
 from sevenb.model.catalog import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from sevenb.engine.llm import LLM
+    from sevenb.engine.messages import LoadPlan
 
 EPILOG = """Examples:
 
@@ -26,17 +44,12 @@ EPILOG = """Examples:
 
 
 _ANSWERS = "Answers"
-_COMPUTING = "Model and computing"
 
 
 def _parameter(name: str, metavar: str, more: str = "") -> Any:
     known = PARAMETERS[name]
     default = Settings().text(name) if known.default or known.absent != "none" else False
     return typer.Option(metavar=metavar, help=known.help + more, show_default=default, rich_help_panel=_ANSWERS)
-
-
-def _computing(metavar: str | None, help: str, default: str | bool = True) -> Any:
-    return typer.Option(metavar=metavar, help=help, show_default=default, rich_help_panel=_COMPUTING)
 
 
 def run(
@@ -58,13 +71,17 @@ def run(
     seed: Annotated[int | None, _parameter("seed", "N")] = None,
     max_tokens: Annotated[int | None, _parameter("max_tokens", "N")] = None,
     stop: Annotated[list[str] | None, _parameter("stop", "TEXT", " May be repeated.")] = None,
-    threads: Annotated[int | None, _computing("N", "Threads that compute.", "the machine's cores")] = None,
-    max_model_len: Annotated[
-        int | None, _computing("N", "Tokens that a conversation may have.", "the model's, if it fits")
-    ] = None,
-    backend: Annotated[
-        Literal["native", "reference"], _computing("NAME", "native (fast) or reference (exact and slow).")
-    ] = "native",
+    max_model_len: MaxModelLen = None,
+    kv_cache_dtype: KVCacheDtype = "auto",
+    memory_utilization: MemoryUtilization = 0.5,
+    swap_space: SwapSpace = None,
+    prefix_cache_dir: PrefixCacheDir = None,
+    prefix_cache_disk: PrefixCacheDisk = DEFAULT_PREFIX_CACHE_DISK,
+    no_speculation: NoSpeculation = False,
+    speculative_model: SpeculativeModel = None,
+    num_speculative_tokens: NumSpeculativeTokens = 16,
+    backend: Backend = "native",
+    threads: Threads = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show the speed after each answer.", rich_help_panel=_ANSWERS)
     ] = False,
@@ -91,7 +108,18 @@ def run(
         stop=tuple(map(unescape, stop)) if stop else None,
     )
     text = _prompt(prompt or [])
-    llm = _load(model, threads=threads, max_model_len=max_model_len, backend=backend)
+    llm = _load(
+        model,
+        speculative_model,
+        threads=threads,
+        max_model_len=max_model_len,
+        backend=backend,
+        kv_cache_dtype=kv_cache_dtype,
+        memory_utilization=memory_utilization,
+        speculation=not no_speculation,
+        num_speculative_tokens=num_speculative_tokens,
+        **memory_fields(swap_space=swap_space, prefix_cache_dir=prefix_cache_dir, prefix_cache_disk=prefix_cache_disk),
+    )
     if text is None:
         from sevenb.cli.chat import Chat
         from sevenb.errors import InvalidRequest
@@ -124,7 +152,7 @@ def _prompt(words: list[str]) -> str | None:
     return prompt
 
 
-def _load(model: str, **options: object) -> "LLM":
+def _load(model: str, draft: str | None, **options: object) -> "LLM":
     from sevenb.cli.console import download_progress, err, stoppable
     from sevenb.engine.llm import LLM
     from sevenb.model.download import Silent
@@ -135,8 +163,16 @@ def _load(model: str, **options: object) -> "LLM":
     loading = err.status(f"Loading {model} …") if err.is_terminal else contextlib.nullcontext()
     with stoppable("What arrived is kept; run the same command again to go on."), downloading as progress:
         Store().ensure(model, progress)
+        options["speculative_model"] = draft_path(Store(), draft, progress)
     with stoppable("Nothing was answered."), loading:
-        return LLM(model, max_num_seqs=1, **options)  # type: ignore[arg-type]
+        return LLM(model, announce=_announce, max_num_seqs=1, **options)  # type: ignore[arg-type]
+
+
+def _announce(plan: "LoadPlan") -> None:
+    from sevenb.cli.console import err
+
+    if err.is_terminal:
+        err.print(memory_text(plan), style="dim", markup=False, soft_wrap=True)
 
 
 def _answer_once(llm: "LLM", prompt: str, settings: Settings, *, verbose: bool) -> None:

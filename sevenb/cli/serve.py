@@ -13,6 +13,24 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from sevenb.cli.engine_options import (
+    COMPUTING,
+    DEFAULT_PREFIX_CACHE_DISK,
+    MEMORY,
+    Backend,
+    KVCacheDtype,
+    MaxModelLen,
+    MemoryUtilization,
+    NoSpeculation,
+    NumSpeculativeTokens,
+    PrefixCacheDir,
+    PrefixCacheDisk,
+    SpeculativeModel,
+    SwapSpace,
+    Threads,
+    draft_path,
+    memory_fields,
+)
 from sevenb.model.catalog import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -25,14 +43,12 @@ EPILOG = """Examples:
 
 [dim]$[/] sevenb serve  [dim]# the small default model on http://127.0.0.1:8000[/]
 
-[dim]$[/] sevenb serve qwen2.5-coder:1.5b --port 8080 --max-model-len 8192
+[dim]$[/] sevenb serve qwen2.5-coder:1.5b --port 8080 --max-model-len 131072
 
 [dim]$[/] sevenb serve ./model.gguf --host 0.0.0.0 --api-key SECRET  [dim]# for the whole network[/]"""
 
 
 _ACCESS = "Address and access"
-_MODEL = "Model and memory"
-_COMPUTING = "Computing"
 
 
 def serve(
@@ -79,55 +95,37 @@ def serve(
     ] = "warning",
     served_model_name: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="What clients call the model; may be repeated.", rich_help_panel=_MODEL),
-    ] = None,
-    max_model_len: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Tokens that prompt and answer may have together.",
-            show_default="the model's, if it fits",
-            rich_help_panel=_MODEL,
-        ),
+        typer.Option(metavar="NAME", help="What clients call the model; may be repeated.", rich_help_panel=_ACCESS),
     ] = None,
     max_num_seqs: Annotated[
-        int, typer.Option(metavar="N", help="Answers generated at once; more wait.", rich_help_panel=_MODEL)
+        int, typer.Option(metavar="N", help="Answers generated at once; more wait.", rich_help_panel=MEMORY)
     ] = 64,
-    memory_utilization: Annotated[
-        float,
-        typer.Option(
-            "--memory-utilization",
-            "--gpu-memory-utilization",
-            metavar="SHARE",
-            help="Share of the free memory that the KV pool may take, 0 to 1.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = 0.5,
+    max_model_len: MaxModelLen = None,
+    kv_cache_dtype: KVCacheDtype = "auto",
+    memory_utilization: MemoryUtilization = 0.5,
     no_enable_prefix_caching: Annotated[
         bool,
-        typer.Option("--no-enable-prefix-caching", help="Compute every prompt from its start.", rich_help_panel=_MODEL),
+        typer.Option("--no-enable-prefix-caching", help="Compute every prompt from its start.", rich_help_panel=MEMORY),
     ] = False,
-    backend: Annotated[
-        Literal["native", "reference"],
-        typer.Option(metavar="NAME", help="native is fast; reference is exact and slow.", rich_help_panel=_COMPUTING),
-    ] = "native",
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Threads that compute.", show_default="the machine's cores", rich_help_panel=_COMPUTING
-        ),
-    ] = None,
+    swap_space: SwapSpace = None,
+    prefix_cache_dir: PrefixCacheDir = None,
+    prefix_cache_disk: PrefixCacheDisk = DEFAULT_PREFIX_CACHE_DISK,
+    no_speculation: NoSpeculation = False,
+    speculative_model: SpeculativeModel = None,
+    num_speculative_tokens: NumSpeculativeTokens = 16,
+    backend: Backend = "native",
+    threads: Threads = None,
     cpu_isa: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
             help="Force the kernels of an instruction set, e.g. portable.",
             show_default="the best here",
-            rich_help_panel=_COMPUTING,
+            rich_help_panel=COMPUTING,
         ),
     ] = None,
     max_num_batched_tokens: Annotated[
-        int, typer.Option(metavar="N", help="Tokens one step computes at most.", rich_help_panel=_COMPUTING)
+        int, typer.Option(metavar="N", help="Tokens one step computes at most.", rich_help_panel=COMPUTING)
     ] = 512,
     seed: Annotated[
         int | None,
@@ -137,7 +135,7 @@ def serve(
             metavar="N",
             help="Seed of requests that bring none.",
             show_default="random",
-            rich_help_panel=_COMPUTING,
+            rich_help_panel=COMPUTING,
         ),
     ] = None,
 ) -> None:
@@ -158,6 +156,7 @@ def serve(
     with listen(host, port) as listener:  # before anything slow: a port in use is known at once
         with stoppable("What arrived is kept; run the same command again to go on."), download_progress() as progress:
             path = store.ensure(model, progress)
+            draft = draft_path(store, speculative_model, progress)
         begin_listening(listener)
         config = EngineConfig(
             model=str(path),
@@ -169,8 +168,15 @@ def serve(
             max_num_seqs=max_num_seqs,
             max_num_batched_tokens=max_num_batched_tokens,
             enable_prefix_caching=not no_enable_prefix_caching,
+            kv_cache_dtype=kv_cache_dtype,
             memory_utilization=memory_utilization,
+            speculation=not no_speculation,
+            speculative_model=draft,
+            num_speculative_tokens=num_speculative_tokens,
             seed=seed,
+            **memory_fields(
+                swap_space=swap_space, prefix_cache_dir=prefix_cache_dir, prefix_cache_disk=prefix_cache_disk
+            ),
         )
         launch = _Launch(
             config=config,
@@ -241,8 +247,8 @@ class _Launch:
         with loading_progress(self.names[0]) as show:
             waiting = asyncio.create_task(service.wait_ready())
             while not waiting.done():
-                show(service.client.progress)
                 await asyncio.wait({waiting}, timeout=0.1)
+                show(service.client.plan, service.client.progress)
         if waiting.exception() is None:
             with contextlib.suppress(SystemExit):  # rich's answer to a closed pipe; clients are served all the same
                 out.print(ready_message(self._instance(), waiting.result().engine), soft_wrap=True)

@@ -8,30 +8,40 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from sevenb.cli.console import count_text, err, size_text
-from sevenb.engine.messages import EngineReady, LoadProgress
+from sevenb.cli.engine_options import memory_text
+from sevenb.engine.messages import EngineReady, LoadPlan, LoadProgress
 from sevenb.model.catalog import CATALOG
 from sevenb.server.instances import Instance
 
-ShowProgress = Callable[[LoadProgress | None], None]
+ShowLoading = Callable[[LoadPlan | None, LoadProgress | None], None]
 
 
 @contextlib.contextmanager
-def loading_progress(name: str) -> Iterator[ShowProgress]:
-    """A bar on a terminal that goes when it is full, one line elsewhere."""
+def loading_progress(name: str) -> Iterator[ShowLoading]:
+    """What memory will be taken, then a bar on a terminal that goes when it is full; elsewhere a line before all."""
     if not err.is_terminal:
         err.print(f"Loading {name} …", markup=False)
-        yield lambda _: None
+        yield _Loading(None).show
         return
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), console=err, transient=True
-    ) as bar:
-        task = bar.add_task(f"Loading {escape(name)}", total=None)
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
+    with Progress(*columns, console=err, transient=True) as bar:
+        bar.add_task(f"Loading {escape(name)}", total=None)
+        yield _Loading(bar).show
 
-        def show(progress: LoadProgress | None) -> None:
-            if progress is not None:
-                bar.update(task, total=progress.total, completed=progress.done)
 
-        yield show
+class _Loading:
+    """Prints the plan once, and moves the bar if there is one."""
+
+    def __init__(self, bar: Progress | None) -> None:
+        self._bar = bar
+        self._told = False
+
+    def show(self, plan: LoadPlan | None, progress: LoadProgress | None) -> None:
+        if plan is not None and not self._told:
+            self._told = True
+            err.print(memory_text(plan), markup=False, soft_wrap=True)
+        if progress is not None and self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], total=progress.total, completed=progress.done)
 
 
 def ready_message(instance: Instance, engine: EngineReady) -> str:
@@ -41,8 +51,8 @@ def ready_message(instance: Instance, engine: EngineReady) -> str:
         f"  [dim]Model[/]    {escape(instance.model)} on {escape(engine.device)}, "
         f"loaded in {engine.load_seconds:.1f} s",
         f"  [dim]Context[/]  {engine.max_model_len:,} tokens in one conversation",
-        f"  [dim]KV pool[/]  {engine.kv_tokens:,} tokens for all conversations together, {size_text(engine.kv_bytes)} "
-        f"beside {size_text(engine.weight_bytes)} of weights",
+        f"  [dim]KV pool[/]  {engine.kv_tokens:,} tokens for all conversations together in {engine.kv_dtype}, "
+        f"{size_text(engine.kv_bytes)} beside {size_text(engine.weight_bytes)} of weights",
     ]
     if larger := _larger_models(instance.model):
         lines.append(f"  [dim]Larger[/]   {larger}  [dim](sevenb serve NAME)[/]")

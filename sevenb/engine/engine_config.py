@@ -34,7 +34,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     memory_utilization: float = 0.5
     swap_space: int | None = None  # bytes
     prefix_cache_dir: str | None = None  # the prefix cache outlives a restart there
-    prefix_cache_disk: int = 16_000_000_000  # bytes it may take in that folder
+    prefix_cache_disk: int = 16 * 2**30  # bytes it may take in that folder
     speculation: bool = True  # tokens found again in the context are tried several at a time
     speculative_model: str | None = None  # a smaller model with the same tokenizer that drafts tokens
     num_speculative_tokens: int = 16  # drafted at most in one step

@@ -53,9 +53,7 @@ def size_kv_pool(
     `InvalidRequest` when it is longer than the model can have.
     """
     if config.max_model_len is not None and config.max_model_len > longest_context:
-        stretched = (
-            f", up to {longest_context} with its positions stretched" if longest_context > context_length else ""
-        )
+        stretched = f" and reaches {longest_context} by YaRN" if longest_context > context_length else ""
         raise InvalidRequest(
             f"max_model_len is {config.max_model_len} but the model was made for {context_length} tokens{stretched}; "
             f"choose at most {longest_context}.",

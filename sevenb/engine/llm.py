@@ -4,6 +4,7 @@ import operator
 import threading
 import time
 import uuid
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
@@ -12,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
+from rich.console import Console
 from rich.progress import track
 
 import sevenb.errors
@@ -25,6 +27,7 @@ from sevenb.engine.sampling_params import SamplingParams
 from sevenb.errors import EngineNotReady, InvalidRequest, SevenbError
 from sevenb.model.chat_template import ChatTemplate
 from sevenb.model.checkpoint import Checkpoint
+from sevenb.model.download_progress import showing_downloads
 from sevenb.model.store import Store
 from sevenb.model.tokenizer import Tokenizer
 
@@ -57,7 +60,8 @@ class LLM:
         ``progress`` is called with bytes packed and in all.
         """
         store = Store()
-        path = store.ensure(str(model))
+        with showing_downloads(Console(stderr=True)) as downloading:
+            path = store.ensure(str(model), downloading)
         reference = store.catalog.reference(str(model))
         fields = {
             "model": str(path),
@@ -79,6 +83,7 @@ class LLM:
         self._engine, self.info = load_engine(config, _loading_reporter(announce, progress))
         self._lock = threading.RLock()  # over the engine and the inboxes
         self._inboxes: dict[str, deque[Report]] = {}  # what steps brought to requests under way, until they read it
+        self._dropped: deque[str] = deque()  # requests whose stream is gone, for the next call to abandon
 
     # -- whole answers ---------------------------------------------------------------------------------
 
@@ -144,6 +149,7 @@ class LLM:
     def stats(self) -> EngineStats:
         """What the engine has done so far and does now."""
         with self._lock:
+            self._abandon_dropped()
             return self._running_engine().stats()
 
     def close(self) -> None:
@@ -208,6 +214,7 @@ class LLM:
             arrival=time.monotonic(),
         )
         with self._lock:
+            self._abandon_dropped()
             self._running_engine().add_request(request)
             self._inboxes[request.request_id] = deque()
         return request.request_id, OutputProcessor(self.tokenizer, prompt, params)
@@ -232,6 +239,7 @@ class LLM:
     def _next_reports(self, request_ids: Iterable[str]) -> list[Report]:
         """What steps have brought to these requests; takes one step if that is nothing."""
         with self._lock:
+            self._abandon_dropped()
             inboxes = [inbox for inbox in map(self._inboxes.get, request_ids) if inbox is not None]
             if not any(inboxes):
                 for report in self._running_engine().step():
@@ -247,6 +255,10 @@ class LLM:
         for request_id in request_ids:
             if self._inboxes.pop(request_id, None) is not None:
                 self._abort(request_id)
+
+    def _abandon_dropped(self) -> None:
+        while self._dropped:
+            self._abandon([self._dropped.popleft()])
 
     def _abort(self, request_id: str, index: int | None = None) -> None:
         with self._lock:
@@ -268,6 +280,8 @@ class CompletionStream:
     def __init__(self, llm: LLM, prompt_token_ids: list[int], params: SamplingParams) -> None:
         self._llm = llm
         self._answers = dict([llm._submit(prompt_token_ids, params)])
+        # A stream that nobody keeps ends, too. It can go in the midst of a step, so it only leaves word.
+        weakref.finalize(self, llm._dropped.extend, list(self._answers)).atexit = False
 
     def __iter__(self) -> Iterator[str]:
         for delta in self.deltas():

@@ -55,6 +55,7 @@ class GenerationRequest(_Request):
     repetition_penalty: float | None = None
     logit_bias: dict[str, float] | None = Field(None, description="Token id -> what to add to its logit, -100 to 100.")
     priority: int | None = Field(None, ge=-(2**31), lt=2**31, description="Smaller runs sooner; 0 when left out.")
+    speculation: bool | None = Field(None, description="False: one token at a time, nothing guessed ahead.")
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = Field(None, description="Clients, and the users they name here, get equal shares of the engine.")

@@ -79,6 +79,7 @@ def sampling_params(
         "repetition_penalty": body.repetition_penalty,
         "logit_bias": None if body.logit_bias is None else _by_token_id(body.logit_bias),
         "seed": body.seed,
+        "speculation": body.speculation,
         "logprobs": logprobs,
         "prompt_logprobs": prompt_logprobs,
     }

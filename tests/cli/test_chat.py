@@ -10,6 +10,7 @@ import pytest
 from sevenb import LLM
 from sevenb.cli.chat import Chat
 from sevenb.cli.chat_settings import Settings
+from sevenb.cli.conversation import Conversation
 from sevenb.engine.model_runner import ModelRunner
 from sevenb.engine.scheduler import StepPlan
 from tests.cli.terminal import READY, Terminal
@@ -143,6 +144,35 @@ def test_the_oldest_turns_go_when_the_context_is_full(tiny: Terminal) -> None:
     assert "2 turns" in tiny.ask("/show")
     assert "but the context holds 512" in tiny.ask("z" * 600)
     assert "0 turns" in tiny.ask("/show")
+
+
+def test_an_answer_that_filled_the_context_can_be_gone_on_with(tiny: Terminal) -> None:
+    tiny.ask("/set max_tokens none")
+    tiny.ask("/set repetition_penalty 1")  # runs in circles then
+    assert "(The answer was cut: the context is full. Ask it to go on.)" in tiny.ask("the")
+    tiny.ask("/set max_tokens 8")
+    told = tiny.ask("go on")
+    assert "The context is full: the beginning of the last answer was forgotten." in told
+    assert "2 turns" in tiny.ask("/show")
+
+
+def test_what_is_kept_of_an_answer_too_long_is_its_end(tmp_path: Path) -> None:
+    with LLM(TinyModel(context=512).write(tmp_path / "tiny.gguf"), threads=1) as llm:
+        conversation = Conversation(llm)
+        conversation.add("count", " ".join(map(str, range(150))))
+        prompt = conversation.prompt("go on", None, None)
+        assert prompt.shortened
+        assert prompt.forgotten == 0
+        assert len(prompt.token_ids) <= 256
+        text = llm.tokenizer.decode(prompt.token_ids)
+        assert "count" in text
+        assert " 148 149<|im_end|>" in llm.tokenizer.decode(prompt.token_ids, skip_special_tokens=False)
+        assert " 20 " not in text
+
+        conversation = Conversation(llm)
+        conversation.add("x" * 450, "yes")
+        assert not conversation.can_go_on(None)
+        assert conversation.prompt("go on", None, None).forgotten == 1
 
 
 def test_a_model_without_chat_template_says_what_it_can_do(tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ import pytest
 from rich.console import Console
 
 from sevenb.cli import console
-from sevenb.cli.console import BarProgress, PlainProgress, count_text, download_progress, size_text
+from sevenb.cli.console import count_text, download_progress, size_text
 from sevenb.cli.list import age_text, list_models
 from sevenb.cli.pull import pull
 from sevenb.cli.rm import rm
 from sevenb.cli.show import show
+from sevenb.model import download_progress as download_progress_module
 from tests.hub import Hub, serve
 
 NAME = "tiny-q8_0.gguf"
@@ -85,7 +86,7 @@ def test_progress_on_a_terminal_is_a_bar_that_survives_a_failed_source(monkeypat
     terminal = Console(force_terminal=True, width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
     monkeypatch.setattr(console, "err", terminal)
     with download_progress() as progress:
-        assert isinstance(progress, BarProgress)
+        assert isinstance(progress, download_progress_module.BarProgress)
         progress.start("model.gguf · Hugging Face", 10_000_000, 0)
         progress.finish()
         progress.note("Hugging Face cannot be reached.")
@@ -101,11 +102,11 @@ def test_plain_progress_says_speed_and_time_left(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: list[str] = []
-    progress = PlainProgress()
+    progress = download_progress_module.PlainProgress(Console())
     monkeypatch.setattr(progress, "_print", lines.append)
     progress.start("file", 100_000_000, 50_000_000)
     progress.update(70_000_000)  # too soon for a line
-    monkeypatch.setattr(console, "PLAIN_SECONDS", 0.0)
+    monkeypatch.setattr(download_progress_module, "PLAIN_SECONDS", 0.0)
     progress.update(75_000_000)
     assert len(lines) == 1
     assert lines[0].startswith("file:  75 % of 100 MB at ")

@@ -109,7 +109,7 @@ def test_a_model_without_chat_template_goes_on_with_the_text(sevenb_run: Run, tm
         (("TINY",), 1, "There is nothing to answer; give a prompt, or text on standard input."),
         (("TINY", "hello", "--top-p", "7"), 1, "top_p is 7.0; it must lie in (0.0, 1.0]."),
         (("TINY", "hello", "--threads", "0"), 1, "threads is 0; it must be at least 1."),
-        (("TINY", "hello", "--max-model-len", "9999999"), 1, "choose at most 8192"),
+        (("TINY", "hello", "--max-model-len", "9999999"), 1, "choose at most 32768"),
         (("TINY", "x" * 300, "--max-model-len", "256"), 1, "the context holds 256"),
         (("TINY", "hello", "--top-k", "many"), 2, "Invalid value for '--top-k'"),
         (("TINY", "hello", "--backend", "abacus"), 2, "Invalid value for '--backend'"),

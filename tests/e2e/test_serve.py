@@ -30,6 +30,7 @@ def test_it_says_where_it_is_and_what_it_holds(program: Program) -> None:
     assert f"{program.url}/v1" in output
     assert "4,096 tokens in one conversation" in output
     assert "KV pool" in output
+    assert output.index("KV cache: ") < output.index("ready!")
 
 
 def test_ps_shows_it(program: Program) -> None:
@@ -72,7 +73,10 @@ def test_a_port_in_use_is_told_before_anything_is_loaded(coder_05b: Path) -> Non
     ("arguments", "words"),
     [
         (["--host", "0.0.0.0"], ["--api-key"]),
-        (["--max-model-len", "1000000"], ["32768"]),
+        (["--max-model-len", "1000000"], ["32768", "131072"]),
+        (["--max-model-len", "131072", "--memory-utilization", "0.0001"], ["131072", "memory_utilization"]),
+        (["--kv-cache-dtype", "int3"], ["int8"]),
+        (["--swap-space", "-1"], ["--swap-space"]),
         (["--max-num-seqs", "0"], ["max_num_seqs"]),
         (["--backend", "magic"], ["native", "reference"]),
         (["--seed", "-1"], ["--seed"]),

@@ -1,5 +1,6 @@
 """The Python class: prompts in, completions out, and nothing left behind."""
 
+import gc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -156,6 +157,15 @@ def test_leaving_a_stream_early_ends_the_answer(llm: LLM) -> None:
     assert "".join(stream) == ""
     before = llm.stats().generated_tokens
     assert len(llm.generate("the", GREEDY)[0].outputs[0].token_ids) == llm.stats().generated_tokens - before
+
+
+def test_a_stream_that_nobody_reads_ends_with_its_last_reference(llm: LLM) -> None:
+    stream = llm.stream("the", SamplingParams(temperature=0, max_tokens=400, ignore_eos=True))
+    assert llm.stats().waiting + llm.stats().running == 1
+    del stream
+    gc.collect()
+    stats = llm.stats()
+    assert (stats.waiting, stats.running, stats.kv_blocks_used) == (0, 0, 0)
 
 
 def test_streams_that_overlap_keep_what_is_theirs(llm: LLM) -> None:
