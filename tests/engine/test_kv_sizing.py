@@ -87,7 +87,9 @@ def test_a_stretched_context_is_given_only_where_it_is_asked_for() -> None:
 
 
 def test_a_context_beyond_what_the_model_can_have_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match=r"200000 .* 32768 tokens and reaches 131072 by YaRN; choose at most 131072"):
+    with pytest.raises(
+        InvalidRequest, match=r"200000 .* 32768 tokens and reaches 131072 by YaRN; choose at most 131072"
+    ):
         size(64 * GB, max_model_len=200000)
     with pytest.raises(InvalidRequest, match=r"64 .* 32 tokens; choose at most 32\."):
         size_kv_pool(
