@@ -1,11 +1,15 @@
 """Many requests of every kind at once, cancelled at random: none lost, none mixed up, all blocks returned."""
 
 import random
+import tempfile
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from sevenb.engine.disk_tier import DiskTier
 from sevenb.engine.sampling_params import SamplingParams
 from tests.engine.fake_model import VOCAB_SIZE, expected_tokens
 from tests.engine.harness import Harness
@@ -30,9 +34,10 @@ def check_request(
             assert outcome.finish_reasons[index] == ("stop" if expected[-1] in END_TOKENS else "length")
 
 
-def test_two_hundred_requests_with_cancellations_leave_no_block_used() -> None:
+@pytest.mark.parametrize("swap_space", [0, 100_000])
+def test_two_hundred_requests_with_cancellations_leave_no_block_used(swap_space: int) -> None:
     chance = random.Random(5)
-    harness = Harness(blocks=70, block_size=4, max_num_seqs=12, max_num_batched_tokens=48)
+    harness = Harness(blocks=70, block_size=4, max_num_seqs=12, max_num_batched_tokens=48, swap_space=swap_space)
     stems = [chance.choices(range(VOCAB_SIZE), k=40) for _ in range(4)]
     asked: dict[str, tuple[list[int], SamplingParams, set[int]]] = {}
     while len(asked) < 200 or harness.engine.has_work:
@@ -48,7 +53,13 @@ def test_two_hundred_requests_with_cancellations_leave_no_block_used() -> None:
                 frequency_penalty=chance.choice([0, 0.5]),
                 prompt_logprobs=chance.choice([None, None, 0]),
             )
-            request = harness.add(prompt, params, stop_token_ids=END_TOKENS, priority=chance.choice([0, 0, 1]))
+            request = harness.add(
+                prompt,
+                params,
+                stop_token_ids=END_TOKENS,
+                priority=chance.choice([0, 0, 1]),
+                client=chance.choice(["", "", "", "another"]),
+            )
             asked[request] = (prompt, params, set())
         if chance.random() < 0.3 and asked:
             request = chance.choice(list(asked)[-15:])
@@ -63,6 +74,7 @@ def test_two_hundred_requests_with_cancellations_leave_no_block_used() -> None:
     assert stats.kv_blocks_used == 0
     assert stats.preemptions > 0
     assert stats.cached_tokens > 0
+    assert (stats.kv_blocks_restored > 0) == (swap_space > 0)
 
 
 class EngineMachine(RuleBasedStateMachine):
@@ -74,9 +86,23 @@ class EngineMachine(RuleBasedStateMachine):
         seats=st.integers(1, 5),
         budget=st.integers(5, 20),
         caching=st.booleans(),
+        swap_space=st.sampled_from([0, 200, 100_000]),
+        disk_space=st.sampled_from([0, 0, 500, 100_000]),
     )
-    def build(self, blocks: int, block_size: int, seats: int, budget: int, caching: bool) -> None:
+    def build(
+        self,
+        blocks: int,
+        block_size: int,
+        seats: int,
+        budget: int,
+        caching: bool,
+        swap_space: int,
+        disk_space: int,
+    ) -> None:
+        self.folder = tempfile.TemporaryDirectory()
         self.harness = Harness(
+            swap_space=swap_space,
+            disk=DiskTier(Path(self.folder.name), disk_space) if disk_space else None,
             blocks=blocks,
             block_size=block_size,
             max_num_seqs=seats,
@@ -93,6 +119,7 @@ class EngineMachine(RuleBasedStateMachine):
         temperature=st.sampled_from([0.0, 1.0]),
         prompt_logprobs=st.sampled_from([None, 0]),
         priority=st.integers(0, 2),
+        client=st.sampled_from("abc"),
     )
     def ask(
         self,
@@ -103,13 +130,14 @@ class EngineMachine(RuleBasedStateMachine):
         temperature: float,
         prompt_logprobs: int | None,
         priority: int,
+        client: str,
     ) -> None:
         length = min(length, self.harness.max_model_len - 1)
         prompt = random.Random(0 if alike else len(self.asked)).choices(range(VOCAB_SIZE), k=length)
         params = SamplingParams(
             n=n, seed=len(self.asked), max_tokens=max_tokens, temperature=temperature, prompt_logprobs=prompt_logprobs
         )
-        request = self.harness.add(prompt, params, stop_token_ids=END_TOKENS, priority=priority)
+        request = self.harness.add(prompt, params, stop_token_ids=END_TOKENS, priority=priority, client=client)
         self.asked[request] = (prompt, params, set())
 
     @rule(count=st.integers(1, 8))
@@ -129,6 +157,8 @@ class EngineMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "harness"):
             self.harness.run(most_steps=5000)
+            self.harness.engine.close()
+            self.folder.cleanup()
             assert self.harness.blocks_used == 0
             for request, (prompt, params, aborted) in self.asked.items():
                 check_request(self.harness, request, prompt, params, aborted)
