@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sevenb.backend.native import _kernels, kv, sampling
-from sevenb.backend.native.host import free_memory, usable_cores
+from sevenb.backend.native.host import Processors, choose_processors, free_memory
 from sevenb.backend.native.kv import NativeKVCache
 from sevenb.backend.protocol import (
     AttentionSpec,
@@ -52,13 +52,15 @@ class NativeBackend:
             raise InvalidRequest(f"Cannot use the kernels asked for: {error}.", parameter="isa") from None
         if threads is not None and threads < 1:
             raise InvalidRequest(f"The number of threads must be at least 1, not {threads}.", parameter="threads")
-        self._pool = _kernels.ThreadPool(threads or usable_cores())
+        processors = Processors(threads, "") if threads else choose_processors()
+        self._pool = _kernels.ThreadPool(processors.threads)
+        self._why_threads = processors.reason
         self._workspace = _kernels.Workspace(self._pool, self._isa)
 
     def describe(self) -> str:
-        """Instruction set and threads."""
-        threads = self._pool.size
-        return f"native ({self._isa}, {threads} thread{'s' if threads > 1 else ''})"
+        """Instruction set and threads, and why that many unless somebody said so."""
+        threads, why = self._pool.size, f": {self._why_threads}" if self._why_threads else ""
+        return f"native ({self._isa}, {threads} thread{'s' if threads > 1 else ''}{why})"
 
     # -- loading ---------------------------------------------------------------------------------------
 
