@@ -1,28 +1,38 @@
-"""Measure speed and fidelity beside llama.cpp, print the tables and write them into docs/performance.md.
+"""Measure speed and fidelity beside llama.cpp and ik_llama.cpp; print the tables and write them into the docs.
 
-    python -m benchmarks                      # both, on both Qwen files: an hour on two cores
-    python -m benchmarks speed --long         # with a prefill of 8,192 tokens
-    python -m benchmarks --quick              # minutes; figures are rough and only printed
+    python -m benchmarks                                 # all of it
+    python -m benchmarks speed --rows decode-0,edit      # some rows of it
+    python -m benchmarks report                          # tables and plots again, from what was kept
+    python -m benchmarks --quick                         # minutes; figures are rough and only printed
 
 Speed wants a machine that does nothing else. Fidelity does not mind, and needs four bytes of memory a parameter.
+Results are kept in results/figures, a file a model and row, so that a part may be measured anew.
 """
 
 import argparse
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from benchmarks import machine
-from benchmarks.fidelity import fidelity_table, measure_fidelity
-from benchmarks.llama_cpp import llama_cpp_python
+from benchmarks import machine, results
+from benchmarks.contenders import Contenders, PeerPlaces
+from benchmarks.fidelity import measure_fidelity, measure_long_fidelity
 from benchmarks.page import PAGE, replace_section
-from benchmarks.speed import LONG_SCENARIOS, QUICK_SCENARIOS, SCENARIOS, measure_speed, speed_table
+from benchmarks.peers.environments import ik_llama_cpp_python, llama_cpp_python
+from benchmarks.plots import write_plots
+from benchmarks.report import fidelity_report, speed_report
+from benchmarks.rows import LARGE_ROWS, QUICK_ROWS, ROWS, Row
+from benchmarks.speed import measure_facts, measure_rows
+from benchmarks.synthetic import SYNTHETIC_7B, synthetic_7b
 from sevenb.backend.native.host import usable_cores
 from sevenb.errors import SevenbError
 from sevenb.model.store import Store
 
-MODELS = ["qwen2.5-coder:0.5b", "qwen2.5-coder:1.5b"]
-PARTS = ("speed", "fidelity")  # fidelity would leave the machine warm and its load average high
+MODELS = ["qwen2.5-coder:0.5b", "qwen2.5-coder:1.5b", SYNTHETIC_7B]
+PARTS = ("speed", "fidelity", "report")
+IK_SOURCE = "IK_LLAMA_SOURCE"
 
 
 def main() -> None:
@@ -30,65 +40,98 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := set(options.parts).difference(PARTS):
         parser.error(f"there is no part {min(unknown)}; choose from {', '.join(PARTS)}")
-    load = machine.load()
+    wanted = options.rows.split(",") if options.rows else None
+    if unknown := set(wanted or ()).difference(row.key for row in ROWS):
+        parser.error(f"there is no row {min(unknown)}; choose from {', '.join(row.key for row in ROWS)}")
     try:
-        peer_python = options.peer_python or llama_cpp_python()
-        models = options.models or (MODELS[:1] if options.quick else MODELS)
-        paths = {name: Store().ensure(name) for name in models}
-        for part in options.parts or PARTS:
-            if part == "speed":
-                text = _speed(options, peer_python, paths, load)
-            else:
-                text = _fidelity(options, peer_python, paths)
-            print(f"\n{text}\n")
-            if not options.quick:
-                replace_section(part, text)
-                print(f"Written into {PAGE}.")
+        if options.quick:
+            with tempfile.TemporaryDirectory() as folder:
+                _measure(options, wanted or list(QUICK_ROWS), Path(folder))
+                _report(Path(folder), write=False)
+        else:
+            _measure(options, wanted, results.FOLDER)
+            _report(results.FOLDER, write=True)
     except (SevenbError, RuntimeError) as error:
         sys.exit(f"error: {error}")
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)
 
 
-def _fidelity(options: argparse.Namespace, peer_python: Path, paths: dict[str, Path]) -> str:
-    length, most = (64, 1) if options.quick else (512, None)
-    results = [
-        measure_fidelity(name, path, peer_python, options.threads, length=length, most=most)
-        for name, path in paths.items()
-    ]
-    tokens = next(iter(results[0].engines.values())).tokens
-    return (
-        f"{machine.conditions(options.threads)}  \n"
-        f"{tokens:,} tokens in {results[0].pieces} pieces\n\n{fidelity_table(results)}"
-    )
+def _measure(options: argparse.Namespace, wanted: list[str] | None, folder: Path) -> None:
+    parts = options.parts or PARTS
+    if set(parts) == {"report"}:
+        return
+    places = PeerPlaces(llama_cpp_python(), ik_llama_cpp_python(), options.ik_source)
+    models = options.models or (MODELS[:1] if options.quick else MODELS)
+    paths = {name: synthetic_7b() if name == SYNTHETIC_7B else Store().ensure(name) for name in models}
+    for name, path in paths.items():
+        if "speed" in parts:
+            _measure_speed(options, name, path, places, _rows(name, wanted), folder)
+    for name, path in paths.items():
+        if "fidelity" in parts and name != SYNTHETIC_7B:
+            length, most = (64, 1) if options.quick else (512, None)
+            results.save(measure_fidelity(name, path, places, options.threads, length=length, most=most), folder)
+            if not options.quick:
+                results.save(measure_long_fidelity(name, path, places, options.threads), folder)
 
 
-def _speed(options: argparse.Namespace, peer_python: Path, paths: dict[str, Path], load: float) -> str:
-    if load > machine.BUSY:
-        print(f"The machine is busy (load average {load:.1f}): these timings will mean little.", file=sys.stderr)
-    scenarios = QUICK_SCENARIOS if options.quick else LONG_SCENARIOS if options.long else SCENARIOS
-    rounds = options.rounds or (1 if options.quick else 5)
-    results = [
-        measure_speed(name, path, peer_python, options.threads, scenarios, rounds) for name, path in paths.items()
-    ]
-    return (
-        f"{machine.conditions(options.threads)} · load average before {load:.1f}  \n"
-        f"Medians of {rounds} rounds, with the lowest and the highest\n\n{speed_table(results)}"
-    )
+def _measure_speed(
+    options: argparse.Namespace, name: str, path: Path, places: PeerPlaces, rows: list[Row], folder: Path
+) -> None:
+    if machine.load() > machine.BUSY:
+        print(f"The machine is busy (load average {machine.load():.1f}): timings will mean little.", file=sys.stderr)
+    rounds = options.rounds or (1 if options.quick else 2 if name == SYNTHETIC_7B else 5)
+    with Contenders(path, options.threads, places) as contenders:
+        if not options.rows:
+            results.save(measure_facts(name, path, contenders, options.threads, rounds), folder)
+        for result in measure_rows(name, path, contenders, rows, options.threads, rounds):
+            results.save(result, folder)
+            figures = ", ".join(f"{series.engine} {series.median:.1f}" for series in result.series)
+            print(f"{name}: {result.row}: {figures}", flush=True)
+
+
+def _rows(model: str, wanted: list[str] | None) -> list[Row]:
+    if wanted is None and model == SYNTHETIC_7B:
+        wanted = list(LARGE_ROWS)
+    return [row for row in ROWS if wanted is None or row.key in wanted]
+
+
+def _report(folder: Path, *, write: bool) -> None:
+    rows, facts, fidelity = results.load_rows(folder), results.load_facts(folder), results.load_fidelity(folder)
+    texts = {}
+    if rows:
+        texts["speed"] = speed_report(rows, facts, fidelity)
+    if fidelity:
+        texts["fidelity"] = fidelity_report(fidelity)
+    for section, text in texts.items():
+        print(f"\n{text}\n")
+        if write:
+            replace_section(section, text)
+    if write and rows:
+        write_plots(rows)
+    if write:
+        print(f"Written into {PAGE}.")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="*", metavar="PART", help="speed or fidelity; default: both")
-    parser.add_argument("--models", nargs="+", metavar="MODEL", help="catalog names or paths of .gguf files")
-    parser.add_argument("--threads", type=int, default=usable_cores(), help="default: the machine's cores")
-    parser.add_argument("--rounds", type=int, help="of every timing; default: 5")
-    parser.add_argument("--long", action="store_true", help="time a prefill of 8,192 tokens, too")
-    parser.add_argument("--quick", action="store_true", help="little text, few rounds, nothing written")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="speed, fidelity or report; default: all")
     parser.add_argument(
-        "--peer-python", type=Path, metavar="PATH", help="Python that has llama-cpp-python; default: one is made"
+        "--models", nargs="+", metavar="MODEL", help=f"catalog names or {SYNTHETIC_7B}; default: {', '.join(MODELS)}"
+    )
+    parser.add_argument("--rows", metavar="ROW,…", help=f"of {', '.join(row.key for row in ROWS)}")
+    parser.add_argument("--threads", type=int, default=usable_cores(), help="default: the machine's cores")
+    parser.add_argument("--rounds", type=int, help="at most, of every timing; default: 5, and 2 of the synthetic model")
+    parser.add_argument("--quick", action="store_true", help="few rows, one round, nothing kept or written")
+    parser.add_argument(
+        "--ik-source",
+        type=Path,
+        metavar="FOLDER",
+        default=os.environ.get(IK_SOURCE) and Path(os.environ[IK_SOURCE]),
+        help="sources of ik_llama.cpp that were built for this processor in FOLDER/build; its pip package knows AVX2 "
+        f"alone. Default: ${IK_SOURCE}",
     )
     return parser
 

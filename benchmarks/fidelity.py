@@ -1,38 +1,36 @@
-"""Fidelity: how far our native backend and llama.cpp are from the float32 reference on the same model file."""
+"""Fidelity: how far our native backend and its peers are from the float32 reference on the same model file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.progress import track
 
-from benchmarks.divergence import Array, DivergenceMeter, Fidelity
+from benchmarks import machine
+from benchmarks.contenders import PeerPlaces
+from benchmarks.divergence import Array, DivergenceMeter
 from benchmarks.logits import TextModel
+from benchmarks.peers.setting import Setting
 from benchmarks.remote import Remote
-from benchmarks.texts import pieces, tokenized_texts
+from benchmarks.results import FidelityResult
+from benchmarks.rows import IK, LLAMA_CPP
+from benchmarks.texts import long_text, pieces, tokenized_texts
 from sevenb.backend.native import NativeBackend
 from sevenb.backend.reference import ReferenceBackend
 from sevenb.model.checkpoint import Checkpoint
 
-# llama.cpp's threads spin while they wait for each other, which on a busy machine takes many times as long as sleeping.
+# Peers' threads spin while they wait for each other, which on a busy machine takes many times as long as sleeping.
 SLEEP = {"OMP_WAIT_POLICY": "passive"}
+
+LONG_CONTEXT, SCORED = 8192, 256  # tokens of the long text, and those at its end that count
 
 LogitSource = Callable[[list[int]], Array]
 
 
-@dataclass(frozen=True)
-class ModelFidelity:
-    """One model file: each engine's measure, ours first."""
-
-    model: str
-    pieces: int
-    engines: dict[str, Fidelity]
-
-
 def measure_fidelity(
-    name: str, path: Path, peer_python: Path, threads: int, *, length: int = 512, most: int | None = None
-) -> ModelFidelity:
+    name: str, path: Path, places: PeerPlaces, threads: int, *, length: int = 512, most: int | None = None
+) -> FidelityResult:
     """Compare over the texts in pieces of ``length`` tokens, each in an empty context; of each text ``most`` pieces.
 
     All engines go through the text side by side, so that only one piece's logits are held at a time. The weights of
@@ -41,41 +39,60 @@ def measure_fidelity(
     with ExitStack() as stack:
         checkpoint = stack.enter_context(Checkpoint.open(path))
         texts = [text for whole in tokenized_texts(checkpoint) for text in pieces([whole], length)[:most]]
-        engines: dict[str, LogitSource] = {
-            "sevenb": TextModel(checkpoint, NativeBackend(threads), length).logits,
-        }
-        for flash in ("off", "on"):
-            process = "benchmarks.llama_cpp_process"
-            peer = stack.enter_context(Remote(peer_python, process, path, threads, flash, environment=SLEEP))
-            engines[f"llama.cpp, flash attention {flash}"] = _remote_logits(peer)
+        engines: dict[str, LogitSource] = {"sevenb": TextModel(checkpoint, NativeBackend(threads), length).logits}
+        llama_cpp, ik = _peers(stack, path, places, threads)
+        engines["llama.cpp, flash attention off"] = _remote_logits(llama_cpp, Setting(False))
+        engines["llama.cpp, flash attention on"] = _remote_logits(llama_cpp, Setting(True))
+        engines["ik_llama.cpp"] = _remote_logits(ik, Setting())
+        engines["ik_llama.cpp, repacked"] = _remote_logits(ik, Setting(repack=True))
         reference = TextModel(checkpoint, ReferenceBackend(), length)
-        meters = {engine: DivergenceMeter() for engine in engines}
-        for text in track(texts, f"Fidelity of {name}"):
-            expected = reference.logits(text)
-            for engine, logits in engines.items():
-                meters[engine].add(text, expected, logits(text))
-    return ModelFidelity(name, len(texts), {engine: meter.fidelity() for engine, meter in meters.items()})
+        return _compare(name, threads, length, texts, reference.logits, engines)
 
 
-def fidelity_table(results: list[ModelFidelity]) -> str:
-    """Markdown."""
-    lines = [
-        "| | mean KL | mean KL in context | 99.9 % KL | perplexity | difference | same top token |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-    ]
-    for result in results:
-        any_engine = next(iter(result.engines.values()))
-        lines.append(
-            f"| **{result.model}**: float32 reference | 0 | 0 | 0 | {any_engine.reference_perplexity:.3f} | | |"
-        )
-        lines += [
-            f"| {engine} | {fidelity.mean_kl:.1e} | {fidelity.mean_kl_in_context:.1e} | {fidelity.kl_999:.1e} "
-            f"| {fidelity.perplexity:.3f} | {100 * fidelity.perplexity_change:+.2f} % "
-            f"| {100 * fidelity.top1_agreement:.2f} % |"
-            for engine, fidelity in result.engines.items()
-        ]
-    return "\n".join(lines)
+def measure_long_fidelity(name: str, path: Path, places: PeerPlaces, threads: int) -> FidelityResult:
+    """Compare at the end of one long text, where the type of keys and values matters most."""
+    with ExitStack() as stack:
+        checkpoint = stack.enter_context(Checkpoint.open(path))
+        text = long_text(checkpoint, LONG_CONTEXT)
+        native = NativeBackend(threads)
+        engines: dict[str, LogitSource] = {}
+        for dtype in ("f16", "int8"):
+            model = TextModel(checkpoint, native, LONG_CONTEXT, dtype, last=SCORED)
+            engines[f"sevenb, KV cache of {dtype}"] = model.logits
+        llama_cpp, ik = _peers(stack, path, places, threads)
+        for label, peer in ((LLAMA_CPP, llama_cpp), (IK, ik)):
+            for dtype in ("f16", "q8_0"):
+                engines[f"{label}, KV cache of {dtype}"] = _remote_logits(peer, Setting(True, dtype), SCORED)
+        reference = TextModel(checkpoint, ReferenceBackend(), LONG_CONTEXT, "f32", last=SCORED)
+        return _compare(name, threads, LONG_CONTEXT, [text], reference.logits, engines, SCORED)
 
 
-def _remote_logits(remote: Remote) -> LogitSource:
-    return lambda tokens: remote.call("logits", tokens=tokens)
+def _compare(
+    name: str,
+    threads: int,
+    length: int,
+    texts: list[list[int]],
+    reference: LogitSource,
+    engines: Mapping[str, LogitSource],
+    scored: int | None = None,
+) -> FidelityResult:
+    meters = {engine: DivergenceMeter() for engine in engines}
+    for text in track(texts, f"Fidelity of {name}, {length} tokens"):
+        expected = reference(text)
+        for engine, logits in engines.items():
+            meters[engine].add(text[-(scored or len(text)) :], expected, logits(text))
+    measured = {engine: meter.fidelity() for engine, meter in meters.items()}
+    return FidelityResult(name, machine.conditions(threads), length, len(texts), measured)
+
+
+def _peers(stack: ExitStack, path: Path, places: PeerPlaces, threads: int) -> tuple[Remote, Remote]:
+    process = "benchmarks.peers.process"
+    source = [places.ik_source] if places.ik_source else []
+    return (
+        stack.enter_context(Remote(places.llama_cpp, process, LLAMA_CPP, path, threads, environment=SLEEP)),
+        stack.enter_context(Remote(places.ik, process, IK, path, threads, *source, environment=SLEEP)),
+    )
+
+
+def _remote_logits(remote: Remote, setting: Setting, last: int | None = None) -> LogitSource:
+    return lambda tokens: remote.call("logits", tokens=tokens, setting=asdict(setting), last=last)

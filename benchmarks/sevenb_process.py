@@ -1,4 +1,4 @@
-"""sevenb under measurement: ``python -m benchmarks.sevenb_process MODEL THREADS``.
+"""sevenb under measurement: ``python -m benchmarks.sevenb_process MODEL THREADS [ISA]``.
 
 The engine as its users get it, with its default configuration: scheduling, sampling and reports are in every figure.
 """
@@ -6,7 +6,9 @@ The engine as its users get it, with its default configuration: scheduling, samp
 import itertools
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from types import ModuleType
 from unittest.mock import patch
 
@@ -19,36 +21,52 @@ from sevenb.engine.sampling_params import SamplingParams
 
 
 class SevenB:
-    """One engine, with the methods of `benchmarks.llama_cpp_process.LlamaCpp` that are about speed."""
+    """One engine, with the methods of `benchmarks.peers.process.Peer` that are about speed."""
 
-    def __init__(self, model: str, threads: int) -> None:
-        self._engine, self._ready = load_engine(EngineConfig(model=model, threads=threads))
+    def __init__(self, model: str, threads: int, isa: str | None = None) -> None:
+        config = EngineConfig(model=model, threads=threads, cpu_isa=isa)
+        self._engine, self._ready = load_engine(config)
         self._names = map(str, itertools.count())
+        self._stored = 0  # tokens that went into the KV cache, as long as none had to leave
 
     def describe(self) -> str:
         """Backend, instruction set and threads."""
         return self._ready.device
 
-    def weight_bytes(self) -> int:
-        """Bytes of weights that a step of one token reads."""
-        return self._ready.weight_bytes
+    def memory(self) -> dict[str, int]:
+        """Bytes of packed weights, of the KV cache a token, and of all else that the process ever held at once."""
+        kv_token = self._ready.kv_bytes // self._ready.kv_tokens
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        highest = next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM"))
+        overhead = highest - self._ready.weight_bytes - self._stored * kv_token
+        return {"weights": self._ready.weight_bytes, "kv_token": kv_token, "overhead": overhead}
 
-    def prefill(self, tokens: list[int]) -> float:
-        """Tokens a second, from the request to its first new token. The prompt must be one that was not seen before."""
+    def prefill(self, tokens: list[int], history: Sequence[int] = ()) -> float:
+        """Tokens a second from a context that holds ``history`` to the first new token.
+
+        The prompt must be one that was not seen before.
+        """
+        if history:
+            self._generate([*history, tokens[0]])
         start = time.perf_counter()
-        self._add(tokens, 1)
-        while self._engine.has_work:
-            self._step()
+        self._generate([*history, *tokens])
         return len(tokens) / (time.perf_counter() - start)
 
-    def decode(self, prompts: list[list[int]], steps: int) -> float:
-        """Tokens a second of all sequences together, over ``steps`` greedy steps after the prompts' first new token."""
-        self._start(prompts, steps)
-        tokens = 0
-        start = time.perf_counter()
-        while self._engine.has_work:
-            tokens += self._step()
-        return tokens / (time.perf_counter() - start)
+    def decode(self, prompts: list[list[int]], steps: int, history: Sequence[int] = ()) -> float:
+        """Tokens a second of all sequences together, over ``steps`` greedy steps after the prompts' first new token.
+
+        One token at a time: nothing is guessed ahead. A ``history`` stays in the prefix cache from call to call.
+        """
+        self._start([[*history, *prompt] for prompt in prompts], steps)
+        return self._rate()
+
+    def answer(self, prompt: list[int], end: int, most: int) -> float:
+        """Tokens a second of a greedy answer, guessed ahead as the default configuration has it.
+
+        The answer ends with the token ``end`` or after ``most``.
+        """
+        self._start([prompt], most, end=end)
+        return self._rate()
 
     def python_share(self, prompt: list[int], steps: int) -> float:
         """The part of a decode step that is spent outside of the kernels, between 0 and 1."""
@@ -65,21 +83,37 @@ class SevenB:
 
     # -- details ---------------------------------------------------------------------------------------
 
-    def _start(self, prompts: list[list[int]], steps: int) -> None:
+    def _generate(self, prompt: list[int]) -> None:
+        self._add(prompt, 1)
+        while self._engine.has_work:
+            self._step()
+
+    def _start(self, prompts: list[list[int]], steps: int, end: int | None = None) -> None:
         """Step until every prompt has its first new token; ``steps`` more are to come."""
         for prompt in prompts:
-            self._add(prompt, 1 + steps)
+            self._add(prompt, 1 + steps, end)
         started = 0
         while started < len(prompts):
             started += self._step()
 
-    def _add(self, prompt: list[int], max_tokens: int) -> None:
-        params = SamplingParams(temperature=0.0, max_tokens=max_tokens, ignore_eos=True)
+    def _rate(self) -> float:
+        """Tokens a second until everything is done."""
+        tokens = 0
+        start = time.perf_counter()
+        while self._engine.has_work:
+            tokens += self._step()
+        return tokens / (time.perf_counter() - start)
+
+    def _add(self, prompt: list[int], most: int, end: int | None = None) -> None:
+        """Without a token to ``end`` with, every token is computed by itself, up to ``most``."""
+        self._stored += len(prompt) + most
+        free = end is not None
+        params = SamplingParams(temperature=0.0, max_tokens=most, ignore_eos=not free, speculation=free)
         request = AddRequest(
             request_id=next(self._names),
             prompt_token_ids=prompt,
             params=params,
-            stop_token_ids=[],
+            stop_token_ids=[] if end is None else [end],
             arrival=time.monotonic(),
         )
         self._engine.add_request(request)
@@ -116,4 +150,4 @@ class _TimedKernels(ModuleType):
 
 
 if __name__ == "__main__":
-    serve(SevenB(sys.argv[1], int(sys.argv[2])))
+    serve(SevenB(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]))
