@@ -1,6 +1,6 @@
 """What this process may use of the machine: processor cores and memory, within affinity and container limits.
 
-Sources: ``cputopology.rst``, ``cgroup-v2.rst``, ``cgroup-v1/`` and ``sysfs-devices-system-cpu`` of Linux's documentation.
+Sources, of Linux's documentation: ``cputopology.rst``, ``cgroup-v2.rst``, ``cgroup-v1/``, ``sysfs-devices-system-cpu``.
 Every function reads below ``root``, which only tests change.
 """
 
