@@ -75,7 +75,7 @@ def filled_cache(pool: _kernels.ThreadPool, shape: Shape, depth: int, layers: in
         key, value = rng.standard_normal((2, last - first, shape.kv_heads * shape.head_dim), dtype=np.float32)
         query = np.zeros((last - first, shape.heads * shape.head_dim), np.float32)
         for layer in range(layers):
-            rope_store(pool, query, key, value, shape.spec, batch, cache, layer)
+            rope_store(pool, query, key, value, None, shape.spec, batch, cache, layer)
     return cache, table
 
 

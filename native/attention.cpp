@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <memory>
 #include <stdexcept>
 #include <vector>
@@ -45,10 +46,13 @@ struct Unit {
 struct Workspace {
   std::vector<float> query, scores, panel, running, part;
   std::vector<int> from, to;
+  std::vector<Pair> query_pairs, weights;  // these for int8
+  std::vector<float> query_units, weight_units, scales;
 };
 
-float* grown(std::vector<float>& buffer, std::size_t floats) {
-  if (buffer.size() < floats) buffer.resize(floats);
+template <class Element>
+Element* grown(std::vector<Element>& buffer, std::size_t elements) {
+  if (buffer.size() < elements) buffer.resize(elements);
   return buffer.data();
 }
 
@@ -60,6 +64,8 @@ class Attention {
       : kernels_(kernels), task_(task), batch_(*task.batch), shape_(task.cache->shape()) {
     group_ = task.heads / shape_.kv_heads;
     padded_dim_ = shape_.padded_dim();
+    query_stride_ = shape_.centre_depth() / 2;
+    turned_ = shape_.type == KVType::int8 ? hadamard_block(shape_.head_dim) : 1;
     plan(threads);
   }
 
@@ -150,7 +156,7 @@ class Attention {
   // The tile's queries as [rows, head_dim], scaled so that exponentials are powers of two.
   void load(const Tile& tile, int head, Workspace& workspace) const {
     const int dim = shape_.head_dim, rows = tile.tokens * group_;
-    const float scale = static_cast<float>(task_.scale * 1.4426950408889634);
+    const float scale = static_cast<float>(task_.scale * 1.4426950408889634 / turned_);
     float* to = grown(workspace.query, static_cast<std::size_t>(rows) * dim);
     for (int t = 0; t < tile.tokens; ++t) {
       const std::size_t first_head = static_cast<std::size_t>(tile.first_token + t) * task_.heads + head * group_;
@@ -161,6 +167,13 @@ class Attention {
     grown(workspace.panel, static_cast<std::size_t>(std::max(dim, kPartition)) * kPanel);
     workspace.from.resize(rows);
     workspace.to.resize(rows);
+    if (shape_.type != KVType::int8) return;
+    grown(workspace.weights, static_cast<std::size_t>(rows) * kWeightStride);
+    grown(workspace.weight_units, rows);
+    kernels_.quantize_queries(workspace.query.data(), rows, dim,
+                              grown(workspace.query_pairs, static_cast<std::size_t>(rows) * query_stride_),
+                              query_stride_, grown(workspace.query_units, rows),
+                              grown(workspace.scales, std::max(2 * kPartition, 2 * query_stride_)));
   }
 
   Softmax begin(int rows, Workspace& workspace) const {
@@ -203,16 +216,31 @@ class Attention {
     work.to = workspace.to.data();
     work.scores = workspace.scores.data();
     work.panel = workspace.panel.data();
+    if (shape_.type == KVType::int8) {
+      static_assert(kCentreSpan == kPartition);
+      const std::byte* centre = task_.cache->centre(table[start / shape_.block_size], task_.layer, head);
+      work.centre = reinterpret_cast<const std::int8_t*>(centre);
+      std::memcpy(&work.centre_unit, centre + shape_.centre_depth(), sizeof work.centre_unit);
+      work.query_pairs = workspace.query_pairs.data();
+      work.query_stride = query_stride_;
+      work.query_units = workspace.query_units.data();
+      work.weights = workspace.weights.data();
+      work.weight_units = workspace.weight_units.data();
+      work.scales = workspace.scales.data();
+    }
     kernels_.attend(work, state);
   }
 
   void finish(const Tile& tile, int head, const Softmax& state) const {
     const int dim = shape_.head_dim;
+    const float gain = static_cast<float>(turned_);
+    if (turned_ > 1) kernels_.turn(state.output, tile.tokens * group_, padded_dim_, turned_);
     for (int row = 0; row < tile.tokens * group_; ++row) {
       const std::size_t token = tile.first_token + row / group_;
       float* to = task_.output + (token * task_.heads + head * group_ + row % group_) * dim;
       const float* from = state.output + static_cast<std::size_t>(row) * padded_dim_;
-      for (int d = 0; d < dim; ++d) to[d] = from[d] / state.total[row];
+      const float total = state.total[row] * gain;
+      for (int d = 0; d < dim; ++d) to[d] = from[d] / total;
     }
   }
 
@@ -222,6 +250,8 @@ class Attention {
   const KVShape& shape_;
   int group_;
   int padded_dim_;
+  int query_stride_;  // pairs of a query row
+  int turned_;        // by how much products grow when both sides are turned; 1: nothing is
   std::vector<Tile> tiles_;
   std::vector<Unit> units_;
   std::unique_ptr<float[]> partials_;

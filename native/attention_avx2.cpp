@@ -7,15 +7,23 @@ namespace sevenb {
 namespace {
 
 struct Eight {
-  static constexpr int width = 8;
+  static constexpr int width = 8, depth = 1;
   __m256 v;
 
   static Eight load(const float* from) { return {_mm256_loadu_ps(from)}; }
   static Eight load(const std::uint16_t* from) {
     return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)))};
   }
+  static Eight from_integers(const void* from) {
+    return {_mm256_cvtepi32_ps(_mm256_loadu_si256(static_cast<const __m256i*>(from)))};
+  }
   static Eight broadcast(float value) { return {_mm256_set1_ps(value)}; }
   void store(float* to) const { _mm256_storeu_ps(to, v); }
+  template <int Distance>
+  Eight exchanged() const {
+    if constexpr (Distance == 4) return {_mm256_permute2f128_ps(v, v, 1)};
+    return {_mm256_permute_ps(v, Distance == 1 ? 0xb1 : 0x4e)};
+  }
 };
 
 inline Eight add(Eight a, Eight b) { return {_mm256_add_ps(a.v, b.v)}; }
@@ -32,17 +40,28 @@ inline Eight zero_unless_at_least(Eight v, Eight x, Eight bound) {
 }
 
 struct Sixteen {
-  static constexpr int width = 16;
+  static constexpr int width = 16, depth = 1;
   Eight low, high;
 
   template <class Element>
   static Sixteen load(const Element* from) {
     return {Eight::load(from), Eight::load(from + 8)};
   }
+  static Sixteen from_integers(const float* from) { return {Eight::from_integers(from), Eight::from_integers(from + 8)}; }
   static Sixteen broadcast(float value) { return {Eight::broadcast(value), Eight::broadcast(value)}; }
   void store(float* to) const {
     low.store(to);
     high.store(to + 8);
+  }
+  void store_rounded(Pair* to) const {
+    const __m256i packed = _mm256_packs_epi32(_mm256_cvtps_epi32(low.v), _mm256_cvtps_epi32(high.v));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_permute4x64_epi64(packed, 0xd8));
+  }
+  // Lane i of the result is lane i ^ Distance.
+  template <int Distance>
+  Sixteen exchanged() const {
+    if constexpr (Distance == 8) return {high, low};
+    return {low.exchanged<Distance>(), high.exchanged<Distance>()};
   }
 };
 
@@ -74,11 +93,62 @@ inline float reduce_maximum(Sixteen a) {
 }
 inline float first_lane(Sixteen a) { return _mm256_cvtss_f32(a.low.v); }
 
+struct EightPairs {
+  static constexpr int width = 8, depth = 2;
+  __m256i v;
+
+  static EightPairs load(const std::int16_t* from) {
+    return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))};
+  }
+  static EightPairs load(const std::int8_t* from) {
+    return {_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)))};
+  }
+  static EightPairs broadcast(Pair value) {
+    int bits;
+    __builtin_memcpy(&bits, &value, sizeof bits);
+    return {_mm256_set1_epi32(bits)};
+  }
+  void store(void* to) const { _mm256_storeu_si256(static_cast<__m256i*>(to), v); }
+};
+
+inline EightPairs multiply_add(EightPairs a, EightPairs b, EightPairs sum) {
+  return {_mm256_add_epi32(_mm256_madd_epi16(a.v, b.v), sum.v)};
+}
+
+struct SixteenPairs {
+  static constexpr int width = 16, depth = 2;
+  EightPairs low, high;
+
+  template <class Element>
+  static SixteenPairs load(const Element* from) {
+    return {EightPairs::load(from), EightPairs::load(from + 16)};
+  }
+  static SixteenPairs broadcast(Pair value) { return {EightPairs::broadcast(value), EightPairs::broadcast(value)}; }
+  void store(void* to) const {
+    low.store(to);
+    high.store(static_cast<char*>(to) + 32);
+  }
+};
+
+inline SixteenPairs multiply_add(SixteenPairs a, SixteenPairs b, SixteenPairs sum) {
+  return {multiply_add(a.low, b.low, sum.low), multiply_add(a.high, b.high, sum.high)};
+}
+
 struct Avx2 {
-  using Wide = Sixteen;
-  using Narrow = Eight;
-  static constexpr int kWideRows = 6;    // 12 accumulators, two registers of b, one broadcast
-  static constexpr int kDirectRows = 8;  // 8 accumulators of one register
+  struct Floats {
+    using Element = float;
+    using Wide = Sixteen;
+    using Narrow = Eight;
+    static constexpr int kWideRows = 6;    // 12 accumulators, two registers of b, one broadcast
+    static constexpr int kDirectRows = 8;  // 8 accumulators of one register
+  };
+  struct Pairs {
+    using Element = std::int16_t;
+    using Wide = SixteenPairs;
+    using Narrow = EightPairs;
+    static constexpr int kWideRows = 6;
+    static constexpr int kDirectRows = 8;
+  };
 };
 
 }  // namespace

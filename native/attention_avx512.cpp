@@ -7,15 +7,26 @@ namespace sevenb {
 namespace {
 
 struct Sixteen {
-  static constexpr int width = 16;
+  static constexpr int width = 16, depth = 1;
   __m512 v;
 
   static Sixteen load(const float* from) { return {_mm512_loadu_ps(from)}; }
   static Sixteen load(const std::uint16_t* from) {
     return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)))};
   }
+  static Sixteen from_integers(const void* from) { return {_mm512_cvtepi32_ps(_mm512_loadu_si512(from))}; }
   static Sixteen broadcast(float value) { return {_mm512_set1_ps(value)}; }
   void store(float* to) const { _mm512_storeu_ps(to, v); }
+  void store_rounded(Pair* to) const {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(v)));
+  }
+  // Lane i of the result is lane i ^ Distance.
+  template <int Distance>
+  Sixteen exchanged() const {
+    if constexpr (Distance == 8) return {_mm512_shuffle_f32x4(v, v, 0x4e)};
+    if constexpr (Distance == 4) return {_mm512_shuffle_f32x4(v, v, 0xb1)};
+    return {_mm512_permute_ps(v, Distance == 1 ? 0xb1 : 0x4e)};
+  }
 };
 
 inline Sixteen add(Sixteen a, Sixteen b) { return {_mm512_add_ps(a.v, b.v)}; }
@@ -46,11 +57,41 @@ inline float reduce_maximum(Sixteen a) {
 }
 inline float first_lane(Sixteen a) { return _mm512_cvtss_f32(a.v); }
 
+struct SixteenPairs {
+  static constexpr int width = 16, depth = 2;
+  __m512i v;
+
+  static SixteenPairs load(const std::int16_t* from) { return {_mm512_loadu_si512(from)}; }
+  static SixteenPairs load(const std::int8_t* from) {
+    return {_mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)))};
+  }
+  static SixteenPairs broadcast(Pair value) {
+    int bits;
+    __builtin_memcpy(&bits, &value, sizeof bits);
+    return {_mm512_set1_epi32(bits)};
+  }
+  void store(void* to) const { _mm512_storeu_si512(to, v); }
+};
+
+inline SixteenPairs multiply_add(SixteenPairs a, SixteenPairs b, SixteenPairs sum) {
+  return {_mm512_dpwssd_epi32(sum.v, a.v, b.v)};
+}
+
 struct Avx512 {
-  using Wide = Sixteen;
-  using Narrow = Sixteen;
-  static constexpr int kWideRows = 12;
-  static constexpr int kDirectRows = 12;
+  struct Floats {
+    using Element = float;
+    using Wide = Sixteen;
+    using Narrow = Sixteen;
+    static constexpr int kWideRows = 12;
+    static constexpr int kDirectRows = 12;
+  };
+  struct Pairs {
+    using Element = std::int16_t;
+    using Wide = SixteenPairs;
+    using Narrow = SixteenPairs;
+    static constexpr int kWideRows = 12;
+    static constexpr int kDirectRows = 12;
+  };
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "cpu.h"
 #include "kv_cache.h"
+#include "kv_int8.h"
 
 namespace sevenb {
 
@@ -15,8 +16,10 @@ namespace sevenb {
 constexpr int kPartition = 256;
 constexpr int kMostBlocks = kPartition / kSmallestBlock;  // in one partition
 
-// Floats between two rows of scores: off a power of two, so that rows do not fight for the same cache sets.
+// Floats between two rows of scores, and pairs between two rows of weights: off a power of two, so that rows do not
+// fight for the same cache sets.
 constexpr int kScoreStride = kPartition + kPanel;
+constexpr int kWeightStride = (kPartition + 2 * kPanel) / 2;
 
 // The maximum of no scores: below every score, and finite, so that differences of maxima are never NaN.
 constexpr float kNoMaximum = -1e30f;
@@ -40,6 +43,16 @@ struct Partition {
   int first, last;            // union of the rows' ranges
   float* scores;              // scratch [rows, kScoreStride]
   float* panel;               // scratch [max(head_dim, kPartition), kPanel]
+
+  // For int8 instead of `query`:
+  const Pair* query_pairs;  // [rows, query_stride], turned and rounded
+  int query_stride;
+  const float* query_units;   // [rows]
+  const std::int8_t* centre;  // [2 * query_stride], what all keys of the partition lack
+  float centre_unit;
+  Pair* weights;        // scratch [rows, kWeightStride]
+  float* weight_units;  // scratch [rows]
+  float* scales;        // scratch [2, kPartition]
 };
 
 struct AttentionKernels {
@@ -47,6 +60,12 @@ struct AttentionKernels {
   void (*attend)(const Partition& task, const Softmax& state);
   // state <- state merged with a later partition's `part`.
   void (*merge)(const Softmax& state, const Softmax& part, int rows, int padded_dim);
+  // For int8: turns and rounds queries [rows, head_dim] to pairs [rows, stride] and units [rows]. Works in `row`, which
+  // has room for 2 * stride floats.
+  void (*quantize_queries)(const float* query, int rows, int head_dim, Pair* pairs, int stride, float* units,
+                           float* row);
+  // For int8: turns rows [rows, padded_dim] of outputs back, up to the factor that is `hadamard_block`.
+  void (*turn)(float* rows, int count, int padded_dim, int block);
 };
 
 extern const AttentionKernels attention_portable;

@@ -1,9 +1,11 @@
 // Binding of the KV cache, RoPE and attention.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
 #include <cstring>
+#include <optional>
 #include <stdexcept>
 
 #include "attention.h"
@@ -21,6 +23,7 @@ using namespace sevenb;
 
 using Integers = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using IntegerRows = nb::ndarray<const std::int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Floats = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using FloatRows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using MutableFloatRows = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
@@ -113,8 +116,8 @@ void bind_attention(nb::module_& m) {
   bind_cache(m);
   m.def(
       "rope_store",
-      [](ThreadPool& pool, MutableFloatRows query, const FloatRows& key, const FloatRows& value, bool interleaved,
-         const PagedBatch& batch, KVCache& cache, int layer) {
+      [](ThreadPool& pool, MutableFloatRows query, const FloatRows& key, const FloatRows& value,
+         const std::optional<Floats>& key_bias, bool interleaved, const PagedBatch& batch, KVCache& cache, int layer) {
         const KVShape& shape = cache.shape();
         const std::size_t tokens = batch.tokens, kv_width = static_cast<std::size_t>(shape.kv_heads) * shape.head_dim;
         const std::size_t query_width = query.shape(1);
@@ -128,6 +131,10 @@ void bind_attention(nb::module_& m) {
         task.key = key.data();
         task.value = value.data();
         task.key_stride = task.value_stride = static_cast<std::ptrdiff_t>(kv_width);
+        if (key_bias) {
+          if (key_bias->size() != kv_width) throw std::invalid_argument("key_bias has the wrong shape");
+          task.key_bias = key_bias->data();
+        }
         task.heads = static_cast<int>(query_width / shape.head_dim);
         task.interleaved = interleaved;
         task.batch = &batch;
@@ -136,7 +143,8 @@ void bind_attention(nb::module_& m) {
         nb::gil_scoped_release release;
         rope_store(pool, task);
       },
-      "pool"_a, "query"_a.noconvert(), "key"_a, "value"_a, "interleaved"_a, "batch"_a, "cache"_a, "layer"_a,
+      "pool"_a, "query"_a.noconvert(), "key"_a, "value"_a, "key_bias"_a.none(), "interleaved"_a, "batch"_a,
+      "cache"_a, "layer"_a,
       "Rotate query [T, heads * head_dim] in place and key; store key and value [T, kv_heads * head_dim].");
   m.def(
       "paged_attention",

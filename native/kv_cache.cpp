@@ -12,25 +12,54 @@ namespace sevenb {
 KVType kv_type(const std::string& name) {
   if (name == "f16") return KVType::f16;
   if (name == "f32") return KVType::f32;
-  throw std::invalid_argument("unknown KV cache type " + name + "; use f16 or f32");
+  if (name == "int8") return KVType::int8;
+  throw std::invalid_argument("unknown KV cache type " + name + "; use f16, int8 or f32");
 }
 
-std::size_t element_bytes(KVType type) { return type == KVType::f16 ? 2 : 4; }
+namespace {
+
+std::size_t element_bytes(KVType type) {
+  switch (type) {
+    case KVType::int8: return 1;
+    case KVType::f16: return 2;
+    case KVType::f32: break;
+  }
+  return 4;
+}
+
+std::size_t scale_bytes(KVType type) { return type == KVType::int8 ? sizeof(float) : 0; }
+
+}  // namespace
+
+std::size_t KVShape::key_element_bytes() const {
+  return element_bytes(type) * static_cast<std::size_t>(padded_size()) * key_depth();
+}
+std::size_t KVShape::value_element_bytes() const {
+  return element_bytes(type) * static_cast<std::size_t>(block_size) * padded_dim();
+}
+std::size_t KVShape::key_bytes() const { return key_element_bytes() + scale_bytes(type) * padded_size(); }
+std::size_t KVShape::value_bytes() const { return value_element_bytes() + scale_bytes(type) * block_size; }
+std::size_t KVShape::centre_bytes() const { return type == KVType::int8 ? centre_depth() + sizeof(float) : 0; }
+std::size_t KVShape::block_bytes() const {
+  constexpr std::size_t kCacheLine = 64;
+  const std::size_t bytes = (key_bytes() + value_bytes() + centre_bytes()) * layers * kv_heads;
+  return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
+}
 
 void KVShape::check() const {
   const bool power_of_two = block_size > 0 && (block_size & (block_size - 1)) == 0;
   if (!power_of_two || block_size < kSmallestBlock || block_size > kLargestBlock)
     throw std::invalid_argument("block_size is " + std::to_string(block_size) +
                                 "; it must be a power of two from 4 to 256");
-  if (layers < 1 || kv_heads < 1 || head_dim < 1 || head_dim > 1024)
-    throw std::invalid_argument("a KV cache needs layers, kv_heads and a head_dim of at most 1024");
+  if (layers < 1 || kv_heads < 1 || head_dim < 1 || head_dim > kMostHeadDim)
+    throw std::invalid_argument("a KV cache needs layers, kv_heads and a head_dim of at most " + std::to_string(kMostHeadDim));
 }
 
 KVCache::KVCache(const KVShape& shape, std::int64_t blocks) : shape_(shape), blocks_(blocks) {
   shape.check();
   if (blocks < 1) throw std::invalid_argument("a KV cache needs at least one block");
-  key_bytes_ = shape.key_elements() * element_bytes(shape.type);
-  head_bytes_ = shape.head_elements() * element_bytes(shape.type);
+  key_bytes_ = shape.key_bytes();
+  head_bytes_ = shape.key_bytes() + shape.value_bytes();
   block_bytes_ = shape.block_bytes();
   if (static_cast<std::uint64_t>(blocks) > std::numeric_limits<std::ptrdiff_t>::max() / block_bytes_)
     throw std::bad_alloc();

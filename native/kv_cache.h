@@ -4,7 +4,11 @@
 // of 16 columns so that kernels read memory in order and never add across lanes:
 //   keys    [padded_size / 16][head_dim][16 positions]
 //   values  [padded_dim / 16][block_size][16 dimensions]
-// where padded_size and padded_dim round up to whole panels.
+// where padded_size and padded_dim round up to whole panels. In int8 what is multiplied and added up lies in pairs, as
+// integer dot products want it, and each position has a float32 scale (see kv_int8.h):
+//   keys    [padded_size / 16][key_depth / 2][16 positions][2 channels], scales [padded_size]
+//   values  [padded_dim / 16][block_size / 2][16 dimensions][2 positions], scales [block_size]
+// and after all heads' runs come their centres: int8 [centre_depth] and a float32 scale each.
 #pragma once
 
 #include <cstddef>
@@ -16,14 +20,14 @@ namespace sevenb {
 
 constexpr int kPanel = 16;
 constexpr int kSmallestBlock = 4, kLargestBlock = 256;
+constexpr int kMostHeadDim = 1024;
 
-// How an element is stored. A narrower type needs a value here, a row in `element_bytes`, a writer in rope.cpp and
-// a reader in attention_template.h.
-enum class KVType { f16, f32 };
+// How an element is stored. Another type needs a value here, its name and size in kv_cache.cpp, a writer in rope.cpp
+// and a reader in attention_template.h.
+enum class KVType { f16, f32, int8 };
 
-// "f16" or "f32"; throws std::invalid_argument otherwise.
+// "f16", "f32" or "int8"; throws std::invalid_argument otherwise.
 KVType kv_type(const std::string& name);
-std::size_t element_bytes(KVType type);
 
 struct KVShape {
   int layers;
@@ -36,9 +40,17 @@ struct KVShape {
   void check() const;
   int padded_dim() const { return (head_dim + kPanel - 1) / kPanel * kPanel; }
   int padded_size() const { return (block_size + kPanel - 1) / kPanel * kPanel; }
-  std::size_t key_elements() const { return static_cast<std::size_t>(padded_size()) * head_dim; }
-  std::size_t head_elements() const { return key_elements() + static_cast<std::size_t>(block_size) * padded_dim(); }
-  std::size_t block_bytes() const { return head_elements() * layers * kv_heads * element_bytes(type); }
+  // Channels that a stored key has room for: an even number in int8.
+  int key_depth() const { return type == KVType::int8 ? (head_dim + 1) / 2 * 2 : head_dim; }
+  // Bytes of a block's keys, or values, of one layer and head, without and with their scales.
+  std::size_t key_element_bytes() const;
+  std::size_t value_element_bytes() const;
+  std::size_t key_bytes() const;
+  std::size_t value_bytes() const;
+  // Channels that a centre has room for: whole vectors.
+  int centre_depth() const { return (head_dim + 2 * kPanel - 1) / (2 * kPanel) * (2 * kPanel); }
+  std::size_t centre_bytes() const;
+  std::size_t block_bytes() const;
 };
 
 // One allocation of `blocks` blocks. Pages that were never written take no memory.
@@ -58,6 +70,11 @@ class KVCache {
     return memory_ + block_bytes_ * block + head_bytes_ * (static_cast<std::size_t>(layer) * shape_.kv_heads + head);
   }
   std::byte* values(std::int64_t block, int layer, int head) const { return keys(block, layer, head) + key_bytes_; }
+  std::byte* centre(std::int64_t block, int layer, int head) const {
+    const std::size_t heads = static_cast<std::size_t>(shape_.layers) * shape_.kv_heads;
+    return keys(block, 0, 0) + head_bytes_ * heads +
+           shape_.centre_bytes() * (static_cast<std::size_t>(layer) * shape_.kv_heads + head);
+  }
 
   // A whole block over all layers, `shape().block_bytes()` long. Throws std::invalid_argument for a block that does not
   // exist.
@@ -94,6 +111,8 @@ struct PagedBatch {
   const std::int32_t* table(int sequence) const {
     return block_tables.data() + static_cast<std::size_t>(sequence) * table_width;
   }
+  const float* cos_of(int token) const { return cos.data() + static_cast<std::size_t>(token) * rotary_half; }
+  const float* sin_of(int token) const { return sin.data() + static_cast<std::size_t>(token) * rotary_half; }
   int first_position(int sequence) const {
     return context_lengths[sequence] - (query_starts[sequence + 1] - query_starts[sequence]);
   }

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
+#include <vector>
+
+#include "kv_int8.h"
 
 namespace sevenb {
 namespace {
@@ -39,59 +42,130 @@ std::uint16_t half_from_float(float value) {
   return sign | static_cast<std::uint16_t>((bits >> 13) - (112 << 10));
 }
 
+float read_float(const std::byte* from) {
+  float value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+void write_float(std::byte* to, float value) { std::memcpy(to, &value, sizeof value); }
+
 std::uint16_t encode(float value, std::uint16_t*) { return half_from_float(value); }
 float encode(float value, float*) { return value; }
 
+// Where a token's keys and values go.
+struct Slot {
+  std::int64_t block;
+  int index;
+};
+
+Slot slot_at(const RopeStore& task, int token, int position) {
+  const int block_size = task.cache->shape().block_size;
+  const PagedBatch& batch = *task.batch;
+  return {batch.table(batch.sequence_of[token])[position / block_size], position % block_size};
+}
+
 // `Element` is how the cache stores a number.
 template <class Element>
-void store(const RopeStore& task, int token, float* rotated) {
+void store(const RopeStore& task, const Slot& slot, int head, const float* key, const float* value) {
+  const KVShape& shape = task.cache->shape();
+  auto* keys = reinterpret_cast<Element*>(task.cache->keys(slot.block, task.layer, head)) +
+               slot.index / kPanel * (kPanel * shape.head_dim) + slot.index % kPanel;
+  for (int d = 0; d < shape.head_dim; ++d) keys[d * kPanel] = encode(key[d], keys);
+  auto* values =
+      reinterpret_cast<Element*>(task.cache->values(slot.block, task.layer, head)) + slot.index * kPanel;
+  for (int d = 0; d < shape.head_dim; ++d)
+    values[d / kPanel * (kPanel * shape.block_size) + d % kPanel] = encode(value[d], values);
+}
+
+// The same in int8, after what kv_int8.h says. `key` is overwritten.
+void store_int8(const RopeStore& task, int token, const Slot& slot, int head, float* key, const float* value) {
+  const KVShape& shape = task.cache->shape();
+  const int dim = shape.head_dim, block = hadamard_block(dim);
+  std::int8_t rounded[kMostHeadDim];
+
+  const int position = task.batch->positions[token];
+  const std::byte* centre =
+      task.cache->centre(slot_at(task, token, position - position % kCentreSpan).block, task.layer, head);
+  const auto* offsets = reinterpret_cast<const std::int8_t*>(centre);
+  const float centre_unit = read_float(centre + shape.centre_depth());
+  hadamard(key, dim, block);
+  for (int d = 0; d < dim; ++d) key[d] -= offsets[d] * centre_unit;
+  std::byte* keys = task.cache->keys(slot.block, task.layer, head);
+  write_float(keys + shape.key_element_bytes() + slot.index * sizeof(float), quantize(key, dim, rounded));
+  auto* to = reinterpret_cast<std::int8_t*>(keys) + slot.index / kPanel * (kPanel * shape.key_depth()) +
+             slot.index % kPanel * 2;
+  for (int d = 0; d < dim; ++d) to[d / 2 * (2 * kPanel) + d % 2] = rounded[d];
+
+  std::copy(value, value + dim, key);
+  hadamard(key, dim, block);
+  std::byte* values = task.cache->values(slot.block, task.layer, head);
+  write_float(values + shape.value_element_bytes() + slot.index * sizeof(float), quantize(key, dim, rounded));
+  to = reinterpret_cast<std::int8_t*>(values) + slot.index / 2 * (2 * kPanel) + slot.index % 2;
+  for (int d = 0; d < dim; ++d) to[d / kPanel * (kPanel * shape.block_size) + d % kPanel * 2] = rounded[d];
+}
+
+// The centre of the keys from `token` on.
+void store_centres(const RopeStore& task, int token) {
   const PagedBatch& batch = *task.batch;
   const KVShape& shape = task.cache->shape();
-  const int position = batch.positions[token], slot = position % shape.block_size;
-  const std::int64_t block = batch.table(batch.sequence_of[token])[position / shape.block_size];
-  const float* cos = batch.cos.data() + static_cast<std::size_t>(token) * batch.rotary_half;
-  const float* sin = batch.sin.data() + static_cast<std::size_t>(token) * batch.rotary_half;
+  const Slot slot = slot_at(task, token, batch.positions[token]);
+  std::vector<float> centre(shape.centre_depth());
   for (int head = 0; head < shape.kv_heads; ++head) {
-    const float* key = task.key + token * task.key_stride + head * shape.head_dim;
-    const float* value = task.value + token * task.value_stride + head * shape.head_dim;
-    std::copy(key, key + shape.head_dim, rotated);
-    rotate(key, rotated, cos, sin, batch.rotary_half, task.interleaved);
+    std::fill(centre.begin(), centre.end(), 0.0f);
+    if (task.key_bias != nullptr) {
+      const float* bias = task.key_bias + head * shape.head_dim;
+      std::copy(bias, bias + shape.head_dim, centre.begin());
+      rotate(bias, centre.data(), batch.cos_of(token), batch.sin_of(token), batch.rotary_half, task.interleaved);
+      const int step = task.interleaved ? 2 : 1, partner = task.interleaved ? 1 : batch.rotary_half;
+      for (int pair = 0; pair < batch.rotary_half / 2; ++pair)  // the faster half
+        centre[pair * step] = centre[pair * step + partner] = 0.0f;
+    }
+    hadamard(centre.data(), shape.head_dim, hadamard_block(shape.head_dim));
+    std::byte* to = task.cache->centre(slot.block, task.layer, head);
+    write_float(to + shape.centre_depth(),
+                quantize(centre.data(), shape.centre_depth(), reinterpret_cast<std::int8_t*>(to)));
+  }
+}
 
-    auto* keys = reinterpret_cast<Element*>(task.cache->keys(block, task.layer, head)) +
-                 slot / kPanel * (kPanel * shape.head_dim) + slot % kPanel;
-    for (int d = 0; d < shape.head_dim; ++d) keys[d * kPanel] = encode(rotated[d], keys);
-    auto* values = reinterpret_cast<Element*>(task.cache->values(block, task.layer, head)) + slot * kPanel;
-    for (int d = 0; d < shape.head_dim; ++d)
-      values[d / kPanel * (kPanel * shape.block_size) + d % kPanel] = encode(value[d], values);
+void rope_store_tokens(const RopeStore& task, int first, int last) {
+  const PagedBatch& batch = *task.batch;
+  const KVShape& shape = task.cache->shape();
+  float rotated[kMostHeadDim];
+  for (int token = first; token < last; ++token) {
+    const float* cos = batch.cos_of(token);
+    const float* sin = batch.sin_of(token);
+    for (int head = 0; head < task.heads; ++head) {
+      float* query = task.query + token * task.query_stride + head * shape.head_dim;
+      rotate(query, query, cos, sin, batch.rotary_half, task.interleaved);
+    }
+    const Slot slot = slot_at(task, token, batch.positions[token]);
+    for (int head = 0; head < shape.kv_heads; ++head) {
+      const float* key = task.key + token * task.key_stride + head * shape.head_dim;
+      const float* value = task.value + token * task.value_stride + head * shape.head_dim;
+      std::copy(key, key + shape.head_dim, rotated);
+      rotate(key, rotated, cos, sin, batch.rotary_half, task.interleaved);
+      switch (shape.type) {
+        case KVType::f16: store<std::uint16_t>(task, slot, head, rotated, value); break;
+        case KVType::f32: store<float>(task, slot, head, rotated, value); break;
+        case KVType::int8: store_int8(task, token, slot, head, rotated, value); break;
+      }
+    }
   }
 }
 
 }  // namespace
 
-void rope_store_tokens(const RopeStore& task, int first, int last) {
-  const PagedBatch& batch = *task.batch;
-  const KVShape& shape = task.cache->shape();
-  std::vector<float> rotated(shape.head_dim);
-  for (int token = first; token < last; ++token) {
-    const float* cos = batch.cos.data() + static_cast<std::size_t>(token) * batch.rotary_half;
-    const float* sin = batch.sin.data() + static_cast<std::size_t>(token) * batch.rotary_half;
-    for (int head = 0; head < task.heads; ++head) {
-      float* query = task.query + token * task.query_stride + head * shape.head_dim;
-      rotate(query, query, cos, sin, batch.rotary_half, task.interleaved);
-    }
-    shape.type == KVType::f16 ? store<std::uint16_t>(task, token, rotated.data())
-                              : store<float>(task, token, rotated.data());
-  }
-}
-
 void rope_store(ThreadPool& pool, const RopeStore& task) {
-  task.batch->check_against(*task.cache, task.layer);
-  if (2 * task.batch->rotary_half > task.cache->shape().head_dim)
+  const PagedBatch& batch = *task.batch;
+  batch.check_against(*task.cache, task.layer);
+  if (2 * batch.rotary_half > task.cache->shape().head_dim)
     throw std::invalid_argument("the rotary dimension is larger than a head");
-  const int tokens = task.batch->tokens;
-  if (tokens <= kTokensPerChunk) return rope_store_tokens(task, 0, tokens);
-  pool.run((tokens + kTokensPerChunk - 1) / kTokensPerChunk, [&](int chunk, int) {
-    rope_store_tokens(task, chunk * kTokensPerChunk, std::min(tokens, (chunk + 1) * kTokensPerChunk));
+  if (task.cache->shape().type == KVType::int8)  // before any key that lacks it, whichever thread stores that
+    for (int token = 0; token < batch.tokens; ++token)
+      if (batch.positions[token] % kCentreSpan == 0) store_centres(task, token);
+  if (batch.tokens <= kTokensPerChunk) return rope_store_tokens(task, 0, batch.tokens);
+  pool.run((batch.tokens + kTokensPerChunk - 1) / kTokensPerChunk, [&](int chunk, int) {
+    rope_store_tokens(task, chunk * kTokensPerChunk, std::min(batch.tokens, (chunk + 1) * kTokensPerChunk));
   });
 }
 

@@ -18,15 +18,13 @@ struct RopeStore {
   std::ptrdiff_t key_stride;
   const float* value;  // [tokens, kv_heads * head_dim]
   std::ptrdiff_t value_stride;
+  const float* key_bias;  // [kv_heads * head_dim], already part of `key`; null: none
   int heads;
   bool interleaved;
   const PagedBatch* batch;
   KVCache* cache;
   int layer;
 };
-
-// Rotates and stores tokens [first, last). For use inside a pool chunk; no checks.
-void rope_store_tokens(const RopeStore& task, int first, int last);
 
 // Checks the batch against the cache, then does all tokens, over the pool when there are many.
 // Throws std::invalid_argument.

@@ -13,6 +13,7 @@ from tests.backend.tiny_model import VOCAB, Chunk, TinyLayer
 BACKENDS: dict[str, Callable[[], Backend]] = {"reference": ReferenceBackend} | {
     f"native-{isa}": (lambda isa=isa: NativeBackend(threads=2, isa=isa)) for isa in available_isas()
 }
+KV_DTYPES = pytest.mark.parametrize("kv_dtype", ["f32", "f16", "int8"])
 NATIVE = [name for name in BACKENDS if name != "reference"]
 PROMPT = [int(t) for t in np.random.default_rng(3).integers(0, VOCAB, 45)]
 BLOCKS = [9, 2, 30, 4, 17, 5]
@@ -39,6 +40,14 @@ def test_float_weights_give_the_reference_logits(native: Backend, interleaved: b
     np.testing.assert_allclose(actual, expected, atol=3e-5, rtol=1e-4)
 
 
+def test_an_int8_cache_rounds_as_the_reference_does(native: Backend) -> None:
+    options = {"quantised": False, "kv_dtype": "int8"}
+    exact = TinyLayer(ReferenceBackend(), quantised=False).forward([Chunk(PROMPT, 0, BLOCKS)])
+    expected = TinyLayer(ReferenceBackend(), **options).forward([Chunk(PROMPT, 0, BLOCKS)])
+    actual = TinyLayer(native, **options).forward([Chunk(PROMPT, 0, BLOCKS)])
+    assert np.abs(actual - expected).max() < 0.2 * np.abs(expected - exact).max()
+
+
 def test_quantised_weights_stay_close_to_the_reference(native: Backend) -> None:
     expected = TinyLayer(ReferenceBackend()).forward([Chunk(PROMPT, 0, BLOCKS)])
     actual = TinyLayer(native).forward([Chunk(PROMPT, 0, BLOCKS)])
@@ -46,9 +55,10 @@ def test_quantised_weights_stay_close_to_the_reference(native: Backend) -> None:
     assert 0 < error < 0.03  # int8 activations round by about half a per cent, six times over
 
 
-def test_a_prompt_in_chunks_gives_the_logits_of_the_whole(backend: Backend) -> None:
-    whole = TinyLayer(backend).forward([Chunk(PROMPT, 0, BLOCKS)])
-    chunked = TinyLayer(backend)
+@KV_DTYPES
+def test_a_prompt_in_chunks_gives_the_logits_of_the_whole(backend: Backend, kv_dtype: str) -> None:
+    whole = TinyLayer(backend, kv_dtype=kv_dtype).forward([Chunk(PROMPT, 0, BLOCKS)])
+    chunked = TinyLayer(backend, kv_dtype=kv_dtype)
     parts = [chunked.forward([Chunk(PROMPT[a:b], a, BLOCKS)]) for a, b in [(0, 1), (1, 14), (14, 16), (16, 45)]]
     _assert_same(backend, np.concatenate(parts), whole)
 
@@ -73,8 +83,9 @@ def test_instruction_sets_agree_bit_for_bit() -> None:
         np.testing.assert_array_equal(result, results[0])
 
 
-def test_copied_blocks_carry_the_history(backend: Backend) -> None:
-    layer = TinyLayer(backend)
+@KV_DTYPES
+def test_copied_blocks_carry_the_history(backend: Backend, kv_dtype: str) -> None:
+    layer = TinyLayer(backend, kv_dtype=kv_dtype)
     layer.forward([Chunk(PROMPT[:20], 0, BLOCKS[:3])])
     copies = [20, 21, 22]
     backend.copy_blocks(layer.cache, list(zip(BLOCKS[:3], copies, strict=True)))
@@ -82,8 +93,9 @@ def test_copied_blocks_carry_the_history(backend: Backend) -> None:
     np.testing.assert_array_equal(layer.forward([Chunk(PROMPT[20:21], 20, copies)]), original)
 
 
-def test_a_block_that_was_read_can_be_written_back_anywhere(backend: Backend) -> None:
-    layer, other = TinyLayer(backend), TinyLayer(backend)
+@KV_DTYPES
+def test_a_block_that_was_read_can_be_written_back_anywhere(backend: Backend, kv_dtype: str) -> None:
+    layer, other = TinyLayer(backend, kv_dtype=kv_dtype), TinyLayer(backend, kv_dtype=kv_dtype)
     layer.forward([Chunk(PROMPT[:20], 0, BLOCKS[:3])])
     copies = [20, 21, 22]
     for source, target in zip(BLOCKS[:3], copies, strict=True):

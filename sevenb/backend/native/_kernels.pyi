@@ -136,6 +136,7 @@ def rope_store(
     query: FloatArray,
     key: FloatArray,
     value: FloatArray,
+    key_bias: FloatArray | None,
     interleaved: bool,
     batch: PagedBatch,
     cache: KVCache,

@@ -72,6 +72,7 @@ def rope_store(
     query: FloatArray,
     key: FloatArray,
     value: FloatArray,
+    key_bias: FloatArray | None,
     spec: AttentionSpec,
     batch: _kernels.PagedBatch,
     cache: NativeKVCache,
@@ -79,9 +80,10 @@ def rope_store(
 ) -> None:
     """Rotate ``query`` [T, heads * head_dim] in place and ``key`` [T, kv_heads * head_dim]; store key and value.
 
-    Keys and values are rounded to the cache's type, to nearest even; finite values stay finite.
+    Keys and values are rounded to the cache's type, to nearest even; finite values stay finite. ``key_bias``
+    [kv_heads * head_dim] is already part of ``key``: int8 rounds what is left without it (``native/kv_int8.h``).
     """
-    _kernels.rope_store(pool, query, key, value, spec.rope_interleaved, batch, cache.handle, layer)
+    _kernels.rope_store(pool, query, key, value, key_bias, spec.rope_interleaved, batch, cache.handle, layer)
 
 
 def paged_attention(

@@ -20,16 +20,43 @@ from sevenb.backend.protocol import (
 from sevenb.backend.quant_types import RawTensor
 from sevenb.backend.reference import sampling
 from sevenb.backend.reference.dequantize import dequantize
+from sevenb.backend.reference.quantized_kv import CENTRE_SPAN, rounded_keys, rounded_values, slow_part
 from sevenb.errors import OutOfMemory
 
 
 @dataclass
 class ReferenceKVCache:
-    """Keys and values, each [layers, blocks, block_size, kv_heads, head_dim], float32 whatever the layout asks."""
+    """Keys and values, each [layers, blocks, block_size, kv_heads, head_dim], float32.
+
+    They are exact, but for the dtype int8: then they are what that rounding leaves, and ``centres`` [layers, blocks,
+    kv_heads, head_dim] holds the centre of the positions from a block on (see `quantized_kv`).
+    """
 
     keys: FloatArray
     values: FloatArray
+    centres: FloatArray | None
     block_size: int
+
+    def store(self, layer: int, step: Batch, key: FloatArray, value: FloatArray, centre: FloatArray) -> None:
+        """Keep the keys, rotated, and values of a step's tokens; all [T, kv_heads, head_dim]."""
+        sequence = np.repeat(np.arange(len(step.context_lengths)), np.diff(step.query_starts))
+
+        def block_of(positions: IntArray) -> IntArray:
+            return step.block_tables[sequence, positions // self.block_size]
+
+        if self.centres is not None:
+            first = step.positions // CENTRE_SPAN * CENTRE_SPAN
+            starts = step.positions == first
+            self.centres[layer, block_of(step.positions)[starts]] = centre[starts]
+            key, value = rounded_keys(key, self.centres[layer, block_of(first)]), rounded_values(value)
+        offset = step.positions % self.block_size
+        self.keys[layer, block_of(step.positions), offset] = key
+        self.values[layer, block_of(step.positions), offset] = value
+
+    def parts(self, block: int) -> list[FloatArray]:
+        """All that is stored of one block, as views."""
+        stored = [self.keys, self.values] if self.centres is None else [self.keys, self.values, self.centres]
+        return [part[:, block] for part in stored]
 
     def history(self, layer: int, table: IntArray, length: int) -> tuple[FloatArray, FloatArray]:
         """Keys and values of a sequence's first ``length`` positions: two [length, kv_heads, head_dim]."""
@@ -76,13 +103,16 @@ class ReferenceBackend:
 
     def kv_block_bytes(self, layout: KVLayout) -> int:
         """Bytes of one block, K and V over all layers."""
-        return 2 * 4 * layout.layers * layout.block_size * layout.kv_heads * layout.head_dim
+        vectors = 2 * layout.block_size + (layout.dtype == "int8")
+        return 4 * layout.layers * vectors * layout.kv_heads * layout.head_dim
 
     def allocate_kv(self, layout: KVLayout, blocks: int) -> ReferenceKVCache:
         """Zeroed pages. Raises `OutOfMemory`."""
         shape = (layout.layers, blocks, layout.block_size, layout.kv_heads, layout.head_dim)
         try:
-            return ReferenceKVCache(np.zeros(shape, np.float32), np.zeros(shape, np.float32), layout.block_size)
+            keys, values = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+            centres = np.zeros(shape[:2] + shape[3:], np.float32) if layout.dtype == "int8" else None
+            return ReferenceKVCache(keys, values, centres, layout.block_size)
         except MemoryError:
             size = blocks * self.kv_block_bytes(layout)
             raise OutOfMemory(f"A KV cache of {size / 2**30:.1f} GiB does not fit; lower --max-model-len.") from None
@@ -90,19 +120,23 @@ class ReferenceBackend:
     def copy_blocks(self, cache: ReferenceKVCache, pairs: Sequence[tuple[int, int]]) -> None:
         """Copy whole blocks ``(source, target)``."""
         for source, target in pairs:
-            cache.keys[:, target] = cache.keys[:, source]
-            cache.values[:, target] = cache.values[:, source]
+            for copy, original in zip(cache.parts(target), cache.parts(source), strict=True):
+                copy[:] = original
 
     def read_block(self, cache: ReferenceKVCache, block: int) -> bytes:
-        """The keys, then the values, of one block over all layers, `kv_block_bytes` long."""
-        return cache.keys[:, block].tobytes() + cache.values[:, block].tobytes()
+        """All parts of one block over all layers, one after another, `kv_block_bytes` long."""
+        return b"".join(part.tobytes() for part in cache.parts(block))
 
     def write_block(self, cache: ReferenceKVCache, block: int, contents: bytes) -> None:
         """Put back what `read_block` gave. Raises ValueError when the length is wrong."""
-        keys, values = cache.keys[:, block], cache.values[:, block]
-        if len(contents) != keys.nbytes + values.nbytes:
-            raise ValueError(f"a block of this cache has {keys.nbytes + values.nbytes} bytes, not {len(contents)}")
-        keys[:], values[:] = np.frombuffer(contents, np.float32).reshape(2, *keys.shape)
+        parts = cache.parts(block)
+        size = sum(part.nbytes for part in parts)
+        if len(contents) != size:
+            raise ValueError(f"a block of this cache has {size} bytes, not {len(contents)}")
+        stored, start = np.frombuffer(contents, np.float32), 0
+        for part in parts:
+            part[:] = stored[start : start + part.size].reshape(part.shape)
+            start += part.size
 
     # -- one step --------------------------------------------------------------------------------------
 
@@ -135,12 +169,13 @@ class ReferenceBackend:
         query = rotate(project(weights.query, weights.query_bias), step, spec.rope_interleaved)
         key = rotate(project(weights.key, weights.key_bias), step, spec.rope_interleaved)
         value = project(weights.value, weights.value_bias)
-
-        sequence = np.repeat(np.arange(len(step.context_lengths)), np.diff(step.query_starts))
-        block = step.block_tables[sequence, step.positions // cache.block_size]
-        offset = step.positions % cache.block_size
-        cache.keys[layer, block, offset] = key
-        cache.values[layer, block, offset] = value
+        bias = (
+            np.zeros_like(key)
+            if weights.key_bias is None
+            else np.broadcast_to(weights.key_bias.reshape(1, -1, spec.head_dim), key.shape)
+        )
+        centre = slow_part(rotate(bias, step, spec.rope_interleaved), 2 * step.rope_cos.shape[1], spec.rope_interleaved)
+        cache.store(layer, step, key, value, centre)
         return query.reshape(len(hidden), -1)
 
     def paged_attention(

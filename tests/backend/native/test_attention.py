@@ -10,6 +10,7 @@ import pytest
 from sevenb.backend.native import _kernels
 from sevenb.backend.native.kv import allocate_kv, kv_block_bytes, paged_attention, paged_batch, rope_store
 from sevenb.backend.protocol import AttentionSpec, Batch, FloatArray, KVLayout
+from sevenb.backend.reference.quantized_kv import CENTRE_SPAN, rounded_keys, rounded_values, slow_part
 from sevenb.errors import OutOfMemory
 
 ISAS = _kernels.available_isas()
@@ -28,6 +29,7 @@ class Case:
     dtype: str = "f16"
     window: int | None = None
     interleaved: bool = False
+    biased: bool = False  # keys share a large vector, as Qwen2.5's do
 
     @property
     def spec(self) -> AttentionSpec:
@@ -50,6 +52,8 @@ class Sequence:
         self.query = _normal(random, length, case.spec.heads * case.head_dim) * 2
         self.key = _normal(random, length, case.kv_heads * case.head_dim) * 2
         self.value = _normal(random, length, case.kv_heads * case.head_dim)
+        self.key_bias = _normal(random, case.kv_heads * case.head_dim) * 5
+        self.key += self.key_bias * case.biased
         angles = random.uniform(-3, 3, (length, (case.rotary_dim or case.head_dim) // 2))
         self.cos, self.sin = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
 
@@ -71,9 +75,12 @@ class Attention:
         batch = self.batch(chunks)
         query, key, value = (self._tokens(name, chunks) for name in ("query", "key", "value"))
         step = paged_batch(batch)
-        rope_store(self.pool, query, key, value, self.case.spec, step, self.cache, LAYER)
+        rope_store(self.pool, query, key, value, self._key_bias(), self.case.spec, step, self.cache, LAYER)
         output = paged_attention(self.pool, self.isa, query, self.case.spec, step, self.cache, LAYER)
         return np.split(output, batch.query_starts[1:-1])
+
+    def _key_bias(self) -> FloatArray | None:
+        return self.sequences[0].key_bias if self.case.biased else None
 
     def batch(self, chunks: list[tuple[int, int, int]]) -> Batch:
         widest = max(len(self.tables[s]) for s, _, _ in chunks)
@@ -104,11 +111,10 @@ def attend(case: Case, sequence: Sequence, cuts: list[int] | None = None, **opti
 
 def expected(case: Case, sequence: Sequence) -> npt.NDArray[np.float64]:
     """The definition in float64, on keys and values rounded to the cache's type."""
-    spec, rounded = case.spec, np.float16 if case.dtype == "f16" else np.float32
-    length = sequence.length
+    spec, length = case.spec, sequence.length
     query = _rotate(case, sequence, sequence.query).astype(np.float64)
-    key = _rotate(case, sequence, sequence.key).astype(rounded).astype(np.float64)
-    value = sequence.value.astype(rounded).astype(np.float64).reshape(length, spec.kv_heads, spec.head_dim)
+    key, value = (array.astype(np.float64) for array in _stored(case, sequence))
+    value = value.reshape(length, spec.kv_heads, spec.head_dim)
     query = query.reshape(length, spec.kv_heads, case.group, spec.head_dim)
     scores = np.einsum("tkgd,skd->kgts", query, key.reshape(value.shape)) * spec.softmax_scale
     distance = np.arange(length)[:, None] - np.arange(length)[None, :]
@@ -116,6 +122,20 @@ def expected(case: Case, sequence: Sequence) -> npt.NDArray[np.float64]:
     weights = np.exp(np.where(visible, scores - scores.max(-1, keepdims=True, where=visible, initial=-1e9), -np.inf))
     weights /= weights.sum(-1, keepdims=True)
     return np.einsum("kgts,skd->tkgd", weights, value).reshape(length, -1)
+
+
+def _stored(case: Case, sequence: Sequence) -> tuple[FloatArray, FloatArray]:
+    """Keys, rotated, and values as a cache of the case's type gives them back."""
+    key, value = _rotate(case, sequence, sequence.key), sequence.value
+    if case.dtype == "f16":
+        return key.astype(np.float16).astype(np.float32), value.astype(np.float16).astype(np.float32)
+    if case.dtype == "f32":
+        return key, value
+    shape = (sequence.length, case.kv_heads, case.head_dim)
+    bias = _rotate(case, sequence, np.tile(sequence.key_bias * case.biased, (sequence.length, 1))).reshape(shape)
+    centres = slow_part(bias, 2 * sequence.cos.shape[1], case.interleaved)
+    first = np.arange(sequence.length) // CENTRE_SPAN * CENTRE_SPAN
+    return rounded_keys(key.reshape(shape), centres[first]), rounded_values(value.reshape(shape))
 
 
 def _rotate(case: Case, sequence: Sequence, heads: FloatArray) -> FloatArray:
@@ -144,6 +164,14 @@ CASES = [
     Case(group=4, window=50),
     Case(group=2, window=300, block_size=128, dtype="f32"),
     Case(group=5, window=1, block_size=256),
+    Case(dtype="int8"),
+    Case(dtype="int8", biased=True),
+    Case(dtype="int8", group=6, head_dim=128, kv_heads=1, biased=True, block_size=64),
+    Case(dtype="int8", group=1, kv_heads=3, head_dim=80, block_size=16, interleaved=True, biased=True),
+    Case(dtype="int8", group=16, kv_heads=1, head_dim=96, rotary_dim=48, block_size=128),
+    Case(dtype="int8", group=3, head_dim=20, rotary_dim=10, block_size=4, window=70, biased=True),
+    Case(dtype="int8", group=2, kv_heads=1, head_dim=33, rotary_dim=32, block_size=8, window=300),
+    Case(dtype="int8", group=5, window=1, block_size=256),
 ]
 
 
@@ -151,7 +179,8 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_attention_is_close_to_its_definition(case: Case, isa: str) -> None:
     sequence = Sequence(case, 333, seed=2)
-    np.testing.assert_allclose(attend(case, sequence, isa=isa), expected(case, sequence), atol=2e-5, rtol=0)
+    atol = 2e-3 if case.dtype == "int8" else 2e-5  # queries and probabilities are rounded as well
+    np.testing.assert_allclose(attend(case, sequence, isa=isa), expected(case, sequence), atol=atol, rtol=0)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -255,7 +284,9 @@ def test_copied_blocks_carry_every_layer() -> None:
     query = sequence.query.copy()
     step = paged_batch(attention.batch([(0, 0, 32)]))
     scratch = attention.cache.layout
-    rope_store(attention.pool, query, sequence.key, sequence.value, case.spec, step, allocate_kv(scratch, 40), LAYER)
+    rope_store(
+        attention.pool, query, sequence.key, sequence.value, None, case.spec, step, allocate_kv(scratch, 40), LAYER
+    )
     again = paged_attention(attention.pool, "auto", query, case.spec, step, attention.cache, LAYER)
     np.testing.assert_array_equal(again, whole)
 
