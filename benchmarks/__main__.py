@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from benchmarks import machine, results
@@ -84,10 +85,12 @@ def _measure_speed(
     with Contenders(path, options.threads, places) as contenders:
         if not options.rows:
             results.save(measure_facts(name, path, contenders, options.threads, rounds), folder)
+        began = time.monotonic()
         for result in measure_rows(name, path, contenders, rows, options.threads, rounds):
             results.save(result, folder)
             figures = ", ".join(f"{series.engine} {series.median:.1f}" for series in result.series)
-            print(f"{name}: {result.row}: {figures}", flush=True)
+            print(f"{name}: {result.row}: {figures} ({time.monotonic() - began:.0f} s)", flush=True)
+            began = time.monotonic()
 
 
 def _rows(model: str, wanted: list[str] | None) -> list[Row]:

@@ -5,6 +5,7 @@ Q6_K for the head, and for V and the down projection in half of the layers. The 
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,28 @@ from sevenb.model.gguf import GGUFFile
 from sevenb.model.store import Store
 from tests.model.gguf_writer import metadata_value, random_tensor, string, tensor_entry, u32, u64
 
-SYNTHETIC_7B = "synthetic-7b"
-LAYERS, HIDDEN, INTERMEDIATE, HEADS, KV_HEADS, HEAD_DIM, VOCABULARY = 28, 3584, 18_944, 28, 4, 128, 152_064
+SYNTHETIC_7B = "synthetic-7b"  # its name on the command line
+
 _ALIGNMENT = 32
 _UNUSED = 5  # the tokenizer's type of tokens without a text
 _SPREAD = 0.02  # deviation of weights
 _SAMPLE_ROWS = 64  # random rows of a matrix; all others repeat them
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a Qwen2.5 model whose output head is a matrix of its own."""
+
+    layers: int
+    hidden: int
+    intermediate: int
+    heads: int
+    kv_heads: int
+    vocabulary: int
+    head_dim: int = 128
+
+
+SEVEN_B = Shape(layers=28, hidden=3584, intermediate=18_944, heads=28, kv_heads=4, vocabulary=152_064)
 
 
 def synthetic_7b(path: Path = ROOT / "results" / "models" / "synthetic-7b-q4_k_m.gguf") -> Path:
@@ -29,64 +46,66 @@ def synthetic_7b(path: Path = ROOT / "results" / "models" / "synthetic-7b-q4_k_m
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         whole = path.with_suffix(".part")
-        write_synthetic(whole, Store().ensure("qwen2.5-coder:0.5b"), LAYERS)
+        write_synthetic(whole, SEVEN_B, Store().ensure("qwen2.5-coder:0.5b"))
         whole.rename(path)
     return path
 
 
-def write_synthetic(path: Path, tokenizer: Path, layers: int) -> None:
-    """Write a model of ``layers`` layers with the tokenizer of another GGUF file."""
+def write_synthetic(path: Path, shape: Shape, tokenizer: Path) -> None:
+    """Write a model of random weights with the tokenizer of another GGUF file."""
     donor = GGUFFile.open(tokenizer).metadata
     metadata: dict[str, Any] = {key: value for key, value in donor.items() if key.startswith("tokenizer.")}
     known = list(metadata["tokenizer.ggml.tokens"])
     metadata |= {
-        "tokenizer.ggml.tokens": known + [f"[UNUSED{index}]" for index in range(len(known), VOCABULARY)],
+        "tokenizer.ggml.tokens": known + [f"[UNUSED{index}]" for index in range(len(known), shape.vocabulary)],
         "tokenizer.ggml.token_type": np.pad(
-            metadata["tokenizer.ggml.token_type"], (0, VOCABULARY - len(known)), constant_values=_UNUSED
+            metadata["tokenizer.ggml.token_type"], (0, shape.vocabulary - len(known)), constant_values=_UNUSED
         ),
         "tokenizer.ggml.merges": list(metadata["tokenizer.ggml.merges"]),
         "general.architecture": "qwen2",
         "general.name": "Synthetic 7B of Qwen2.5's shapes",
         "general.file_type": 15,
         "general.quantization_version": 2,
-        "qwen2.block_count": layers,
+        "qwen2.block_count": shape.layers,
         "qwen2.context_length": 32_768,
-        "qwen2.embedding_length": HIDDEN,
-        "qwen2.feed_forward_length": INTERMEDIATE,
-        "qwen2.attention.head_count": HEADS,
-        "qwen2.attention.head_count_kv": KV_HEADS,
+        "qwen2.embedding_length": shape.hidden,
+        "qwen2.feed_forward_length": shape.intermediate,
+        "qwen2.attention.head_count": shape.heads,
+        "qwen2.attention.head_count_kv": shape.kv_heads,
         "qwen2.attention.layer_norm_rms_epsilon": 1e-6,
         "qwen2.rope.freq_base": 1e6,
     }
-    _write(path, metadata, list(_tensors(layers)))
+    _write(path, metadata, list(_tensors(shape)))
 
 
-def _tensors(layers: int) -> Iterator[tuple[str, QuantType, tuple[int, ...]]]:
+def _tensors(shape: Shape) -> Iterator[tuple[str, QuantType, tuple[int, ...]]]:
     """Name, type and shape of every tensor."""
-    yield "token_embd.weight", QuantType.Q4_K, (VOCABULARY, HIDDEN)
+    hidden, layers = shape.hidden, shape.layers
+    queries, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    yield "token_embd.weight", QuantType.Q4_K, (shape.vocabulary, hidden)
     for layer in range(layers):
         # llama.cpp gives more bits to the first and the last eighth of the layers, and to every third between.
         eighth = layers // 8
         more = layer < eighth or layer >= 7 * layers // 8 or (layer - eighth) % 3 == 2
         finer = QuantType.Q6_K if more else QuantType.Q4_K
-        shapes = {
-            "attn_norm.weight": (QuantType.F32, (HIDDEN,)),
-            "attn_q.weight": (QuantType.Q4_K, (HEADS * HEAD_DIM, HIDDEN)),
-            "attn_q.bias": (QuantType.F32, (HEADS * HEAD_DIM,)),
-            "attn_k.weight": (QuantType.Q4_K, (KV_HEADS * HEAD_DIM, HIDDEN)),
-            "attn_k.bias": (QuantType.F32, (KV_HEADS * HEAD_DIM,)),
-            "attn_v.weight": (finer, (KV_HEADS * HEAD_DIM, HIDDEN)),
-            "attn_v.bias": (QuantType.F32, (KV_HEADS * HEAD_DIM,)),
-            "attn_output.weight": (QuantType.Q4_K, (HIDDEN, HEADS * HEAD_DIM)),
-            "ffn_norm.weight": (QuantType.F32, (HIDDEN,)),
-            "ffn_gate.weight": (QuantType.Q4_K, (INTERMEDIATE, HIDDEN)),
-            "ffn_up.weight": (QuantType.Q4_K, (INTERMEDIATE, HIDDEN)),
-            "ffn_down.weight": (finer, (HIDDEN, INTERMEDIATE)),
+        tensors = {
+            "attn_norm.weight": (QuantType.F32, (hidden,)),
+            "attn_q.weight": (QuantType.Q4_K, (queries, hidden)),
+            "attn_q.bias": (QuantType.F32, (queries,)),
+            "attn_k.weight": (QuantType.Q4_K, (keys, hidden)),
+            "attn_k.bias": (QuantType.F32, (keys,)),
+            "attn_v.weight": (finer, (keys, hidden)),
+            "attn_v.bias": (QuantType.F32, (keys,)),
+            "attn_output.weight": (QuantType.Q4_K, (hidden, queries)),
+            "ffn_norm.weight": (QuantType.F32, (hidden,)),
+            "ffn_gate.weight": (QuantType.Q4_K, (shape.intermediate, hidden)),
+            "ffn_up.weight": (QuantType.Q4_K, (shape.intermediate, hidden)),
+            "ffn_down.weight": (finer, (hidden, shape.intermediate)),
         }
-        for name, (quant_type, shape) in shapes.items():
-            yield f"blk.{layer}.{name}", quant_type, shape
-    yield "output_norm.weight", QuantType.F32, (HIDDEN,)
-    yield "output.weight", QuantType.Q6_K, (VOCABULARY, HIDDEN)
+        for name, (quant_type, sizes) in tensors.items():
+            yield f"blk.{layer}.{name}", quant_type, sizes
+    yield "output_norm.weight", QuantType.F32, (hidden,)
+    yield "output.weight", QuantType.Q6_K, (shape.vocabulary, hidden)
 
 
 def _write(path: Path, metadata: Mapping[str, Any], tensors: list[tuple[str, QuantType, tuple[int, ...]]]) -> None:
