@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.contenders import OURS
 from benchmarks.peers.setting import Setting
-from benchmarks.results import RowResult
+from benchmarks.results import RowResult, Series
 from benchmarks.rows import IK, LLAMA_CPP, ROWS, Row
 from benchmarks.speed import measure_rows
 
@@ -53,10 +53,16 @@ def measure(model: Path, key: str, rounds: int) -> tuple[RowResult, list[Any]]:
     return result, engines.calls
 
 
+def series(result: RowResult, engine: str) -> Series:
+    found = result.of(engine)
+    assert found is not None
+    return found
+
+
 def test_peers_go_on_with_their_best_setting_and_say_which(coder_05b: Path) -> None:
     result, calls = measure(coder_05b, "decode-4096", 2)
-    assert result.of(IK).setting == "-fa 1 -ctk q8_0 -ctv q8_0 -rtr 1"
-    assert result.of(LLAMA_CPP).setting == "-fa 1 -ctk q8_0 -ctv q8_0"
+    assert series(result, IK).setting == "-fa 1 -ctk q8_0 -ctv q8_0 -rtr 1"
+    assert series(result, LLAMA_CPP).setting == "-fa 1 -ctk q8_0 -ctv q8_0"
     assert [name for _, name, *_ in calls[-6:]] == [OURS, LLAMA_CPP, IK] * 2
     assert result.ratio(IK) == pytest.approx(100 / 16)
 
@@ -64,7 +70,7 @@ def test_peers_go_on_with_their_best_setting_and_say_which(coder_05b: Path) -> N
 def test_the_round_that_chooses_does_not_count(coder_05b: Path) -> None:
     result, _ = measure(coder_05b, "decode-0", 3)
     assert [len(series.values) for series in result.series] == [3, 3, 3]
-    assert result.of(LLAMA_CPP).tried == {"-fa 0": 10.0, "-fa 1": 10.0}
+    assert series(result, LLAMA_CPP).tried == {"-fa 0": 10.0, "-fa 1": 10.0}
 
 
 def test_decoding_at_depth_stands_behind_a_history_of_that_length(coder_05b: Path) -> None:
