@@ -15,10 +15,10 @@ PIP    := $(BIN)/python -m pip install --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help serve install test lint bench size clean
+.PHONY: help serve install test test-long lint bench size clean
 
 help: ## list these targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 	@echo
 	@echo "make serve MODEL=qwen2.5:7b HOST=0.0.0.0 PORT=9000 ARGS='--max-model-len 8192'"
 
@@ -32,6 +32,10 @@ test: $(VENV)/.developer install ## lint and run all tests: ARGS are passed to p
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/sevenb pull $(MODELS_OF_TESTS)
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-long: $(VENV)/.developer install ## find facts in documents of 32K and 64K tokens: half an hour
+	@$(BIN)/sevenb pull $(MODELS_OF_TESTS)
+	@$(BIN)/python -m pytest -m long $(ARGS)
 
 lint: $(VENV)/.developer install ## ruff and mypy
 	@$(BIN)/ruff check --quiet .

@@ -23,3 +23,10 @@ def coder_15b() -> Path:
 def smollm2() -> Path:
     """SmolLM2-135M-Instruct Q4_1, of the Llama family."""
     return Store().ensure("smollm2:135m")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which tests were left out, lest they be forgotten."""
+    left_out = [item for item in terminalreporter.stats.get("deselected", []) if item.get_closest_marker("long")]
+    if left_out:
+        terminalreporter.write_line(f"{len(left_out)} long tests were left out; `make test-long` runs them.")
