@@ -42,17 +42,18 @@ def answer(llm: LLM, prompt: list[int], max_tokens: int | None) -> Completion:
     return llm.generate([prompt], params)[0]
 
 
-def test_each_request_is_answered_as_by_a_model_stretched_for_it_alone(model: Callable[..., Path]) -> None:
+@pytest.mark.parametrize("dtype", ["f16", "int8"])
+def test_each_request_is_answered_as_by_a_model_stretched_for_it_alone(model: Callable[..., Path], dtype: str) -> None:
     requests = [(PROMPT[:20], 20), (PROMPT[:20], 100), (PROMPT[:100], 20), (PROMPT[:130], 30), (PROMPT[:20], 230)]
     files = [model(), model(**stretched_by(2)), model(**stretched_by(4))]
     alone = []
     for (prompt, max_tokens), file in zip(requests, [files[0], files[1], files[1], files[2], files[2]], strict=True):
-        with LLM(file) as llm:
+        with LLM(file, kv_cache_dtype=dtype) as llm:
             alone.append(answer(llm, prompt, max_tokens).outputs)
     params = [
         SamplingParams(temperature=0, max_tokens=max_tokens, ignore_eos=True, logprobs=3) for _, max_tokens in requests
     ]
-    with LLM(files[0], max_model_len=4 * OWN, max_num_batched_tokens=64) as llm:
+    with LLM(files[0], kv_cache_dtype=dtype, max_model_len=4 * OWN, max_num_batched_tokens=64) as llm:
         together = llm.generate([prompt for prompt, _ in requests], params)
         again = llm.generate([prompt for prompt, _ in requests], params)
     assert [completion.outputs for completion in together] == alone
