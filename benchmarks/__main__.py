@@ -111,7 +111,7 @@ def _report(folder: Path, *, write: bool) -> None:
         if write:
             replace_section(section, text)
     if write and rows:
-        write_plots(rows)
+        replace_section("plots", "\n\n".join(f"![{title}]({path})" for path, title in write_plots(rows).items()))
     if write:
         print(f"Written into {PAGE}.")
 

@@ -17,6 +17,10 @@ OURS = "sevenb"
 _DEFAULT = Setting()
 
 
+class PeerDied(Exception):
+    """A peer's process ended in a call; the next call starts another one."""
+
+
 @dataclass(frozen=True)
 class PeerPlaces:
     """Where the peers are installed."""
@@ -86,7 +90,13 @@ class Contenders:
     def _call(self, name: str, row: Row, setting: Setting | None, method: str, **arguments: Any) -> float:
         if name != OURS:
             arguments["setting"] = asdict(setting or _DEFAULT)
-        return float(self._remote(name, row.isa).call(method, **arguments))
+        try:
+            return float(self._remote(name, row.isa).call(method, **arguments))
+        except RuntimeError as error:
+            if name == OURS:
+                raise
+            del self._remotes[name, row.isa]
+            raise PeerDied(str(error)) from None
 
     def _remote(self, name: str, isa: str | None) -> Remote:
         key = (name, isa)

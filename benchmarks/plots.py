@@ -38,15 +38,17 @@ class Panel:
     lines: dict[str, list[tuple[float, float]]]
 
 
-def write_plots(results: Sequence[RowResult], folder: Path = FOLDER) -> list[Path]:
-    """Write both plots from what there is; paths of the files."""
+def write_plots(results: Sequence[RowResult], folder: Path = FOLDER) -> dict[str, str]:
+    """Write both plots from what there is: their paths as a page beside the folder names them, with their titles."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, panels in (("depth", depth_panels(results)), ("batch", batch_panels(results))):
+    written = {}
+    for name, title, panels in (
+        ("depth.svg", "Decoding one sequence, against the tokens before it", depth_panels(results)),
+        ("batch.svg", "Decoding several sequences at once, all tokens together", batch_panels(results)),
+    ):
         if panels:
-            path = folder / f"{name}.svg"
-            path.write_text(svg(panels), encoding="utf-8")
-            written.append(path)
+            (folder / name).write_text(svg(panels), encoding="utf-8")
+            written[f"{folder.name}/{name}"] = title
     return written
 
 

@@ -37,9 +37,9 @@ class RowResult(msgspec.Struct, frozen=True):
     series: list[Series]
 
     def ratio(self, peer: str) -> float | None:
-        """Our median to a peer's; None where it did not run."""
+        """Our median to a peer's; None where it did not run or died."""
         theirs = self.of(peer)
-        return self.series[0].median / theirs.median if theirs else None
+        return self.series[0].median / theirs.median if theirs and theirs.median else None
 
     def of(self, engine: str) -> Series | None:
         """An engine's series."""

@@ -10,6 +10,7 @@ _FLASH = (Setting(False), Setting(True))
 _LLAMA_AT_DEPTH = (*_FLASH, Setting(True, "q8_0"))
 _LLAMA_TOGETHER = (*_FLASH, Setting(True, unified=True))
 _IK = (Setting(repack=True), Setting())
+_IK_TOGETHER = (Setting(repack=True), Setting(False, repack=True))
 _IK_AT_DEPTH = (Setting(repack=True), Setting(True, "q8_0", repack=True), Setting(True, "q8_0"))
 
 
@@ -31,10 +32,10 @@ class Row:
 
     def settings(self, peer: str) -> tuple[Setting, ...]:
         """What a peer tries in the first round, to go on with the best."""
+        if self.sequences > 1:
+            return _IK_TOGETHER if peer == IK else _LLAMA_TOGETHER
         if peer == IK:
             return _IK_AT_DEPTH if self.depth or self.prompt > 4096 else _IK
-        if self.sequences > 1:
-            return _LLAMA_TOGETHER
         return _LLAMA_AT_DEPTH if self.depth or self.prompt > 4096 else _FLASH
 
 
@@ -45,11 +46,11 @@ ROWS = (
     Row("decode-4096", "decode after 4,096 tokens", steps=48, depth=4096),
     Row("decode-16384", "decode after 16,384 tokens", steps=24, depth=16_384, rounds=3),
     Row("decode-32000", "decode after 32,000 tokens", steps=16, depth=32_000, rounds=3),
-    Row("together-2", "2 sequences decoding together", prompt=32, steps=32, sequences=2, rounds=2, plotted_only=True),
-    Row("together-4", "4 sequences decoding together", prompt=32, steps=32, sequences=4, rounds=2, plotted_only=True),
-    Row("together-8", "8 sequences decoding together", prompt=32, steps=32, sequences=8),
+    Row("together-2", "2 sequences decoding together", prompt=64, steps=32, sequences=2, rounds=2, plotted_only=True),
+    Row("together-4", "4 sequences decoding together", prompt=64, steps=32, sequences=4, rounds=2, plotted_only=True),
+    Row("together-8", "8 sequences decoding together", prompt=64, steps=32, sequences=8),
     Row(
-        "together-16", "16 sequences decoding together", prompt=32, steps=16, sequences=16, rounds=2, plotted_only=True
+        "together-16", "16 sequences decoding together", prompt=64, steps=16, sequences=16, rounds=2, plotted_only=True
     ),
     Row("edit", "edit a given text", rewrite="edit", steps=320, rounds=3),
     Row("summarise", "summarise a given text", rewrite="summarise", steps=160, rounds=3),
@@ -58,7 +59,7 @@ ROWS = (
     Row("avx2-decode-0", "decode, nothing before, AVX2", steps=48, isa="avx2", rounds=3),
     Row("avx2-decode-4096", "decode after 4,096 tokens, AVX2", steps=32, depth=4096, isa="avx2", rounds=3),
     Row(
-        "avx2-together-8", "8 sequences decoding together, AVX2", prompt=32, steps=24, sequences=8, isa="avx2", rounds=3
+        "avx2-together-8", "8 sequences decoding together, AVX2", prompt=64, steps=24, sequences=8, isa="avx2", rounds=3
     ),
 )
 LARGE_ROWS = ("prefill-512", "decode-0", "together-8")  # of the synthetic 7B

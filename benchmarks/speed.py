@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.progress import Progress
 
 from benchmarks import machine
-from benchmarks.contenders import OURS, Contenders
+from benchmarks.contenders import OURS, Contenders, PeerDied
 from benchmarks.peers.setting import Setting
 from benchmarks.results import ModelFacts, RowResult, Series
 from benchmarks.rows import Row
@@ -77,7 +77,7 @@ def _compare(
     for _ in range(rounds):
         measure = _measure(row, contenders, prompts, asked)
         for name in names:
-            values[name].append(measure(name, best[name]))
+            values[name].append(_or_nothing(measure, name, best[name]))
         advance()
     return [
         Series(
@@ -106,7 +106,16 @@ def _try_settings(
             for setting in row.settings(name)
         }
     measure = _measure(row, contenders, prompts, asked)
-    return {setting: measure(name, setting) for setting in row.settings(name)}
+    return {setting: _or_nothing(measure, name, setting) for setting in row.settings(name)}
+
+
+def _or_nothing(measure: Measure, name: str, setting: Setting | None) -> float:
+    """The figure, or 0 of a peer that died: ik_llama.cpp's flash attention does with some numbers of sequences."""
+    try:
+        return measure(name, setting)
+    except PeerDied as error:
+        print(f"{name} with {setting}: {error}", file=sys.stderr)
+        return 0.0
 
 
 def _measure(row: Row, contenders: Contenders, prompts: PromptSource, asked: dict[str, Request]) -> Measure:
