@@ -67,10 +67,13 @@ def _shape(config: "ModelConfig") -> str:
 
 
 def _stretch(config: "ModelConfig") -> str:
-    rope = config.rope
+    from sevenb.model.rope import rope_contexts
+
+    rope, longest = config.rope, max(rope_contexts(config).values())
     scaling = f", RoPE stretched by {rope.scaling} × {rope.factor:g}" if rope.scaling else ""
+    reach = f", up to {longest:,} by YaRN with --max-model-len" if longest > config.context_length else ""
     window = f", sliding window {config.sliding_window:,}" if config.sliding_window else ""
-    return scaling + window
+    return scaling + reach + window
 
 
 def _memory(checkpoint: "Checkpoint") -> str:
