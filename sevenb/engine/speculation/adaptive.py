@@ -10,7 +10,7 @@ from sevenb.engine.speculation.step_costs import StepCosts
 
 _LEAST_GAIN = 1.02  # in tokens a second; what is estimated may be wrong
 _READING = 256  # prompt tokens indexed in a step that decodes: about half a millisecond
-_PRIORS = (0.0, 0.15, 0.35, 0.6, 0.75, 0.85, 0.92)  # chances of agreements of 0, 1, 2-3, 4-7, 8-15, ... tokens
+_PRIORS = (0.0, 0.2, 0.4, 0.65, 0.85, 0.95, 0.98)  # chances of agreements of 0, 1, 2-3, 4-7, 8-15, ... tokens
 
 
 class AdaptiveSpeculator:

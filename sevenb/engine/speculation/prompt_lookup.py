@@ -59,11 +59,18 @@ class PromptLookup:
         if answer is None:
             answer = texts.answers[sequence] = _Answer()
         self._follow(sequence, texts.prompt, answer)
-        in_prompt = NO_MATCH if answer.place is None else texts.prompt.continued(answer.place)
-        in_answer = answer.text.repeated_suffix()
-        if in_answer.length >= in_prompt.length:
-            return Proposal(_onwards_in_loop(answer.text, in_answer, most), in_answer.length)
-        return Proposal(_onwards(texts.prompt, in_prompt, most), in_prompt.length)
+        prompt, output = texts.prompt, answer.text
+        in_prompt, in_output = answer.place or NO_MATCH, output.repeated_suffix()
+        if in_output.length >= in_prompt.length:
+            tokens, agreement = _onwards(output, in_output, most), in_output.length
+        else:
+            tokens, agreement = _onwards(prompt, in_prompt, most), in_prompt.length
+            if len(prompt) == sequence.prompt_length:
+                tokens += output.text[: most - len(tokens)]  # the answer follows the prompt
+        period = len(tokens)
+        while 0 < len(tokens) < most:  # the texts end here: what comes now has just been guessed
+            tokens.append(tokens[-period])
+        return Proposal(tokens, agreement)
 
     def forget(self, request: Request) -> None:
         """Drop what is known of a request."""
@@ -90,17 +97,8 @@ class PromptLookup:
 
 
 def _onwards(automaton: SuffixAutomaton, match: Match, most: int) -> list[int]:
-    """What follows a match in a text, in which it does not only stand at the end."""
+    """What follows a match in a text."""
     if match.length == 0:
         return []
     start = automaton.first_end(match) + 1
     return automaton.text[start : start + most].tolist()
-
-
-def _onwards_in_loop(automaton: SuffixAutomaton, match: Match, most: int) -> list[int]:
-    """What follows a match that is the end of the text, too: where that is reached, all begins again."""
-    tokens = _onwards(automaton, match, most)
-    period = len(tokens)
-    while 0 < len(tokens) < most:
-        tokens.append(tokens[-period])
-    return tokens

@@ -61,17 +61,6 @@ class SuffixAutomaton:
             length = self._length[state]
         return Match(target, length + 1)
 
-    def continued(self, match: Match) -> Match:
-        """The longest suffix of a match that something follows in the text."""
-        state, length = match
-        last = len(self.text) - 1
-        while self._end[state] == last:
-            state = self._link[state]
-            if state == _NONE:
-                return NO_MATCH
-            length = self._length[state]
-        return Match(state, length)
-
     def first_end(self, match: Match) -> int:
         """The position of the text where the match ends for the first time."""
         return self._end[match.state]
