@@ -42,7 +42,7 @@ class Row:
 ROWS = (
     Row("prefill-512", "prefill of 512 tokens", prompt=512),
     Row("prefill-8192", "prefill of 8,192 tokens", prompt=8192, rounds=1),
-    Row("decode-0", "decode, nothing before", steps=96),
+    Row("decode-0", "decode, nothing before", steps=64),
     Row("decode-4096", "decode after 4,096 tokens", steps=48, depth=4096),
     Row("decode-16384", "decode after 16,384 tokens", steps=24, depth=16_384, rounds=3),
     Row("decode-32000", "decode after 32,000 tokens", steps=16, depth=32_000, rounds=3),
