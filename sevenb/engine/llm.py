@@ -60,8 +60,9 @@ class LLM:
         ``progress`` is called with bytes packed and in all.
         """
         store = Store()
-        with showing_downloads(Console(stderr=True)) as downloading:
-            path = store.ensure(str(model), downloading)
+        path = _ensure(store, str(model))
+        if (draft := options.get("speculative_model")) is not None:
+            options["speculative_model"] = str(_ensure(store, str(draft)))
         reference = store.catalog.reference(str(model))
         fields = {
             "model": str(path),
@@ -305,6 +306,14 @@ class CompletionStream:
     def close(self) -> None:
         """End the answer now."""
         self._llm._abandon(self._answers)
+
+
+def _ensure(store: Store, name: str) -> Path:
+    """Where a model lies; one that is not here yet is downloaded, and people see how far that is."""
+    if store.has(name):
+        return store.resolve(name)
+    with showing_downloads(Console(stderr=True)) as progress:
+        return store.ensure(name, progress)
 
 
 def _loading_reporter(

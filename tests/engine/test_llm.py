@@ -11,6 +11,7 @@ import pytest
 
 from sevenb import LLM, SamplingParams
 from sevenb.errors import ContextOverflow, EngineNotReady, InvalidRequest, OutOfMemory
+from tests.hub import Hub, serve
 from tests.model.tiny_gguf import TinyModel
 
 GREEDY = SamplingParams(temperature=0, max_tokens=12)
@@ -198,6 +199,18 @@ def test_the_engine_tells_what_it_is(llm: LLM) -> None:
     assert llm.info.max_model_len == 512
     assert "native" in llm.info.device
     assert llm.info.kv_tokens >= 512
+
+
+def test_a_download_is_shown(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SEVENB_HOME", str(tmp_path))
+    with serve(Hub({"tiny-q8_0.gguf": model.read_bytes()})) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        LLM("org/model", threads=1).close()
+        assert " MB done in " in capsys.readouterr().err
+        LLM("org/model", threads=1).close()
+        assert capsys.readouterr().err == ""
 
 
 def test_the_memory_is_told_before_it_is_taken(model: Path) -> None:
