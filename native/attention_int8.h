@@ -32,54 +32,76 @@ float centre_product(const Partition& task, int row) {
   return static_cast<float>(product);
 }
 
-// Integer scores of one row -> its 16-bit weights: exponentials times the scales of the values. Positions the row does
-// not see become exact zeros. Returns the unit of the weights.
-template <class Isa>
-float weigh(const Partition& task, int row, const Softmax& state) {
-  using Wide = typename Isa::Floats::Wide;
-  const int start = task.first / kPanel * kPanel, end = (task.last + kPanel - 1) / kPanel * kPanel;
-  const int from = task.from[row], to = task.to[row];
-  Pair* weights = task.weights + row * kWeightStride;
-  if (from >= to) {
-    for (int i = start; i < end; i += 2) weights[i / 2] = {0, 0};
-    state.maximum[row] = kNoMaximum;
-    state.total[row] = 0.0f;
-    return 0.0f;
-  }
+// Rows that go through the steps of a softmax together, so that one row's reductions hide behind another's arithmetic.
+constexpr int kSoftmaxRows = 8;
+
+// The panels [start, end) of a partition that any row sees.
+struct Panels {
+  int start, end;
+};
+
+// Integer scores of one row -> scores in units of the query, minus infinity where the row does not see. Returns the
+// largest.
+template <class Wide>
+float scale_scores(const Partition& task, int row, Panels panels) {
   float* scores = task.scores + row * kScoreStride;
-  const float* key_scales = task.scales;
-  const float* value_scales = task.scales + kPartition;
+  const int from = task.from[row], to = task.to[row];
   Wide largest = Wide::broadcast(kNoMaximum);
-  for (int i = start; i < end; i += kPanel) {
-    Wide score = multiply(Wide::from_integers(scores + i), Wide::load(key_scales + i));
+  for (int i = panels.start; i < panels.end; i += kPanel) {
+    Wide score = multiply(Wide::from_integers(scores + i), Wide::load(task.scales + i));
+    score.store(scores + i);
     if (i < from || i + kPanel > to) {
-      score.store(scores + i);
       for (int j = i; j < i + kPanel; ++j)
         if (j < from || j >= to) scores[j] = -__builtin_inff();
       score = Wide::load(scores + i);
     }
-    score.store(scores + i);
     largest = maximum(score, largest);
   }
-  const float query_unit = task.query_units[row];
-  const float peak = reduce_maximum(largest) * query_unit;
-  const Wide unit = Wide::broadcast(query_unit), origin = Wide::broadcast(-peak);
-  Wide sum = Wide::broadcast(0.0f);
-  largest = sum;
-  for (int i = start; i < end; i += kPanel) {
+  return reduce_maximum(largest);
+}
+
+// Scores -> exponentials times the scales of the values, exact zeros where the row does not see. Returns the largest.
+template <class Wide>
+float exponentiate_scores(const Partition& task, int row, Panels panels, float peak, float* total) {
+  float* scores = task.scores + row * kScoreStride;
+  const Wide unit = Wide::broadcast(task.query_units[row]), origin = Wide::broadcast(-peak);
+  Wide sum = Wide::broadcast(0.0f), largest = sum;
+  for (int i = panels.start; i < panels.end; i += kPanel) {
     const Wide exponential = exp2_lanes<4>(multiply_add(Wide::load(scores + i), unit, origin));
-    const Wide weight = multiply(exponential, Wide::load(value_scales + i));
+    const Wide weight = multiply(exponential, Wide::load(task.scales + kPartition + i));
     weight.store(scores + i);
     sum = add(sum, exponential);
     largest = maximum(weight, largest);
   }
-  state.maximum[row] = peak + task.centre_unit * query_unit * centre_product<Isa>(task, row);
-  state.total[row] = reduce_add(sum);
-  const Grid grid = grid_to(reduce_maximum(largest), kWeightRange);
-  const Wide factor = Wide::broadcast(grid.inverse);
-  for (int i = start; i < end; i += kPanel)
-    multiply(Wide::load(scores + i), factor).store_rounded(weights + i / 2);
-  return grid.unit;
+  *total = reduce_add(sum);
+  return reduce_maximum(largest);
+}
+
+// Integer scores of rows [first, last) -> their 16-bit weights and the weights' units.
+template <class Isa>
+void weigh(const Partition& task, int first, int last, const Softmax& state) {
+  using Wide = typename Isa::Floats::Wide;
+  const Panels panels{task.first / kPanel * kPanel, (task.last + kPanel - 1) / kPanel * kPanel};
+  float peaks[kSoftmaxRows], largest[kSoftmaxRows];
+  for (int row = first; row < last; ++row)
+    peaks[row - first] = scale_scores<Wide>(task, row, panels) * task.query_units[row];
+  for (int row = first; row < last; ++row)
+    largest[row - first] = exponentiate_scores<Wide>(task, row, panels, peaks[row - first], state.total + row);
+  for (int row = first; row < last; ++row) {
+    Pair* weights = task.weights + row * kWeightStride;
+    if (task.from[row] >= task.to[row]) {
+      for (int i = panels.start / 2; i < panels.end / 2; ++i) weights[i] = {0, 0};
+      state.maximum[row] = kNoMaximum;
+      state.total[row] = task.weight_units[row] = 0.0f;
+      continue;
+    }
+    const Grid grid = grid_to(largest[row - first], kWeightRange);
+    const Wide factor = Wide::broadcast(grid.inverse);
+    for (int i = panels.start; i < panels.end; i += kPanel)
+      multiply(Wide::load(task.scores + row * kScoreStride + i), factor).store_rounded(weights + i / 2);
+    task.weight_units[row] = grid.unit;
+    state.maximum[row] = peaks[row - first] + task.centre_unit * task.query_units[row] * centre_product<Isa>(task, row);
+  }
 }
 
 // `hadamard` of kv_int8.h for a row of whole vectors.
@@ -154,7 +176,8 @@ void attend_int8(const Partition& task, const Softmax& state) {
     keys.append(panel_at(task.keys, i, depth), depth / 2);
     multiply_panel<Pairs>(task, task.query_pairs, task.query_stride, keys, task.scores + i, kScoreStride);
   }
-  for (int row = 0; row < task.rows; ++row) task.weight_units[row] = weigh<Isa>(task, row, state);
+  for (int row = 0; row < task.rows; row += kSoftmaxRows)
+    weigh<Isa>(task, row, row + kSoftmaxRows < task.rows ? row + kSoftmaxRows : task.rows, state);
   const int first = task.first / 2 * 2;  // a pair is multiplied whole, the weight of an unseen half being zero
   for (int d = 0; d < padded_dim; d += kPanel) {
     Runs<std::int8_t> values;

@@ -54,13 +54,14 @@ void multiply_rows(const Left* a, int a_stride, const Runs<Element>& b, Sum* c, 
 
 constexpr int kMostRows = 12;
 
-// `multiply` for any number of rows, in groups as large as the registers hold.
+// `multiply` for any number of rows, in equal groups that the registers hold.
 template <class Numbers, class Left, class Element, class Sum>
 void multiply_all(int rows, const Left* a, int a_stride, const Runs<Element>& b, Sum* c, int c_stride) {
-  constexpr int kGroup = Numbers::kWideRows;
+  static_assert(Numbers::kWideRows <= kMostRows && Numbers::kDirectRows <= kMostRows);
   // Up to kDirectRows rows go together, so that each element of b is converted once.
-  while (rows > 0) {
-    const int group = rows <= Numbers::kDirectRows ? rows : kGroup;
+  const int most = rows <= Numbers::kDirectRows ? Numbers::kDirectRows : Numbers::kWideRows;
+  for (int groups = (rows + most - 1) / most; groups > 0; --groups) {
+    const int group = (rows + groups - 1) / groups;
     switch (group) {
 #define SEVENB_ROWS(n) \
   case n: multiply_rows<Numbers, n>(a, a_stride, b, c, c_stride); break;
@@ -78,7 +79,6 @@ void multiply_all(int rows, const Left* a, int a_stride, const Runs<Element>& b,
       SEVENB_ROWS(12)
 #undef SEVENB_ROWS
     }
-    static_assert(kGroup <= kMostRows && Numbers::kDirectRows <= kMostRows);
     rows -= group;
     a += group * a_stride;
     c += group * c_stride;
