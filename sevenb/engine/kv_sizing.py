@@ -65,6 +65,11 @@ def size_kv_pool(
             "close other programs or choose a smaller model."
         )
     left = free_bytes - weight_bytes
+    if config.kv_cache_memory is not None and config.kv_cache_memory > left:
+        raise OutOfMemory(
+            f"kv_cache_memory is {_megabytes(config.kv_cache_memory)} but the weights leave {_megabytes(left)} free; "
+            "lower it or close other programs."
+        )
     budget = config.kv_cache_memory or int(left * config.memory_utilization)
     affordable = budget // block_bytes * config.block_size  # tokens
     needed = config.max_model_len or min(LEAST_CONTEXT, context_length)

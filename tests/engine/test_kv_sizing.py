@@ -67,6 +67,11 @@ def test_the_weights_come_first() -> None:
         size(GB, weight_bytes=5 * GB)
 
 
+def test_memory_that_is_not_there_is_refused_even_where_it_is_asked_for_by_name() -> None:
+    with pytest.raises(OutOfMemory, match=r"kv_cache_memory is 3\.0 GB but the weights leave 2\.0 GB"):
+        size(4 * GB, weight_bytes=2 * GB, kv_cache_memory=3 * GB)
+
+
 @pytest.mark.parametrize(
     ("setting", "dtype"), [({}, "f16"), ({"backend": "reference"}, "f32"), ({"kv_cache_dtype": "int8"}, "int8")]
 )
