@@ -14,10 +14,14 @@ from unittest.mock import patch
 
 from benchmarks.remote import serve
 from sevenb.backend.native import _kernels, backend, kv, sampling
+from sevenb.engine.block_store import MemoryTier
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.loader import load_engine
 from sevenb.engine.messages import AddRequest, RequestFailed
 from sevenb.engine.sampling_params import SamplingParams
+
+PIECE = 512  # tokens of a history that are computed; the rest are their copies
+BLOCKS = PIECE // 32  # that those fill
 
 
 class SevenB:
@@ -46,8 +50,7 @@ class SevenB:
 
         The prompt must be one that was not seen before.
         """
-        if history:
-            self._generate([*history, tokens[0]])
+        self._fill(history)
         start = time.perf_counter()
         self._generate([*history, *tokens])
         return len(tokens) / (time.perf_counter() - start)
@@ -55,8 +58,9 @@ class SevenB:
     def decode(self, prompts: list[list[int]], steps: int, history: Sequence[int] = ()) -> float:
         """Tokens a second of all sequences together, over ``steps`` greedy steps after the prompts' first new token.
 
-        One token at a time: nothing is guessed ahead. A ``history`` stays in the prefix cache from call to call.
+        One token at a time: nothing is guessed ahead.
         """
+        self._fill(history)
         self._start([[*history, *prompt] for prompt in prompts], steps)
         return self._rate()
 
@@ -82,6 +86,22 @@ class SevenB:
             return 1 - kernels.seconds / (time.perf_counter() - start)
 
     # -- details ---------------------------------------------------------------------------------------
+
+    def _fill(self, history: Sequence[int]) -> None:
+        """Have the prefix cache know ``history``: its first piece is computed, and copied over the rest, as for peers.
+
+        The engine takes the copies for blocks that had to leave its pool.
+        """
+        if not history:
+            return
+        self._generate(list(history[:PIECE]))
+        store, cached = self._engine._block_store, self._engine._scheduler._prefix_cache
+        assert store is not None
+        assert cached is not None
+        blocks = {link.place: block for block, link in cached._blocks.values() if link.place < BLOCKS}
+        copied = [store.backend.read_block(store.cache, block) for block in blocks.values()]
+        with patch.object(store, "memory", _Copies(copied)):
+            self._generate([*history, history[0]])
 
     def _generate(self, prompt: list[int]) -> None:
         self._add(prompt, 1)
@@ -126,6 +146,17 @@ class SevenB:
                 raise RuntimeError(report.message)
             tokens += sum(len(sequence.tokens) for sequence in report.sequences)
         return tokens
+
+
+class _Copies(MemoryTier):
+    """Has the contents of every block: those of a few, again and again."""
+
+    def __init__(self, contents: Sequence[bytes]) -> None:
+        super().__init__(capacity=0)
+        self._copies = itertools.cycle(contents)
+
+    def take(self, key: bytes) -> bytes:
+        return next(self._copies)
 
 
 class _TimedKernels(ModuleType):
