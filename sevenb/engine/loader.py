@@ -12,6 +12,7 @@ from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.kv_sizing import kv_dtype, size_kv_pool
 from sevenb.engine.messages import EngineReady, LoadPlan, LoadProgress
 from sevenb.engine.speculation.adaptive import AdaptiveSpeculator
+from sevenb.engine.speculation.draft_loader import check_same_tokenizer, draft_block_bytes, load_draft, open_draft
 from sevenb.errors import InvalidRequest
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.decoder import Decoder, kv_layout
@@ -30,33 +31,53 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
     started = time.monotonic()
     report = report or (lambda _: None)
     backend = open_backend(config)
-    with Checkpoint.open(Store().resolve(config.model)) as checkpoint:
+    with Checkpoint.open(Store().resolve(config.model)) as checkpoint, open_draft(config) as draft:
         model = checkpoint.config
         name = config.served_model_name or checkpoint.name
         layout = kv_layout(model, config.block_size, kv_dtype(config))
         identity = cache_identity(checkpoint, backend, layout) if config.prefix_cache_dir else ""
         free_bytes = backend.free_memory()
+        block_bytes = backend.kv_block_bytes(layout)
+        weight_bytes = checkpoint.total_bytes
+        if draft is not None:
+            check_same_tokenizer(checkpoint, draft)
+            block_bytes += draft_block_bytes(draft, backend, config, layout.dtype)
+            weight_bytes += draft.total_bytes
         sizing = size_kv_pool(
             config,
             context_length=model.context_length,
             longest_context=max(rope_contexts(model).values()),
-            block_bytes=backend.kv_block_bytes(layout),
-            weight_bytes=checkpoint.total_bytes,
+            block_bytes=block_bytes,
+            weight_bytes=weight_bytes,
             free_bytes=free_bytes,
         )
-        swap = swap_bytes(config.swap_space, pool_bytes=sizing.bytes, free_bytes=free_bytes - checkpoint.total_bytes)
+        swap = swap_bytes(config.swap_space, pool_bytes=sizing.bytes, free_bytes=free_bytes - weight_bytes)
         report(
             LoadPlan(
                 max_model_len=sizing.max_model_len,
                 kv_tokens=sizing.tokens,
                 kv_bytes=sizing.bytes,
                 kv_dtype=layout.dtype,
-                weight_bytes=checkpoint.total_bytes,
+                weight_bytes=weight_bytes,
                 free_bytes=free_bytes,
                 swap_bytes=swap,
             )
         )
-        decoder = Decoder(checkpoint, backend, lambda done, total: report(LoadProgress(done=done, total=total)))
+
+        def report_progress(done: int) -> None:
+            report(LoadProgress(done=done, total=weight_bytes))
+
+        decoder = Decoder(checkpoint, backend, lambda done, _: report_progress(done))
+        draft_model = None
+        if draft is not None:
+            draft_model = load_draft(
+                draft,
+                backend,
+                sizing,
+                dtype=layout.dtype,
+                vocab_size=model.vocab_size,
+                progress=lambda done, _: report_progress(checkpoint.total_bytes + done),
+            )
     cache = backend.allocate_kv(layout, sizing.blocks)
     disk = None
     if config.prefix_cache_dir is not None and config.enable_prefix_caching:
@@ -71,7 +92,7 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
         vocab_size=model.vocab_size,
         block_store=BlockStore(backend, cache, MemoryTier(swap), disk),
         cache_identity=identity,
-        speculator=AdaptiveSpeculator(config.num_speculative_tokens) if config.speculation else None,
+        speculator=AdaptiveSpeculator(config.num_speculative_tokens, draft_model) if config.speculation else None,
     )
     ready = EngineReady(
         model_name=name,

@@ -35,11 +35,12 @@ class CostCurve:
     """
 
     def __init__(self, sequences: int) -> None:
+        self.sequences = sequences
         price = _FIRST_GUESS / (1 + _FIRST_GUESS * (sequences - 1))
         self._prior = [price * drafts for drafts in range(MOST_DRAFTS + 1)]
         self._extra = list(self._prior)
         self._reach = _FIRST_REACH
-        self._plain_seconds: float | None = None
+        self.plain_seconds: float | None = None  # of a step without drafts
         self._since_plain = 0  # steps with drafts
         self._plain_in_a_row = 0
         self._seen = [_PRIOR_WEIGHT] * (MOST_DRAFTS + 1)  # observations behind each estimate
@@ -47,15 +48,19 @@ class CostCurve:
     @property
     def extra(self) -> list[float]:
         """[d]: how much longer a step takes with d drafts, as a share of a plain one; as far as may be tried now."""
-        unknown = self._plain_seconds is None or self._since_plain >= _STALE
-        return self._extra[: 1 if unknown else self._reach + 1]
+        return self._extra[: self._reach + 1 if self.ready else 1]
+
+    @property
+    def ready(self) -> bool:
+        """Whether drafts may be tried; else a plain step is to be measured first."""
+        return self.plain_seconds is not None and self._since_plain < _STALE
 
     def note(self, drafts: int, seconds: float) -> None:
         """A step took so long."""
-        plain = self._plain_seconds
+        plain = self.plain_seconds
         if drafts == 0:
             self._since_plain = 0
-            self._plain_seconds = seconds if plain is None else plain + _RATE * (_near(seconds, plain) - plain)
+            self.plain_seconds = seconds if plain is None else plain + _RATE * (_near(seconds, plain) - plain)
             self._forget()
         elif plain is not None:
             self._since_plain += 1
