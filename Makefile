@@ -42,7 +42,7 @@ lint: $(VENV)/.developer install ## ruff and mypy
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary
 
-bench: $(VENV)/.developer install ## measure speed and fidelity: ARGS are passed to the benchmark
+bench: $(VENV)/.developer install ## compare speed and fidelity with llama.cpp and ik_llama.cpp: ARGS are passed on
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 size: install ## check that the default install stays below 150 MB

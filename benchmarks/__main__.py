@@ -1,7 +1,8 @@
 """Measure speed and fidelity beside llama.cpp and ik_llama.cpp; print the tables and write them into the docs.
 
-    python -m benchmarks                                 # all of it
+    python -m benchmarks                                 # all of it: about an hour
     python -m benchmarks speed --rows decode-0,edit      # some rows of it
+    python -m benchmarks fidelity --long                 # what the type of the KV cache costs, too
     python -m benchmarks report                          # tables and plots again, from what was kept
     python -m benchmarks --quick                         # minutes; figures are rough and only printed
 
@@ -72,7 +73,7 @@ def _measure(options: argparse.Namespace, wanted: list[str] | None, folder: Path
         if "fidelity" in parts and name != SYNTHETIC_7B:
             length, most = (64, 1) if options.quick else (512, None)
             results.save(measure_fidelity(name, path, places, options.threads, length=length, most=most), folder)
-            if not options.quick:
+            if options.long:
                 results.save(measure_long_fidelity(name, path, places, options.threads), folder)
 
 
@@ -81,7 +82,7 @@ def _measure_speed(
 ) -> None:
     if machine.load() > machine.BUSY:
         print(f"The machine is busy (load average {machine.load():.1f}): timings will mean little.", file=sys.stderr)
-    rounds = options.rounds or (1 if options.quick else 2 if name == SYNTHETIC_7B else 5)
+    rounds = options.rounds or (1 if options.quick else 1 if name == SYNTHETIC_7B else 5)
     with Contenders(path, options.threads, places) as contenders:
         if not options.rows:
             results.save(measure_facts(name, path, contenders, options.threads, rounds), folder)
@@ -126,7 +127,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rows", metavar="ROW,…", help=f"of {', '.join(row.key for row in ROWS)}")
     parser.add_argument("--threads", type=int, default=usable_cores(), help="default: the machine's cores")
-    parser.add_argument("--rounds", type=int, help="at most, of every timing; default: 5, and 2 of the synthetic model")
+    parser.add_argument("--rounds", type=int, help="at most, of every timing; default: 5, and 1 of the synthetic model")
+    parser.add_argument("--long", action="store_true", help="fidelity behind 8,192 tokens, too, by type of KV cache")
     parser.add_argument("--quick", action="store_true", help="few rows, one round, nothing kept or written")
     parser.add_argument(
         "--ik-source",

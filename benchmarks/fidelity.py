@@ -60,9 +60,8 @@ def measure_long_fidelity(name: str, path: Path, places: PeerPlaces, threads: in
             model = TextModel(checkpoint, native, LONG_CONTEXT, dtype, last=SCORED)
             engines[f"sevenb, KV cache of {dtype}"] = model.logits
         llama_cpp, ik = _peers(stack, path, places, threads)
-        for label, peer in ((LLAMA_CPP, llama_cpp), (IK, ik)):
-            for dtype in ("f16", "q8_0"):
-                engines[f"{label}, KV cache of {dtype}"] = _remote_logits(peer, Setting(True, dtype), SCORED)
+        for label, peer, dtype in ((LLAMA_CPP, llama_cpp, "f16"), (IK, ik, "q8_0")):
+            engines[f"{label}, KV cache of {dtype}"] = _remote_logits(peer, Setting(True, dtype), SCORED)
         reference = TextModel(checkpoint, ReferenceBackend(), LONG_CONTEXT, "f32", last=SCORED)
         return _compare(name, threads, LONG_CONTEXT, [text], reference.logits, engines, SCORED)
 

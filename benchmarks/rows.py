@@ -46,11 +46,11 @@ ROWS = (
     Row("decode-4096", "decode after 4,096 tokens", steps=48, depth=4096),
     Row("decode-16384", "decode after 16,384 tokens", steps=24, depth=16_384, rounds=3),
     Row("decode-32000", "decode after 32,000 tokens", steps=16, depth=32_000, rounds=3),
-    Row("together-2", "2 sequences decoding together", prompt=64, steps=32, sequences=2, rounds=2, plotted_only=True),
-    Row("together-4", "4 sequences decoding together", prompt=64, steps=32, sequences=4, rounds=2, plotted_only=True),
-    Row("together-8", "8 sequences decoding together", prompt=64, steps=32, sequences=8),
+    Row("together-2", "2 sequences decoding together", prompt=64, steps=32, sequences=2, rounds=1, plotted_only=True),
+    Row("together-4", "4 sequences decoding together", prompt=64, steps=32, sequences=4, rounds=1, plotted_only=True),
+    Row("together-8", "8 sequences decoding together", prompt=64, steps=32, sequences=8, rounds=3),
     Row(
-        "together-16", "16 sequences decoding together", prompt=64, steps=16, sequences=16, rounds=2, plotted_only=True
+        "together-16", "16 sequences decoding together", prompt=64, steps=16, sequences=16, rounds=1, plotted_only=True
     ),
     Row("edit", "edit a given text", rewrite="edit", steps=320, rounds=3),
     Row("summarise", "summarise a given text", rewrite="summarise", steps=160, rounds=3),
