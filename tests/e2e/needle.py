@@ -20,7 +20,8 @@ class Needle:
 
     @property
     def question(self) -> str:
-        return f"\n\nWhat is the value of {self.name} in this program? Answer with the number alone."
+        """What a model of code goes on with the value after; in a chat the smallest ones mix the facts up."""
+        return f"\n\nassert {self.name} == "
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Haystack:
             left -= len(tokenizer.encode(functions[-1], add_bos=False))
         for needle in needles:
             functions.insert(int(needle.depth * (len(functions) - 1)), f"{needle.name} = {needle.value}\n")
-        return cls("Here is a program.\n\n```python\n" + "\n\n".join(functions) + "```", needles)
+        return cls("\n\n".join(functions), needles)
 
 
 def _function(chance: random.Random, number: int) -> str:
