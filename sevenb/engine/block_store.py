@@ -9,6 +9,7 @@ from sevenb.backend.protocol import Backend, KVCache, KVLayout
 from sevenb.engine.disk_tier import DiskTier
 from sevenb.model.checkpoint import Checkpoint
 
+CONTENTS_VERSION = 1  # to be raised with every change of the kernels or the decoder that keys and values show
 SAMPLE = 4096  # bytes of a tensor that are read to know it again, twice
 
 
@@ -60,7 +61,7 @@ def cache_identity(checkpoint: Checkpoint, backend: Backend, layout: KVLayout) -
         middle = len(tensor.data) // 2
         for sample in (tensor.data[:SAMPLE], tensor.data[middle : middle + SAMPLE]):
             digest.update(sample.tobytes())
-    return f"{__version__} {backend.name} {layout} {digest.hexdigest()}"
+    return f"{__version__} {CONTENTS_VERSION} {backend.name} {layout} {digest.hexdigest()}"
 
 
 @dataclass(eq=False, slots=True)

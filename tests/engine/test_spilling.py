@@ -7,7 +7,7 @@ import pytest
 
 from sevenb.engine.disk_tier import DiskTier
 from sevenb.engine.sampling_params import SamplingParams
-from tests.engine.fake_model import expected_tokens
+from tests.engine.fake_model import FakeRope, expected_tokens
 from tests.engine.harness import Harness
 from tests.engine.test_engine import prompt_of
 
@@ -131,7 +131,7 @@ def test_streams_go_on_while_a_document_is_restored() -> None:
         harness.decoder.now += 0.004
         restore(cache, block, contents)  # type: ignore[arg-type]
 
-    harness.backend.write_block = slowly  # type: ignore[method-assign, assignment]
+    harness.backend.write_block = slowly  # type: ignore[method-assign]
     stream = harness.add(prompt_of(5, 9), SamplingParams(temperature=0, max_tokens=60))
     harness.step()
     harness.step()
@@ -169,8 +169,6 @@ def test_a_preempted_sequence_gets_its_blocks_back() -> None:
 
 
 def test_profiles_do_not_share_what_was_spilled() -> None:
-    from tests.engine.fake_model import FakeRope
-
     harness = Harness(blocks=60, swap_space=ROOMY, max_model_len=240, rope=FakeRope({"": 205, "stretched": 10**9}))
     prompt = prompt_of(198)
     for max_tokens in (6, 40):  # the second request is too long for the first profile
