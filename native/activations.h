@@ -16,13 +16,34 @@ struct ActivationPlane {
   std::int32_t negated_sums[3];
 };
 
-// An activation is held in one plane for 8 bits or in two for 15 bits (value = 128 high + low).
+// 32 numbers of 15 bits, columns 0, 2, 1 and 3 of every four, and minus the sums of all, of the first and of the last 16.
+struct ActivationWords {
+  std::int16_t values[block_columns];
+  std::int32_t negated_sums[3];
+};
+
 // One scale serves 32 columns, whatever the weight type.
+struct ActivationScales {
+  float scale;           // activation = scale × value
+  float scaled_sums[3];  // scale × sum of all values, of values 0…15 and of values 16…31
+};
+
 template <int Planes>
-struct ActivationBlock {
-  ActivationPlane planes[Planes];  // high plane first
-  float scale;                     // activation = scale × value
-  float scaled_sums[3];            // scale × sum of all values, of values 0…15 and of values 16…31
+struct ActivationBlock;
+
+template <>
+struct ActivationBlock<1> : ActivationScales {
+  ActivationPlane planes[1];
+};
+
+// 15 bits are held in two planes (value = 128 high + low, the high plane first), or in words where the instruction set
+// multiplies those as fast.
+template <>
+struct ActivationBlock<2> : ActivationScales {
+  union {
+    ActivationPlane planes[2];
+    ActivationWords words;
+  };
 };
 
 // Tokens are cut into tiles; in a tile, blocks lie [block of 32 columns][token].

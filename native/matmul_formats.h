@@ -63,6 +63,8 @@ SEVENB_INLINE RowFloats negated(RowFloats a) { return all_rows(0.0f) - a; }
 
 template <int Shift, bool HasOffset>
 struct BlockFormat {
+  static constexpr int tokens = tokens_at_once;
+
   struct Block {
     RowBytes steps[8];
     RowFloats scale, offset;
@@ -161,6 +163,8 @@ struct Format<WeightType::q8_0> : BlockFormat<as_signed, false> {
 
 template <int Shift, bool HasOffset>
 struct HalfBlockFormat {
+  static constexpr int tokens = (tokens_at_once + 1) / 2;  // each takes two sums
+
   struct Block {
     RowBytes steps[8];
     RowFloats scale[2], offset[2];

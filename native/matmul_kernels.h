@@ -68,7 +68,7 @@ inline void multiply_tile(const PackedMatrix& matrix, int first, const Activatio
         typename F::Block blocks[at_once];
         for (int i = 0; i < at_once; ++i)
           F::load(record + (v + i) / vectors_per_group * group_bytes, b, (v + i) % vectors_per_group, blocks[i]);
-        accumulate_tile<F, Width == 1 ? 1 : tokens_at_once>(blocks, x, width, sums + v * width);
+        accumulate_tile<F, Width == 1 ? 1 : F::tokens>(blocks, x, width, sums + v * width);
       }
     }
   }

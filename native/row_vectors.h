@@ -35,16 +35,44 @@ namespace {
 
 constexpr int vectors_per_group = group_rows / lanes;
 
+// Holds 32 values in a block and returns their sums in `sums`: columns 0…15 and 16…31.
+template <int Planes>
+SEVENB_INLINE void hold(I32x8* value, ActivationBlock<Planes>& block, std::int32_t* sums) {
+  if constexpr (Planes == 2 && words_at_int16) {
+    hold_words(value, block.words, sums);
+  } else {
+    std::int32_t high_sums[2] = {0, 0};
+    if constexpr (Planes == 2) {
+      I32x8 high[4];
+      for (int i = 0; i < 4; ++i) {
+        high[i] = shift_right<7>(add(value[i], broadcast(64)));
+        value[i] = subtract(value[i], shift_left<7>(high[i]));
+      }
+      hold_bytes(pack_bytes(high), block.planes[0], high_sums);
+    }
+    hold_bytes(pack_bytes(value), block.planes[Planes - 1], sums);
+    for (int half = 0; half < 2; ++half) sums[half] += 128 * high_sums[half];
+  }
+}
+
+// `dot` where words_at_int16; defined nowhere else.
+template <int First, int Count, int Shift, class Block, int Vectors, int Tokens>
+void word_dot(const Block (&w)[Vectors], const ActivationBlock<2>* x, RowInts (&total)[Tokens][Vectors]);
+
 // For each token i and vector v: total[i][v] = the products of steps [First, First + Count) of w[v] with the
 // activations x[i], exact.
 template <int First, int Count, int Shift, int Planes, class Block, int Vectors, int Tokens>
 SEVENB_INLINE void dot(const Block (&w)[Vectors], const ActivationBlock<Planes>* x, RowInts (&total)[Tokens][Vectors]) {
-  plane_dot<First, Count, Shift, 0>(w, x, total);
-  if constexpr (Planes == 2) {
-    RowInts low[Tokens][Vectors];
-    plane_dot<First, Count, Shift, 1>(w, x, low);
-    for (int i = 0; i < Tokens; ++i)
-      for (int v = 0; v < Vectors; ++v) total[i][v] = add(shift_left<7>(total[i][v]), low[i][v]);
+  if constexpr (Planes == 2 && words_at_int16) {
+    word_dot<First, Count, Shift>(w, x, total);
+  } else {
+    plane_dot<First, Count, Shift, 0>(w, x, total);
+    if constexpr (Planes == 2) {
+      RowInts low[Tokens][Vectors];
+      plane_dot<First, Count, Shift, 1>(w, x, low);
+      for (int i = 0; i < Tokens; ++i)
+        for (int v = 0; v < Vectors; ++v) total[i][v] = add(shift_left<7>(total[i][v]), low[i][v]);
+    }
   }
 }
 

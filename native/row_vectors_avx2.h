@@ -16,6 +16,7 @@ using RowBytes = U8x32;
 constexpr int lanes = 8;
 constexpr int vectors_at_once = 1;
 constexpr int tokens_at_once = 4;
+constexpr bool words_at_int16 = true;
 
 SEVENB_INLINE RowFloats all_rows(float x) { return broadcast(x); }
 SEVENB_INLINE RowInts all_rows(std::int32_t x) { return broadcast(x); }
@@ -26,9 +27,10 @@ SEVENB_INLINE RowInts load_rows_u8(const std::uint8_t* from) { return load_u8(fr
 SEVENB_INLINE RowInts load_rows_i8(const std::uint8_t* from) { return load_i8(from); }
 SEVENB_INLINE RowBytes load_row_bytes(const std::uint8_t* from) { return load_bytes(from); }
 
-// Puts sums of columns 0…15 and 16…31 into `sums` and into the plane.
-SEVENB_INLINE void sum_values(ActivationPlane& plane, std::int32_t* sums) {
-  const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), load_256(plane.values));
+// Holds 32 bytes in a plane; their sums of columns 0…15 and 16…31 go into `sums`.
+SEVENB_INLINE void hold_bytes(U8x32 bytes, ActivationPlane& plane, std::int32_t* sums) {
+  store_bytes(plane.values, bytes);
+  const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes);
   __m256i halves = _mm256_add_epi16(pairs, _mm256_shuffle_epi32(pairs, 0x4e));
   halves = _mm256_add_epi16(halves, _mm256_shuffle_epi32(halves, 0xb1));
   const __m256i negated = _mm256_sub_epi16(_mm256_setzero_si256(), halves);
@@ -77,6 +79,49 @@ SEVENB_INLINE void plane_dot(const Block (&w)[Vectors], const ActivationBlock<Pl
   }
 #pragma GCC unroll 8
   for (int i = 0; i < Tokens; ++i) total[i][0] = Shift == as_signed ? sums[i] : _mm256_madd_epi16(sums[i], ones);
+}
+
+// -- activations of 15 bits: words meet weights widened to words ------------------------------------------------
+
+SEVENB_INLINE void hold_words(const I32x8* value, ActivationWords& words, std::int32_t* sums) {
+  for (int half = 0; half < 2; ++half) {
+    const I32x8 first = value[2 * half], second = value[2 * half + 1];
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packs_epi32(first, second), 0xd8);
+    const __m256i shuffled = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(packed, 0xd8), 0xd8);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(words.values + 16 * half), shuffled);
+    sums[half] = sum(add(first, second));
+    words.negated_sums[1 + half] = -sums[half];
+  }
+  words.negated_sums[0] = -(sums[0] + sums[1]);
+}
+
+SEVENB_INLINE __m256i two_words(const ActivationWords& words, int pair) {
+  return _mm256_set1_epi32(*reinterpret_cast<const int __attribute__((may_alias))*>(words.values + 2 * pair));
+}
+
+template <int First, int Count, int Shift, class Block, int Vectors, int Tokens>
+SEVENB_INLINE void word_dot(const Block (&w)[Vectors], const ActivationBlock<2>* x, RowInts (&total)[Tokens][Vectors]) {
+  __m256i sums[Tokens];
+#pragma GCC unroll 8
+  for (int i = 0; i < Tokens; ++i) {
+    sums[i] = _mm256_setzero_si256();
+    if constexpr (Shift >= 0) sums[i] = shift_left<Shift>(broadcast(x[i].words.negated_sums[sums_index<First, Count>]));
+  }
+#pragma GCC unroll 8
+  for (int s = First; s < First + Count; ++s) {
+    const __m256i step = w[0].steps[s];
+    const __m256i even = Shift == as_signed ? _mm256_srai_epi16(_mm256_slli_epi16(step, 8), 8)
+                                            : _mm256_and_si256(step, _mm256_set1_epi16(255));
+    const __m256i odd = Shift == as_signed ? _mm256_srai_epi16(step, 8) : _mm256_srli_epi16(step, 8);
+#pragma GCC unroll 8
+    for (int i = 0; i < Tokens; ++i) {
+      sums[i] = add(sums[i], _mm256_madd_epi16(even, two_words(x[i].words, 2 * s)));
+      sums[i] = add(sums[i], _mm256_madd_epi16(odd, two_words(x[i].words, 2 * s + 1)));
+      in_order(sums[i]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < Tokens; ++i) total[i][0] = sums[i];
 }
 
 SEVENB_INLINE RowBytes prepare_signed(RowBytes step) { return step; }

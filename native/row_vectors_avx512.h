@@ -11,6 +11,7 @@ using RowBytes = __m512i;
 constexpr int lanes = 16;
 constexpr int vectors_at_once = 2;  // that share each load of an activation
 constexpr int tokens_at_once = 1;
+constexpr bool words_at_int16 = false;
 
 SEVENB_INLINE RowFloats all_rows(float x) { return _mm512_set1_ps(x); }
 SEVENB_INLINE RowInts all_rows(std::int32_t x) { return _mm512_set1_epi32(x); }
@@ -42,9 +43,10 @@ SEVENB_INLINE RowBytes shift_bytes_left(RowBytes a) { return _mm512_slli_epi16(a
 template <int N>
 SEVENB_INLINE RowBytes shift_bytes_right(RowBytes a) { return _mm512_srli_epi16(a, N); }
 
-// Puts sums of columns 0…15 and 16…31 into `sums` and into the plane.
-SEVENB_INLINE void sum_values(ActivationPlane& plane, std::int32_t* sums) {
-  const __m256i fours = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), load_256(plane.values));
+// Holds 32 bytes in a plane; their sums of columns 0…15 and 16…31 go into `sums`.
+SEVENB_INLINE void hold_bytes(U8x32 bytes, ActivationPlane& plane, std::int32_t* sums) {
+  store_bytes(plane.values, bytes);
+  const __m256i fours = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), bytes);
   __m256i halves = _mm256_add_epi32(fours, _mm256_shuffle_epi32(fours, 0x4e));
   halves = _mm256_add_epi32(halves, _mm256_shuffle_epi32(halves, 0xb1));
   sums[0] = _mm_cvtsi128_si32(_mm256_castsi256_si128(halves));

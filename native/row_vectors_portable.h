@@ -11,6 +11,7 @@ using RowBytes = U8x32;
 constexpr int lanes = 8;
 constexpr int vectors_at_once = 1;
 constexpr int tokens_at_once = 1;
+constexpr bool words_at_int16 = false;
 
 SEVENB_INLINE RowFloats all_rows(float x) { return broadcast(x); }
 SEVENB_INLINE RowInts all_rows(std::int32_t x) { return broadcast(x); }
@@ -21,8 +22,9 @@ SEVENB_INLINE RowInts load_rows_u8(const std::uint8_t* from) { return load_u8(fr
 SEVENB_INLINE RowInts load_rows_i8(const std::uint8_t* from) { return load_i8(from); }
 SEVENB_INLINE RowBytes load_row_bytes(const std::uint8_t* from) { return load_bytes(from); }
 
-// Puts sums of columns 0…15 and 16…31 into `sums` and into the plane.
-SEVENB_INLINE void sum_values(ActivationPlane& plane, std::int32_t* sums) {
+// Holds 32 bytes in a plane; their sums of columns 0…15 and 16…31 go into `sums`.
+SEVENB_INLINE void hold_bytes(U8x32 bytes, ActivationPlane& plane, std::int32_t* sums) {
+  store_bytes(plane.values, bytes);
   for (int half = 0; half < 2; ++half) {
     sums[half] = 0;
     for (int c = 0; c < 16; ++c) sums[half] += plane.values[16 * half + c];

@@ -44,12 +44,19 @@ SEVENB_INLINE I32x8 broadcast(std::int32_t x) { return _mm256_set1_epi32(x); }
 SEVENB_INLINE I32x8 load_u8(const std::uint8_t* from) { return _mm256_cvtepu8_epi32(load_64(from)); }
 SEVENB_INLINE I32x8 load_i8(const std::uint8_t* from) { return _mm256_cvtepi8_epi32(load_64(from)); }
 
-SEVENB_INLINE void store_low_bytes(std::int8_t* to, I32x8 v) {
-  const __m256i low = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8, 12, -1, -1,
-                                       -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
-  const __m256i bytes = _mm256_shuffle_epi8(v, low);
-  _mm_storel_epi64(reinterpret_cast<__m128i*>(to),
-                   _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1)));
+// 32 numbers of −128…127 as bytes.
+SEVENB_INLINE U8x32 pack_bytes(const I32x8* v) {
+  const __m256i words = _mm256_packs_epi16(_mm256_packs_epi32(v[0], v[1]), _mm256_packs_epi32(v[2], v[3]));
+  return _mm256_permutevar8x32_epi32(words, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+SEVENB_INLINE void store_bytes(std::int8_t* to, U8x32 v) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v);
+}
+
+SEVENB_INLINE float largest(F32x8 v) {
+  __m128 half = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  half = _mm_max_ps(half, _mm_movehl_ps(half, half));
+  return _mm_cvtss_f32(_mm_max_ss(half, _mm_movehdup_ps(half)));
 }
 
 SEVENB_INLINE std::int32_t sum(I32x8 v) {

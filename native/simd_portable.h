@@ -106,9 +106,18 @@ SEVENB_INLINE I32x8 load_i8(const std::uint8_t* from) {
   return v;
 }
 
-// The low byte of each lane.
-SEVENB_INLINE void store_low_bytes(std::int8_t* to, I32x8 v) {
-  for (int i = 0; i < 8; ++i) to[i] = static_cast<std::int8_t>(v[i]);
+// 32 numbers of −128…127 as bytes.
+SEVENB_INLINE U8x32 pack_bytes(const I32x8* v) {
+  U8x32 bytes;
+  for (int i = 0; i < 32; ++i) bytes[i] = static_cast<std::uint8_t>(v[i / 8][i % 8]);
+  return bytes;
+}
+SEVENB_INLINE void store_bytes(std::int8_t* to, U8x32 v) { std::memcpy(to, &v, sizeof v); }
+
+SEVENB_INLINE float largest(F32x8 v) {
+  float most = v[0];
+  for (int i = 1; i < 8; ++i) most = v[i] > most ? v[i] : most;
+  return most;
 }
 
 SEVENB_INLINE std::int32_t sum(I32x8 v) {

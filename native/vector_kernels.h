@@ -28,7 +28,7 @@ void rms_norm(const float* x, const float* weight, float epsilon, int columns, f
   for (int c = 0; c < columns; c += 8) store(out + c, load(x + c) * factor * load(weight + c));
 }
 
-// Values in −127…127, or in two planes 128 high + low with values in −16319…16319.
+// Values in −127…127, or in −16319…16319, which two planes of bytes can hold.
 template <int Planes>
 constexpr float largest_value = Planes == 2 ? 16319.0f : 127.0f;
 
@@ -39,30 +39,16 @@ template <int Planes>
 inline void quantise_block(const float* x, ActivationBlock<Planes>& block) {
   F32x8 v[4];
   for (int i = 0; i < 4; ++i) v[i] = load(x + 8 * i);
-  float lane[8];
-  store(lane, max(max(abs(v[0]), abs(v[1])), max(abs(v[2]), abs(v[3]))));
-  float largest = 0.0f;
-  for (int i = 0; i < 8; ++i) largest = lane[i] > largest ? lane[i] : largest;
-  const bool zero = largest < smallest_activation;
-  const F32x8 factor = broadcast(zero ? 0.0f : largest_value<Planes> / largest);
+  const float most = largest(max(max(abs(v[0]), abs(v[1])), max(abs(v[2]), abs(v[3]))));
+  const bool zero = !(most >= smallest_activation);
+  const F32x8 factor = broadcast(zero ? 0.0f : largest_value<Planes> / most);
 
   I32x8 value[4];
   for (int i = 0; i < 4; ++i) value[i] = round_to_int(v[i] * factor);
-  std::int32_t sums[2] = {0, 0};
-  if constexpr (Planes == 2) {
-    for (int i = 0; i < 4; ++i) {
-      const I32x8 high = shift_right<7>(add(value[i], broadcast(64)));
-      value[i] = subtract(value[i], shift_left<7>(high));
-      store_low_bytes(block.planes[0].values + 8 * i, high);
-    }
-    sum_values(block.planes[0], sums);
-  }
-  for (int i = 0; i < 4; ++i) store_low_bytes(block.planes[Planes - 1].values + 8 * i, value[i]);
-  std::int32_t low_sums[2];
-  sum_values(block.planes[Planes - 1], low_sums);
-  const float first = static_cast<float>(128 * sums[0] + low_sums[0]);
-  const float second = static_cast<float>(128 * sums[1] + low_sums[1]);
-  block.scale = zero ? 0.0f : largest / largest_value<Planes>;
+  std::int32_t sums[2];
+  hold(value, block, sums);
+  const float first = static_cast<float>(sums[0]), second = static_cast<float>(sums[1]);
+  block.scale = zero ? 0.0f : most / largest_value<Planes>;
   block.scaled_sums[0] = block.scale * (first + second);
   block.scaled_sums[1] = block.scale * first;
   block.scaled_sums[2] = block.scale * second;
