@@ -12,7 +12,8 @@ constexpr int chunks_per_thread = 32;
 // With many tokens a chunk is these row groups by one tile.
 constexpr int prefill_groups = 4;
 
-constexpr int parallel_tokens = 8;  // fewer are normed and quantised by the caller alone
+// Tokens that one chunk norms and quantises; as few are not worth another thread.
+constexpr int prepared_tokens = 2;
 
 int divide_up(int a, int b) { return (a + b - 1) / b; }
 
@@ -47,13 +48,9 @@ void prepare_inputs(Workspace& workspace, const float* inputs, const std::int32_
         workspace.kernels.quantise(row, columns, precision, to.block(precision, token, 0),
                                    tile_width(tokens, token / tile_tokens));
   };
-  if (tokens < parallel_tokens) {
-    for (int token = 0; token < tokens; ++token) prepare_token(token, 0);
-    return;
-  }
-  workspace.pool.run(divide_up(tokens, parallel_tokens), [&](int chunk, int worker) {
-    const int end = std::min((chunk + 1) * parallel_tokens, tokens);
-    for (int token = chunk * parallel_tokens; token < end; ++token) prepare_token(token, worker);
+  workspace.pool.run(divide_up(tokens, prepared_tokens), [&](int chunk, int worker) {
+    const int end = std::min((chunk + 1) * prepared_tokens, tokens);
+    for (int token = chunk * prepared_tokens; token < end; ++token) prepare_token(token, worker);
   });
 }
 
@@ -99,9 +96,9 @@ void reserve_for(ActivationBuffer& buffer, int tokens, int columns, const std::v
 }  // namespace
 
 void embed(Workspace& workspace, const PackedMatrix& table, const std::int32_t* ids, int tokens, float* out) {
-  workspace.pool.run(divide_up(tokens, parallel_tokens), [&](int chunk, int) {
-    const int end = std::min((chunk + 1) * parallel_tokens, tokens);
-    for (int token = chunk * parallel_tokens; token < end; ++token)
+  workspace.pool.run(divide_up(tokens, prepared_tokens), [&](int chunk, int) {
+    const int end = std::min((chunk + 1) * prepared_tokens, tokens);
+    for (int token = chunk * prepared_tokens; token < end; ++token)
       table.dequantise_row(ids[token], out + static_cast<std::size_t>(token) * table.columns());
   });
 }
