@@ -1,8 +1,11 @@
 """Drafts change how fast an answer comes and nothing else, whoever guesses and however badly."""
 
 import random
+from collections import Counter
 from collections.abc import Sequence as Listed
+from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 from sevenb.engine.request import Request
 from sevenb.engine.sampling_params import SamplingParams
 from sevenb.engine.sequence import Sequence
-from tests.engine.fake_model import VOCAB_SIZE, expected_tokens
+from tests.engine.fake_model import VOCAB_SIZE, expected_tokens, logits_after
 from tests.engine.harness import Harness
 from tests.engine.test_engine import prompt_of
 
@@ -107,6 +110,46 @@ def test_right_drafts_save_steps() -> None:
     assert plain.generate(prompt_of(5), params) == drafted.generate(prompt_of(5), params)
     assert plain.engine.stats().steps == 60
     assert drafted.engine.stats().steps < 25
+
+
+class Gambler(Oracle):
+    """Guesses one of the tokens that may come, whatever comes."""
+
+    def _guess(self, sequence: Sequence) -> list[int]:
+        history = list(sequence.token_ids)
+        for _ in range(2):
+            history.append(self._chance.choice(likeliest(history, 3)))
+        return history[-2:]
+
+
+def likeliest(history: list[int], count: int) -> list[int]:
+    return [int(token) for token in np.argsort(-logits_after(history))[:count]]
+
+
+def test_samples_are_distributed_as_the_model_says() -> None:
+    """Pearson's chi-squared test over all answers of three tokens, each one of three."""
+    prompt, answers = prompt_of(6), 30 * 64
+    harness = Harness(blocks=400, speculator=Gambler())
+    for seed in range(answers // 64):
+        harness.add(prompt, SamplingParams(n=64, temperature=1.0, top_k=3, seed=seed, max_tokens=3))
+        harness.run()
+    seen = Counter(tuple(tokens) for outcome in harness.outcomes.values() for tokens in outcome.tokens.values())
+    statistic, outcomes = 0.0, 0
+    for first, second, third in product(range(3), repeat=3):
+        history, probability = list(prompt), 1.0
+        for choice in (first, second, third):
+            best = likeliest(history, 3)
+            weights = np.exp(logits_after(history)[best])
+            probability *= float(weights[choice] / weights.sum())
+            history.append(best[choice])
+        expected = probability * answers
+        statistic += (seen[tuple(history[-3:])] - expected) ** 2 / expected
+        outcomes += 1
+    assert harness.engine.stats().accepted_tokens > answers / 10
+    assert harness.engine.stats().accepted_tokens < harness.engine.stats().drafted_tokens / 2
+    assert sum(seen.values()) == answers
+    assert outcomes == 27
+    assert statistic < 54.1  # 26 degrees of freedom: one set of true samples in a thousand exceeds that
 
 
 def test_log_probabilities_are_those_of_each_token_in_its_place() -> None:
