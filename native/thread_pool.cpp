@@ -5,6 +5,9 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 namespace sevenb {
 namespace {
@@ -17,6 +20,15 @@ void relax() {
   _mm_pause();
 #elif defined(__aarch64__)
   asm volatile("yield");
+#endif
+}
+
+// The logical processor that the calling thread runs on; -1 where the system does not say.
+int processor() {
+#if defined(__linux__)
+  return sched_getcpu();
+#else
+  return -1;
 #endif
 }
 
@@ -54,6 +66,7 @@ void ThreadPool::dispatch(int chunks, Task task, void* body) {
     for (int chunk = 0; chunk < chunks; ++chunk) task(body, chunk, 0);
     return;
   }
+  caller_processor_.store(processor(), std::memory_order_relaxed);
   task_ = task;
   body_ = body;
   chunks_ = chunks;
@@ -92,7 +105,10 @@ void ThreadPool::run_chunks(int worker) {
 void ThreadPool::work(int worker) {
   const auto awake = [this] { return has_chunks() || stop_.load(std::memory_order_relaxed); };
   while (true) {
-    if (!spin_until(awake)) {
+    // A busy system may put a worker on the caller's own core: to spin there would only hold the caller up.
+    const int here = processor();
+    const bool in_the_way = here >= 0 && here == caller_processor_.load(std::memory_order_relaxed);
+    if (in_the_way || !spin_until(awake)) {
       std::unique_lock<std::mutex> lock(mutex_);
       sleepers_.fetch_add(1, std::memory_order_seq_cst);
       work_arrived_.wait(lock, awake);

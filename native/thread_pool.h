@@ -1,7 +1,7 @@
 // A pool of threads that hands out small chunks, spins briefly and then sleeps.
 //
-// A neighbour that takes a core away slows down the chunk that runs there and nothing else, and an idle pool
-// costs nothing. Which thread runs a chunk never matters to its result.
+// A neighbour that takes a core away slows down the chunk that runs there and nothing else, no thread spins on a core
+// that the caller needs, and an idle pool costs nothing. Which thread runs a chunk never matters to its result.
 #pragma once
 
 #include <atomic>
@@ -54,6 +54,7 @@ class ThreadPool {
   alignas(64) std::atomic<std::uint64_t> ticket_{0};
   alignas(64) std::atomic<int> unfinished_{0};
   std::atomic<int> sleepers_{0};
+  std::atomic<int> caller_processor_{-1};
   std::atomic<bool> caller_sleeps_{false};
   std::atomic<bool> stop_{false};
 
