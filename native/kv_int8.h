@@ -4,6 +4,7 @@
 //   divides it) and rounded to -127..127 with one scale. The transform is orthogonal up to a factor, so a query turned
 //   likewise has the same scores, while an outlier channel no longer sets the scale of all others (QuaRot, arXiv
 //   2404.00456).
+// - Pairs of channels come multiplied by powers of two that make them alike in size (sevenb/model/key_balance.py).
 // - The centre of 256 positions is what the key's bias is at the first of them, in the slower half of the rotations,
 //   where it hardly moves meanwhile: Qwen2.5 has biases there that dwarf all else. A vector that all keys share shifts
 //   all scores of a query alike, so no precision is owed to it but one product a query, added to the maximum.

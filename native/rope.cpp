@@ -21,6 +21,18 @@ void rotate(const float* from, float* to, const float* cos, const float* sin, in
   }
 }
 
+void balance_key(const RopeStore& task, int head, float* key) {
+  if (task.key_balance == nullptr) return;
+  const int dim = task.cache->shape().head_dim;
+  for (int d = 0; d < dim; ++d) key[d] *= task.key_balance[head * dim + d];
+}
+
+void balance_query(const RopeStore& task, int head, float* query) {
+  if (task.key_balance == nullptr) return;
+  const int dim = task.cache->shape().head_dim;
+  for (int d = 0; d < dim; ++d) query[d] /= task.key_balance[head * dim + d];
+}
+
 // Rounds to nearest even and saturates: what was finite stays finite.
 std::uint16_t half_from_float(float value) {
   std::uint32_t bits;
@@ -119,6 +131,7 @@ void store_centres(const RopeStore& task, int token) {
       const int step = task.interleaved ? 2 : 1, partner = task.interleaved ? 1 : batch.rotary_half;
       for (int pair = 0; pair < batch.rotary_half / 2; ++pair)  // the faster half
         centre[pair * step] = centre[pair * step + partner] = 0.0f;
+      balance_key(task, head, centre.data());
     }
     hadamard(centre.data(), shape.head_dim, hadamard_block(shape.head_dim));
     std::byte* to = task.cache->centre(slot.block, task.layer, head);
@@ -130,6 +143,7 @@ void store_centres(const RopeStore& task, int token) {
 void rope_store_tokens(const RopeStore& task, int first, int last) {
   const PagedBatch& batch = *task.batch;
   const KVShape& shape = task.cache->shape();
+  const int group = task.heads / shape.kv_heads;
   float rotated[kMostHeadDim];
   for (int token = first; token < last; ++token) {
     const float* cos = batch.cos_of(token);
@@ -137,6 +151,7 @@ void rope_store_tokens(const RopeStore& task, int first, int last) {
     for (int head = 0; head < task.heads; ++head) {
       float* query = task.query + token * task.query_stride + head * shape.head_dim;
       rotate(query, query, cos, sin, batch.rotary_half, task.interleaved);
+      balance_query(task, head / group, query);
     }
     const Slot slot = slot_at(task, token, batch.positions[token]);
     for (int head = 0; head < shape.kv_heads; ++head) {
@@ -144,6 +159,7 @@ void rope_store_tokens(const RopeStore& task, int first, int last) {
       const float* value = task.value + token * task.value_stride + head * shape.head_dim;
       std::copy(key, key + shape.head_dim, rotated);
       rotate(key, rotated, cos, sin, batch.rotary_half, task.interleaved);
+      balance_key(task, head, rotated);
       switch (shape.type) {
         case KVType::f16: store<std::uint16_t>(task, slot, head, rotated, value); break;
         case KVType::f32: store<float>(task, slot, head, rotated, value); break;

@@ -12,13 +12,14 @@ namespace sevenb {
 // One layer's projections of a step's tokens. Strides count floats from one token to the next, so that q, k and v may
 // be parts of one wider array.
 struct RopeStore {
-  float* query;  // [tokens, heads * head_dim], rotated in place
+  float* query;  // [tokens, heads * head_dim], rotated and divided in place
   std::ptrdiff_t query_stride;
   const float* key;  // [tokens, kv_heads * head_dim]
   std::ptrdiff_t key_stride;
   const float* value;  // [tokens, kv_heads * head_dim]
   std::ptrdiff_t value_stride;
   const float* key_bias;  // [kv_heads * head_dim], already part of `key`; null: none
+  const float* key_balance;  // [kv_heads * head_dim], keys are stored times it, queries divided by it; null: 1
   int heads;
   bool interleaved;
   const PagedBatch* batch;

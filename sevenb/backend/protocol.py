@@ -91,6 +91,7 @@ class AttentionWeights:
     query_bias: Tensor | None = None
     key_bias: Tensor | None = None
     value_bias: Tensor | None = None
+    key_balance: Tensor | None = None  # keys are kept times it, queries divided by it; None: 1
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,10 @@ class Backend(Protocol):
 
     def vector(self, tensor: RawTensor) -> Tensor:
         """A norm weight or bias as float32."""
+        ...
+
+    def row_norms(self, weight: Weight, columns: Tensor) -> FloatArray:
+        """Euclidean norm of each row of a packed matrix whose columns are multiplied by ``columns``: [rows]."""
         ...
 
     def kernel_of(self, weight: Weight) -> str:

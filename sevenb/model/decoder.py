@@ -1,7 +1,9 @@
 """The decoder: the Qwen2 · Llama · Mistral · Yi family in one forward pass over a backend's fused ops."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from sevenb.backend.protocol import (
     AttentionSpec,
@@ -14,9 +16,10 @@ from sevenb.backend.protocol import (
     Tensor,
     Weight,
 )
-from sevenb.backend.quant_types import RawTensor
+from sevenb.backend.quant_types import QuantType, RawTensor
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.config import ModelConfig
+from sevenb.model.key_balance import key_balance
 
 ProgressCallback = Callable[[int, int], None]
 
@@ -117,6 +120,17 @@ class _Loader:
     def optional_vector(self, name: str) -> Tensor | None:
         return self.vector(name) if self.has(name) else None
 
+    def key_balance(self, attention: AttentionWeights) -> Tensor:
+        backend = self._backend
+        query_norms = backend.row_norms(attention.query, attention.norm)
+        key_norms = backend.row_norms(attention.key, attention.norm)
+        biases = [
+            np.zeros_like(norms) if bias is None else backend.to_host(bias)
+            for norms, bias in ((query_norms, attention.query_bias), (key_norms, attention.key_bias))
+        ]
+        balance = key_balance(self._checkpoint.config, query_norms, key_norms, *biases)
+        return backend.vector(RawTensor("key_balance", QuantType.F32, balance.shape, balance.view(np.uint8)))
+
     def _finish(self, tensor: RawTensor) -> None:
         self._checkpoint.release(tensor)
         self._done += tensor.data.nbytes
@@ -125,16 +139,17 @@ class _Loader:
 
 
 def _load_layer(weights: _Loader, prefix: str) -> Layer:
+    attention = AttentionWeights(
+        norm=weights.vector(prefix + "attn_norm.weight"),
+        query=weights.matrix(prefix + "attn_q"),
+        key=weights.matrix(prefix + "attn_k"),
+        value=weights.matrix(prefix + "attn_v"),
+        query_bias=weights.optional_vector(prefix + "attn_q.bias"),
+        key_bias=weights.optional_vector(prefix + "attn_k.bias"),
+        value_bias=weights.optional_vector(prefix + "attn_v.bias"),
+    )
     return Layer(
-        attention=AttentionWeights(
-            norm=weights.vector(prefix + "attn_norm.weight"),
-            query=weights.matrix(prefix + "attn_q"),
-            key=weights.matrix(prefix + "attn_k"),
-            value=weights.matrix(prefix + "attn_v"),
-            query_bias=weights.optional_vector(prefix + "attn_q.bias"),
-            key_bias=weights.optional_vector(prefix + "attn_k.bias"),
-            value_bias=weights.optional_vector(prefix + "attn_v.bias"),
-        ),
+        attention=replace(attention, key_balance=weights.key_balance(attention)),
         output=weights.matrix(prefix + "attn_output"),
         mlp=MLPWeights(
             norm=weights.vector(prefix + "ffn_norm.weight"),

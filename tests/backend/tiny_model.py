@@ -56,6 +56,12 @@ def raw_q8_0(name: str, values: npt.NDArray[np.floating]) -> RawTensor:
     return RawTensor(name, QuantType.Q8_0, (rows, columns), data)
 
 
+def _balance(rng: np.random.Generator, interleaved: bool) -> npt.NDArray[np.float64]:
+    """Powers of two, alike for the channels that turn together."""
+    pairs = 2.0 ** rng.integers(-2, 3, (KV_HEADS, HEAD_DIM // 2))
+    return (np.repeat(pairs, 2, axis=1) if interleaved else np.tile(pairs, 2)).ravel()
+
+
 class TinyLayer:
     """One layer with embedding and head, packed for one backend; equal seeds give equal weights."""
 
@@ -89,6 +95,7 @@ class TinyLayer:
             query_bias=vector(HEADS * HEAD_DIM, 0.0),
             key_bias=vector(KV_HEADS * HEAD_DIM, 0.0),
             value_bias=vector(KV_HEADS * HEAD_DIM, 0.0),
+            key_balance=backend.vector(raw_f32("b", _balance(rng, interleaved))),
         )
         self.output = matrix(HIDDEN, HEADS * HEAD_DIM)
         self.mlp = MLPWeights(vector(HIDDEN, 1.0), matrix(INNER, HIDDEN), matrix(INNER, HIDDEN), matrix(HIDDEN, INNER))

@@ -137,12 +137,13 @@ def rope_store(
     key: FloatArray,
     value: FloatArray,
     key_bias: FloatArray | None,
+    key_balance: FloatArray | None,
     interleaved: bool,
     batch: PagedBatch,
     cache: KVCache,
     layer: int,
 ) -> None:
-    """Rotate query [T, heads * head_dim] in place and key; store key and value [T, kv_heads * head_dim]."""
+    """Rotate query [T, heads * head_dim] in place and key, weigh them against each other; store key and value."""
 
 def paged_attention(
     pool: ThreadPool,

@@ -95,6 +95,13 @@ class NativeBackend:
             case _:
                 raise UnsupportedModel(f"Vector {tensor.name} is quantised; use a file that keeps norms as numbers.")
 
+    def row_norms(self, weight: _kernels.PackedMatrix, columns: FloatArray) -> FloatArray:
+        """Euclidean norm of each row of a packed matrix whose columns are multiplied by ``columns``: [rows]."""
+        rows = np.empty((weight.rows, weight.columns), np.float32)
+        _kernels.embed(self._workspace, weight, np.arange(weight.rows, dtype=np.int32), rows)
+        norms: FloatArray = np.sqrt(np.square(rows, out=rows) @ np.square(columns))
+        return norms
+
     def kernel_of(self, weight: _kernels.PackedMatrix) -> str:
         """What the weight is multiplied by and with which instructions, as in ``int8 activations, AVX2``."""
         return self._kernel(weight.activation_bits)
@@ -179,7 +186,18 @@ class NativeBackend:
             key,
             value,
         )
-        kv.rope_store(self._pool, query, key, value, weights.key_bias, spec, step.paged, cache, layer)
+        kv.rope_store(
+            self._pool,
+            query,
+            key,
+            value,
+            weights.key_bias,
+            spec,
+            step.paged,
+            cache,
+            layer,
+            weights.key_balance,
+        )
         return query
 
     def paged_attention(

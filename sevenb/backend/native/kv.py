@@ -77,13 +77,26 @@ def rope_store(
     batch: _kernels.PagedBatch,
     cache: NativeKVCache,
     layer: int,
+    key_balance: FloatArray | None = None,
 ) -> None:
     """Rotate ``query`` [T, heads * head_dim] in place and ``key`` [T, kv_heads * head_dim]; store key and value.
 
     Keys and values are rounded to the cache's type, to nearest even; finite values stay finite. ``key_bias``
-    [kv_heads * head_dim] is already part of ``key``: int8 rounds what is left without it (``native/kv_int8.h``).
+    [kv_heads * head_dim] is already part of ``key``: int8 rounds what is left without it (``native/kv_int8.h``). Keys
+    are kept times ``key_balance`` [kv_heads * head_dim], queries divided by it.
     """
-    _kernels.rope_store(pool, query, key, value, key_bias, spec.rope_interleaved, batch, cache.handle, layer)
+    _kernels.rope_store(
+        pool,
+        query,
+        key,
+        value,
+        key_bias,
+        key_balance,
+        spec.rope_interleaved,
+        batch,
+        cache.handle,
+        layer,
+    )
 
 
 def paged_attention(

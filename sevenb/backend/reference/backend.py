@@ -87,6 +87,11 @@ class ReferenceBackend:
         """The vector, dequantised: [length]."""
         return dequantize(tensor)
 
+    def row_norms(self, weight: FloatArray, columns: FloatArray) -> FloatArray:
+        """Euclidean norm of each row of a matrix whose columns are multiplied by ``columns``: [rows]."""
+        norms: FloatArray = np.linalg.norm(weight * columns, axis=1)
+        return norms
+
     def kernel_of(self, weight: FloatArray) -> str:
         """Always NumPy's own product."""
         return "f32·numpy"
@@ -175,6 +180,10 @@ class ReferenceBackend:
             else np.broadcast_to(weights.key_bias.reshape(1, -1, spec.head_dim), key.shape)
         )
         centre = slow_part(rotate(bias, step, spec.rope_interleaved), 2 * step.rope_cos.shape[1], spec.rope_interleaved)
+        if weights.key_balance is not None:
+            balance = weights.key_balance.reshape(spec.kv_heads, spec.head_dim)
+            query = query / np.repeat(balance, spec.heads // spec.kv_heads, axis=0)
+            key, centre = key * balance, centre * balance
         cache.store(layer, step, key, value, centre)
         return query.reshape(len(hidden), -1)
 
