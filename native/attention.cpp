@@ -46,7 +46,7 @@ struct Unit {
 struct Workspace {
   std::vector<float> query, scores, panel, running, part;
   std::vector<int> from, to;
-  std::vector<Pair> query_pairs, weights;  // these for int8
+  std::vector<Pair> query_pairs, weights;  // these for integers
   std::vector<float> query_units, weight_units, scales;
 };
 
@@ -65,7 +65,7 @@ class Attention {
     group_ = task.heads / shape_.kv_heads;
     padded_dim_ = shape_.padded_dim();
     query_stride_ = shape_.centre_depth() / 2;
-    turned_ = shape_.type == KVType::int8 ? hadamard_block(shape_.head_dim) : 1;
+    turned_ = shape_.integers() ? hadamard_block(shape_.head_dim) : 1;
     plan(threads);
   }
 
@@ -167,10 +167,12 @@ class Attention {
     grown(workspace.panel, static_cast<std::size_t>(std::max(dim, kPartition)) * kPanel);
     workspace.from.resize(rows);
     workspace.to.resize(rows);
-    if (shape_.type != KVType::int8) return;
+    if (!shape_.integers()) return;
     grown(workspace.weights, static_cast<std::size_t>(rows) * kWeightStride);
     grown(workspace.weight_units, rows);
-    kernels_.quantize_queries(workspace.query.data(), rows, dim,
+    const int key_range =
+        shape_.type == KVType::k16v8 ? element_range<std::int16_t> : element_range<std::int8_t>;
+    kernels_.quantize_queries(workspace.query.data(), rows, dim, query_range(2 * query_stride_, key_range),
                               grown(workspace.query_pairs, static_cast<std::size_t>(rows) * query_stride_),
                               query_stride_, grown(workspace.query_units, rows),
                               grown(workspace.scales, std::max(2 * kPartition, 2 * query_stride_)));
@@ -216,7 +218,7 @@ class Attention {
     work.to = workspace.to.data();
     work.scores = workspace.scores.data();
     work.panel = workspace.panel.data();
-    if (shape_.type == KVType::int8) {
+    if (shape_.integers()) {
       static_assert(kCentreSpan == kPartition);
       const std::byte* centre = task_.cache->centre(table[start / shape_.block_size], task_.layer, head);
       work.centre = reinterpret_cast<const std::int8_t*>(centre);

@@ -8,7 +8,7 @@
 
 #include "cpu.h"
 #include "kv_cache.h"
-#include "kv_int8.h"
+#include "kv_integers.h"
 
 namespace sevenb {
 
@@ -44,7 +44,7 @@ struct Partition {
   float* scores;              // scratch [rows, kScoreStride]
   float* panel;               // scratch [max(head_dim, kPartition), kPanel]
 
-  // For int8 instead of `query`:
+  // For integers instead of `query`:
   const Pair* query_pairs;  // [rows, query_stride], turned and rounded
   int query_stride;
   const float* query_units;   // [rows]
@@ -60,11 +60,11 @@ struct AttentionKernels {
   void (*attend)(const Partition& task, const Softmax& state);
   // state <- state merged with a later partition's `part`.
   void (*merge)(const Softmax& state, const Softmax& part, int rows, int padded_dim);
-  // For int8: turns and rounds queries [rows, head_dim] to pairs [rows, stride] and units [rows]. Works in `row`, which
-  // has room for 2 * stride floats.
-  void (*quantize_queries)(const float* query, int rows, int head_dim, Pair* pairs, int stride, float* units,
-                           float* row);
-  // For int8: turns rows [rows, padded_dim] of outputs back, up to the factor that is `hadamard_block`.
+  // For integers: turns queries [rows, head_dim] and rounds them to within `range`: pairs [rows, stride], units [rows].
+  // Works in `row`, which has room for 2 * stride floats.
+  void (*quantize_queries)(const float* query, int rows, int head_dim, float range, Pair* pairs, int stride,
+                           float* units, float* row);
+  // For integers: turns rows [rows, padded_dim] of outputs back, up to the factor that is `hadamard_block`.
   void (*turn)(float* rows, int count, int padded_dim, int block);
 };
 

@@ -13,33 +13,37 @@ KVType kv_type(const std::string& name) {
   if (name == "f16") return KVType::f16;
   if (name == "f32") return KVType::f32;
   if (name == "int8") return KVType::int8;
-  throw std::invalid_argument("unknown KV cache type " + name + "; use f16, int8 or f32");
+  if (name == "k16v8") return KVType::k16v8;
+  throw std::invalid_argument("unknown KV cache type " + name + "; use f16, k16v8, int8 or f32");
 }
 
 namespace {
 
-std::size_t element_bytes(KVType type) {
+struct ElementBytes {
+  std::size_t key, value;
+};
+
+ElementBytes element_bytes(KVType type) {
   switch (type) {
-    case KVType::int8: return 1;
-    case KVType::f16: return 2;
+    case KVType::int8: return {1, 1};
+    case KVType::k16v8: return {2, 1};
+    case KVType::f16: return {2, 2};
     case KVType::f32: break;
   }
-  return 4;
+  return {4, 4};
 }
-
-std::size_t scale_bytes(KVType type) { return type == KVType::int8 ? sizeof(float) : 0; }
 
 }  // namespace
 
 std::size_t KVShape::key_element_bytes() const {
-  return element_bytes(type) * static_cast<std::size_t>(padded_size()) * key_depth();
+  return element_bytes(type).key * static_cast<std::size_t>(padded_size()) * key_depth();
 }
 std::size_t KVShape::value_element_bytes() const {
-  return element_bytes(type) * static_cast<std::size_t>(block_size) * padded_dim();
+  return element_bytes(type).value * static_cast<std::size_t>(block_size) * padded_dim();
 }
-std::size_t KVShape::key_bytes() const { return key_element_bytes() + scale_bytes(type) * padded_size(); }
-std::size_t KVShape::value_bytes() const { return value_element_bytes() + scale_bytes(type) * block_size; }
-std::size_t KVShape::centre_bytes() const { return type == KVType::int8 ? centre_depth() + sizeof(float) : 0; }
+std::size_t KVShape::key_bytes() const { return key_element_bytes() + (integers() ? sizeof(float) * padded_size() : 0); }
+std::size_t KVShape::value_bytes() const { return value_element_bytes() + (integers() ? sizeof(float) * block_size : 0); }
+std::size_t KVShape::centre_bytes() const { return integers() ? centre_depth() + sizeof(float) : 0; }
 std::size_t KVShape::block_bytes() const {
   constexpr std::size_t kCacheLine = 64;
   const std::size_t bytes = (key_bytes() + value_bytes() + centre_bytes()) * layers * kv_heads;

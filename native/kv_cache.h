@@ -4,8 +4,8 @@
 // of 16 columns so that kernels read memory in order and never add across lanes:
 //   keys    [padded_size / 16][head_dim][16 positions]
 //   values  [padded_dim / 16][block_size][16 dimensions]
-// where padded_size and padded_dim round up to whole panels. In int8 what is multiplied and added up lies in pairs, as
-// integer dot products want it, and each position has a float32 scale (see kv_int8.h):
+// where padded_size and padded_dim round up to whole panels. In integers what is multiplied and added up lies in pairs, as
+// integer dot products want it, and each position has a float32 scale (see kv_integers.h):
 //   keys    [padded_size / 16][key_depth / 2][16 positions][2 channels], scales [padded_size]
 //   values  [padded_dim / 16][block_size / 2][16 dimensions][2 positions], scales [block_size]
 // and after all heads' runs come their centres: int8 [centre_depth] and a float32 scale each.
@@ -24,9 +24,9 @@ constexpr int kMostHeadDim = 1024;
 
 // How an element is stored. Another type needs a value here, its name and size in kv_cache.cpp, a writer in rope.cpp
 // and a reader in attention_template.h.
-enum class KVType { f16, f32, int8 };
+enum class KVType { f16, f32, int8, k16v8 };
 
-// "f16", "f32" or "int8"; throws std::invalid_argument otherwise.
+// "f16", "f32", "int8" or "k16v8" (keys of 16 bits, values of 8); throws std::invalid_argument otherwise.
 KVType kv_type(const std::string& name);
 
 struct KVShape {
@@ -38,10 +38,11 @@ struct KVShape {
 
   // Throws std::invalid_argument when a field is out of range.
   void check() const;
+  bool integers() const { return type == KVType::int8 || type == KVType::k16v8; }
   int padded_dim() const { return (head_dim + kPanel - 1) / kPanel * kPanel; }
   int padded_size() const { return (block_size + kPanel - 1) / kPanel * kPanel; }
-  // Channels that a stored key has room for: an even number in int8.
-  int key_depth() const { return type == KVType::int8 ? (head_dim + 1) / 2 * 2 : head_dim; }
+  // Channels that a stored key has room for: an even number of integers.
+  int key_depth() const { return integers() ? (head_dim + 1) / 2 * 2 : head_dim; }
   // Bytes of a block's keys, or values, of one layer and head, without and with their scales.
   std::size_t key_element_bytes() const;
   std::size_t value_element_bytes() const;

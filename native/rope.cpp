@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "kv_int8.h"
+#include "kv_integers.h"
 
 namespace sevenb {
 namespace {
@@ -89,11 +89,13 @@ void store(const RopeStore& task, const Slot& slot, int head, const float* key, 
     values[d / kPanel * (kPanel * shape.block_size) + d % kPanel] = encode(value[d], values);
 }
 
-// The same in int8, after what kv_int8.h says. `key` is overwritten.
-void store_int8(const RopeStore& task, int token, const Slot& slot, int head, float* key, const float* value) {
+// The same in integers, after what kv_integers.h says. `key` is overwritten.
+template <class KeyElement>
+void store_integers(const RopeStore& task, int token, const Slot& slot, int head, float* key, const float* value) {
   const KVShape& shape = task.cache->shape();
   const int dim = shape.head_dim, block = hadamard_block(dim);
-  std::int8_t rounded[kMostHeadDim];
+  KeyElement rounded_key[kMostHeadDim];
+  std::int8_t rounded_value[kMostHeadDim];
 
   const int position = task.batch->positions[token];
   const std::byte* centre =
@@ -103,17 +105,17 @@ void store_int8(const RopeStore& task, int token, const Slot& slot, int head, fl
   hadamard(key, dim, block);
   for (int d = 0; d < dim; ++d) key[d] -= offsets[d] * centre_unit;
   std::byte* keys = task.cache->keys(slot.block, task.layer, head);
-  write_float(keys + shape.key_element_bytes() + slot.index * sizeof(float), quantize(key, dim, rounded));
-  auto* to = reinterpret_cast<std::int8_t*>(keys) + slot.index / kPanel * (kPanel * shape.key_depth()) +
-             slot.index % kPanel * 2;
-  for (int d = 0; d < dim; ++d) to[d / 2 * (2 * kPanel) + d % 2] = rounded[d];
+  write_float(keys + shape.key_element_bytes() + slot.index * sizeof(float), quantize(key, dim, rounded_key));
+  auto* key_to = reinterpret_cast<KeyElement*>(keys) + slot.index / kPanel * (kPanel * shape.key_depth()) +
+                 slot.index % kPanel * 2;
+  for (int d = 0; d < dim; ++d) key_to[d / 2 * (2 * kPanel) + d % 2] = rounded_key[d];
 
   std::copy(value, value + dim, key);
   hadamard(key, dim, block);
   std::byte* values = task.cache->values(slot.block, task.layer, head);
-  write_float(values + shape.value_element_bytes() + slot.index * sizeof(float), quantize(key, dim, rounded));
-  to = reinterpret_cast<std::int8_t*>(values) + slot.index / 2 * (2 * kPanel) + slot.index % 2;
-  for (int d = 0; d < dim; ++d) to[d / kPanel * (kPanel * shape.block_size) + d % kPanel * 2] = rounded[d];
+  write_float(values + shape.value_element_bytes() + slot.index * sizeof(float), quantize(key, dim, rounded_value));
+  auto* value_to = reinterpret_cast<std::int8_t*>(values) + slot.index / 2 * (2 * kPanel) + slot.index % 2;
+  for (int d = 0; d < dim; ++d) value_to[d / kPanel * (kPanel * shape.block_size) + d % kPanel * 2] = rounded_value[d];
 }
 
 // The centre of the keys from `token` on.
@@ -163,7 +165,8 @@ void rope_store_tokens(const RopeStore& task, int first, int last) {
       switch (shape.type) {
         case KVType::f16: store<std::uint16_t>(task, slot, head, rotated, value); break;
         case KVType::f32: store<float>(task, slot, head, rotated, value); break;
-        case KVType::int8: store_int8(task, token, slot, head, rotated, value); break;
+        case KVType::int8: store_integers<std::int8_t>(task, token, slot, head, rotated, value); break;
+        case KVType::k16v8: store_integers<std::int16_t>(task, token, slot, head, rotated, value); break;
       }
     }
   }
@@ -176,7 +179,7 @@ void rope_store(ThreadPool& pool, const RopeStore& task) {
   batch.check_against(*task.cache, task.layer);
   if (2 * batch.rotary_half > task.cache->shape().head_dim)
     throw std::invalid_argument("the rotary dimension is larger than a head");
-  if (task.cache->shape().type == KVType::int8)  // before any key that lacks it, whichever thread stores that
+  if (task.cache->shape().integers())  // before any key that lacks it, whichever thread stores that
     for (int token = 0; token < batch.tokens; ++token)
       if (batch.positions[token] % kCentreSpan == 0) store_centres(task, token);
   if (batch.tokens <= kTokensPerChunk) return rope_store_tokens(task, 0, batch.tokens);

@@ -34,7 +34,7 @@ class KVLayout:
     kv_heads: int
     head_dim: int
     block_size: int = 32
-    dtype: str = "f16"  # "f32" | "f16" | "int8" (a backend may refuse one it lacks)
+    dtype: str = "f16"  # "f32" | "f16" | "k16v8" | "int8" (a backend may refuse one it lacks)
 
 
 @dataclass(frozen=True)

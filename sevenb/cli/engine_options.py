@@ -26,9 +26,11 @@ MaxModelLen = Annotated[
     ),
 ]
 KVCacheDtype = Annotated[
-    Literal["auto", "f16", "int8", "f32"],
+    Literal["auto", "f16", "k16v8", "int8", "f32"],
     typer.Option(
-        "--kv-cache-dtype", help="How keys and values are kept; int8 takes half of f16.", rich_help_panel=MEMORY
+        "--kv-cache-dtype",
+        help="How keys and values are kept; k16v8 takes three quarters of f16, int8 half.",
+        rich_help_panel=MEMORY,
     ),
 ]
 MemoryUtilization = Annotated[

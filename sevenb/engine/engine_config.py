@@ -4,7 +4,7 @@ import msgspec
 
 from sevenb.errors import InvalidRequest
 
-KV_CACHE_DTYPES = ("auto", "f16", "int8", "f32")
+KV_CACHE_DTYPES = ("auto", "f16", "k16v8", "int8", "f32")
 
 _POSITIVE = ("threads", "max_model_len", "max_num_seqs", "block_size", "kv_cache_memory", "num_speculative_tokens")
 _NOT_NEGATIVE = ("seed", "swap_space", "prefix_cache_disk")
@@ -29,7 +29,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_num_batched_tokens: int = 512
     block_size: int = 32
     enable_prefix_caching: bool = True
-    kv_cache_dtype: str = "auto"  # "auto" | "f16" | "int8" | "f32"
+    kv_cache_dtype: str = "auto"  # "auto" | "f16" | "k16v8" (keys of 16 bits, values of 8) | "int8" | "f32"
     kv_cache_memory: int | None = None  # bytes
     memory_utilization: float = 0.5
     swap_space: int | None = None  # bytes

@@ -33,7 +33,7 @@ def kv_dtype(config: EngineConfig) -> str:
     """The type of keys and values that ``auto`` stands for, or the one that was asked for."""
     if config.kv_cache_dtype != "auto":
         return config.kv_cache_dtype
-    return "f32" if config.backend == "reference" else "f16"
+    return "f32" if config.backend == "reference" else "k16v8"
 
 
 def size_kv_pool(

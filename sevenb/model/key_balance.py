@@ -21,7 +21,7 @@ def key_balance(
 
     The norms are those of the rows of the projections' weights, times what the norm before them multiplies by: the
     spread of a channel, to which its bias adds a constant part. The bias of a slow pair does not count: it hardly
-    differs between neighbouring keys, and what they share is kept apart (``native/kv_int8.h``).
+    differs between neighbouring keys, and what they share is kept apart (``native/kv_integers.h``).
     """
     heads, rotary = config.kv_heads, config.rope.dim
     turning = np.ones(rotary // 2)

@@ -13,7 +13,7 @@ from tests.backend.tiny_model import VOCAB, Chunk, TinyLayer
 BACKENDS: dict[str, Callable[[], Backend]] = {"reference": ReferenceBackend} | {
     f"native-{isa}": (lambda isa=isa: NativeBackend(threads=2, isa=isa)) for isa in available_isas()
 }
-KV_DTYPES = pytest.mark.parametrize("kv_dtype", ["f32", "f16", "int8"])
+KV_DTYPES = pytest.mark.parametrize("kv_dtype", ["f32", "f16", "k16v8", "int8"])
 NATIVE = [name for name in BACKENDS if name != "reference"]
 PROMPT = [int(t) for t in np.random.default_rng(3).integers(0, VOCAB, 45)]
 BLOCKS = [9, 2, 30, 4, 17, 5]
@@ -40,8 +40,9 @@ def test_float_weights_give_the_reference_logits(native: Backend, interleaved: b
     np.testing.assert_allclose(actual, expected, atol=3e-5, rtol=1e-4)
 
 
-def test_an_int8_cache_rounds_as_the_reference_does(native: Backend) -> None:
-    options = {"quantised": False, "kv_dtype": "int8"}
+@pytest.mark.parametrize("kv_dtype", ["k16v8", "int8"])
+def test_a_cache_of_integers_rounds_as_the_reference_does(native: Backend, kv_dtype: str) -> None:
+    options = {"quantised": False, "kv_dtype": kv_dtype}
     exact = TinyLayer(ReferenceBackend(), quantised=False).forward([Chunk(PROMPT, 0, BLOCKS)])
     expected = TinyLayer(ReferenceBackend(), **options).forward([Chunk(PROMPT, 0, BLOCKS)])
     actual = TinyLayer(native, **options).forward([Chunk(PROMPT, 0, BLOCKS)])

@@ -73,7 +73,7 @@ def test_memory_that_is_not_there_is_refused_even_where_it_is_asked_for_by_name(
 
 
 @pytest.mark.parametrize(
-    ("setting", "dtype"), [({}, "f16"), ({"backend": "reference"}, "f32"), ({"kv_cache_dtype": "int8"}, "int8")]
+    ("setting", "dtype"), [({}, "k16v8"), ({"backend": "reference"}, "f32"), ({"kv_cache_dtype": "int8"}, "int8")]
 )
 def test_the_type_of_keys_and_values_is_chosen_unless_it_is_asked_for(setting: dict[str, str], dtype: str) -> None:
     assert kv_dtype(EngineConfig(model="model", **setting)) == dtype  # type: ignore[arg-type]

@@ -42,7 +42,7 @@ def answer(llm: LLM, prompt: list[int], max_tokens: int | None) -> Completion:
     return llm.generate([prompt], params)[0]
 
 
-@pytest.mark.parametrize("dtype", ["f16", "int8"])
+@pytest.mark.parametrize("dtype", ["f16", "k16v8", "int8"])
 def test_each_request_is_answered_as_by_a_model_stretched_for_it_alone(model: Callable[..., Path], dtype: str) -> None:
     requests = [(PROMPT[:20], 20), (PROMPT[:20], 100), (PROMPT[:100], 20), (PROMPT[:130], 30), (PROMPT[:20], 230)]
     files = [model(), model(**stretched_by(2)), model(**stretched_by(4))]
@@ -62,14 +62,14 @@ def test_each_request_is_answered_as_by_a_model_stretched_for_it_alone(model: Ca
 
 def test_the_reference_backend_stretches_as_well(model: Callable[..., Path]) -> None:
     answers = []
-    for options in ({"max_model_len": 2 * OWN}, {"max_model_len": 2 * OWN, "backend": "reference"}):
-        with LLM(model(), **options) as llm:  # type: ignore[arg-type]
+    for backend in ("native", "reference"):
+        with LLM(model(), max_model_len=2 * OWN, backend=backend, speculation=False) as llm:
             answers.append(answer(llm, PROMPT[:90], 20).outputs[0])
     fast, exact = answers
     assert fast.logprobs is not None
     assert exact.logprobs is not None
     assert fast.logprobs[0].logprob == pytest.approx(exact.logprobs[0].logprob, abs=0.1)
-    with LLM(model(**stretched_by(2)), backend="reference") as llm:
+    with LLM(model(**stretched_by(2)), backend="reference", speculation=False) as llm:
         assert answer(llm, PROMPT[:90], 20).outputs[0] == exact
 
 

@@ -28,7 +28,7 @@ def ask(llm: LLM, prompt: str) -> tuple[list[int], int]:
     return stream.completion.outputs[0].token_ids, stream.completion.timings.cached_tokens
 
 
-@pytest.mark.parametrize("dtype", ["f16", "f32", "int8"])
+@pytest.mark.parametrize("dtype", ["f16", "f32", "k16v8", "int8"])
 def test_from_memory_and_from_disk_in_every_form_of_the_cache(tiny: Path, tmp_path: Path, dtype: str) -> None:
     options: dict[str, Any] = {"kv_cache_dtype": dtype}
     with LLM(tiny, enable_prefix_caching=False, **options) as llm:

@@ -65,7 +65,7 @@ class NativeBackend:
     # -- loading ---------------------------------------------------------------------------------------
 
     def pack(self, tensor: RawTensor, *, precise: bool = False) -> _kernels.PackedMatrix:
-        """Interleave eight rows at a time; the file's bits are kept as they are.
+        """Interleave sixteen rows at a time; the file's bits are kept as they are.
 
         Raises `UnsupportedModel` when rows are no multiple of 32 columns long, `OutOfMemory`.
         """
@@ -99,7 +99,9 @@ class NativeBackend:
         """Euclidean norm of each row of a packed matrix whose columns are multiplied by ``columns``: [rows]."""
         rows = np.empty((weight.rows, weight.columns), np.float32)
         _kernels.embed(self._workspace, weight, np.arange(weight.rows, dtype=np.int32), rows)
-        norms: FloatArray = np.sqrt(np.square(rows, out=rows) @ np.square(columns))
+        rows *= columns
+        # Not `@`: NumPy's BLAS keeps threads of its own, which go on spinning on the cores that pack the next weights.
+        norms: FloatArray = np.sqrt(np.einsum("rc,rc->r", rows, rows))
         return norms
 
     def kernel_of(self, weight: _kernels.PackedMatrix) -> str:

@@ -82,8 +82,8 @@ def rope_store(
     """Rotate ``query`` [T, heads * head_dim] in place and ``key`` [T, kv_heads * head_dim]; store key and value.
 
     Keys and values are rounded to the cache's type, to nearest even; finite values stay finite. ``key_bias``
-    [kv_heads * head_dim] is already part of ``key``: int8 rounds what is left without it (``native/kv_int8.h``). Keys
-    are kept times ``key_balance`` [kv_heads * head_dim], queries divided by it.
+    [kv_heads * head_dim] is already part of ``key``: integers round what is left without it
+    (``native/kv_integers.h``). Keys are kept times ``key_balance`` [kv_heads * head_dim], queries divided by it.
     """
     _kernels.rope_store(
         pool,

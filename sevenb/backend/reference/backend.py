@@ -20,7 +20,7 @@ from sevenb.backend.protocol import (
 from sevenb.backend.quant_types import RawTensor
 from sevenb.backend.reference import sampling
 from sevenb.backend.reference.dequantize import dequantize
-from sevenb.backend.reference.quantized_kv import CENTRE_SPAN, rounded_keys, rounded_values, slow_part
+from sevenb.backend.reference.quantized_kv import CENTRE_SPAN, KEY_RANGES, rounded_keys, rounded_values, slow_part
 from sevenb.errors import OutOfMemory
 
 
@@ -28,28 +28,29 @@ from sevenb.errors import OutOfMemory
 class ReferenceKVCache:
     """Keys and values, each [layers, blocks, block_size, kv_heads, head_dim], float32.
 
-    They are exact, but for the dtype int8: then they are what that rounding leaves, and ``centres`` [layers, blocks,
-    kv_heads, head_dim] holds the centre of the positions from a block on (see `quantized_kv`).
+    They are exact, but for the dtypes of integers: then they are what that rounding leaves, and ``centres`` [layers,
+    blocks, kv_heads, head_dim] holds the centre of the positions from a block on (see `quantized_kv`).
     """
 
     keys: FloatArray
     values: FloatArray
     centres: FloatArray | None
-    block_size: int
+    layout: KVLayout
 
     def store(self, layer: int, step: Batch, key: FloatArray, value: FloatArray, centre: FloatArray) -> None:
         """Keep the keys, rotated, and values of a step's tokens; all [T, kv_heads, head_dim]."""
         sequence = np.repeat(np.arange(len(step.context_lengths)), np.diff(step.query_starts))
 
         def block_of(positions: IntArray) -> IntArray:
-            return step.block_tables[sequence, positions // self.block_size]
+            return step.block_tables[sequence, positions // self.layout.block_size]
 
         if self.centres is not None:
             first = step.positions // CENTRE_SPAN * CENTRE_SPAN
             starts = step.positions == first
             self.centres[layer, block_of(step.positions)[starts]] = centre[starts]
-            key, value = rounded_keys(key, self.centres[layer, block_of(first)]), rounded_values(value)
-        offset = step.positions % self.block_size
+            key = rounded_keys(key, self.centres[layer, block_of(first)], KEY_RANGES[self.layout.dtype])
+            value = rounded_values(value)
+        offset = step.positions % self.layout.block_size
         self.keys[layer, block_of(step.positions), offset] = key
         self.values[layer, block_of(step.positions), offset] = value
 
@@ -60,7 +61,7 @@ class ReferenceKVCache:
 
     def history(self, layer: int, table: IntArray, length: int) -> tuple[FloatArray, FloatArray]:
         """Keys and values of a sequence's first ``length`` positions: two [length, kv_heads, head_dim]."""
-        blocks = table[: -(-length // self.block_size)]
+        blocks = table[: -(-length // self.layout.block_size)]
         shape = (-1, *self.keys.shape[3:])
         return (
             self.keys[layer, blocks].reshape(shape)[:length],
@@ -108,7 +109,7 @@ class ReferenceBackend:
 
     def kv_block_bytes(self, layout: KVLayout) -> int:
         """Bytes of one block, K and V over all layers."""
-        vectors = 2 * layout.block_size + (layout.dtype == "int8")
+        vectors = 2 * layout.block_size + (layout.dtype in KEY_RANGES)
         return 4 * layout.layers * vectors * layout.kv_heads * layout.head_dim
 
     def allocate_kv(self, layout: KVLayout, blocks: int) -> ReferenceKVCache:
@@ -116,8 +117,8 @@ class ReferenceBackend:
         shape = (layout.layers, blocks, layout.block_size, layout.kv_heads, layout.head_dim)
         try:
             keys, values = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-            centres = np.zeros(shape[:2] + shape[3:], np.float32) if layout.dtype == "int8" else None
-            return ReferenceKVCache(keys, values, centres, layout.block_size)
+            centres = np.zeros(shape[:2] + shape[3:], np.float32) if layout.dtype in KEY_RANGES else None
+            return ReferenceKVCache(keys, values, centres, layout)
         except MemoryError:
             size = blocks * self.kv_block_bytes(layout)
             raise OutOfMemory(f"A KV cache of {size / 2**30:.1f} GiB does not fit; lower --max-model-len.") from None

@@ -1,4 +1,4 @@
-"""What an int8 KV cache makes of keys and values: the rules of ``native/kv_int8.h``, stated on plain arrays.
+"""What a KV cache of integers makes of keys and values: the rules of ``native/kv_integers.h``, stated on plain arrays.
 
 The last axis is a head. A Hadamard transform spreads outlier channels over the head before rounding (QuaRot, arXiv
 2404.00456); keys are rounded relative to a centre that 256 positions share.
@@ -9,18 +9,19 @@ import numpy as np
 from sevenb.backend.protocol import FloatArray
 
 CENTRE_SPAN = 256  # positions that share a centre
-RANGE = 127
+KEY_RANGES = {"int8": 127, "k16v8": 1023}  # the largest integer of a key in each type of cache
+VALUE_RANGE = 127
 
 
-def rounded_keys(keys: FloatArray, centres: FloatArray) -> FloatArray:
+def rounded_keys(keys: FloatArray, centres: FloatArray, key_range: int) -> FloatArray:
     """``keys`` as the cache gives them back; ``centres``, of the same shape, as `slow_part` makes them."""
-    offsets = _rounded(_turned(centres))
-    return _turned_back(_rounded(_turned(keys) - offsets) + offsets)
+    offsets = _rounded(_turned(centres), VALUE_RANGE)
+    return _turned_back(_rounded(_turned(keys) - offsets, key_range) + offsets)
 
 
 def rounded_values(values: FloatArray) -> FloatArray:
     """``values`` as the cache gives them back."""
-    return _turned_back(_rounded(_turned(values)))
+    return _turned_back(_rounded(_turned(values), VALUE_RANGE))
 
 
 def slow_part(heads: FloatArray, rotary_dim: int, interleaved: bool) -> FloatArray:
@@ -31,9 +32,9 @@ def slow_part(heads: FloatArray, rotary_dim: int, interleaved: bool) -> FloatArr
     return slow
 
 
-def _rounded(heads: FloatArray) -> FloatArray:
+def _rounded(heads: FloatArray, largest: int) -> FloatArray:
     """To integers of one scale a head, and back."""
-    unit = np.abs(heads).max(axis=-1, keepdims=True) / np.float32(RANGE)
+    unit = np.abs(heads).max(axis=-1, keepdims=True) / np.float32(largest)
     rounded: FloatArray = np.rint(np.divide(heads, unit, out=np.zeros_like(heads), where=unit > 0)) * unit
     return rounded
 

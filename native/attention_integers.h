@@ -1,12 +1,12 @@
-// Attention over int8 keys and values: both products in integers, the softmax between them in float32.
+// Attention over keys and values of integers: both products in integers, the softmax between them in float32.
 //
 // A query row and a row of probabilities are 16-bit integers with one scale a row, so a pair of products fits an int32,
-// as does the sum over a whole key or partition (see kv_int8.h): integer sums are the same in any order.
+// as does the sum over a whole key or partition (see kv_integers.h): integer sums are the same in any order.
 #pragma once
 
 #include "attention_multiply.h"
 #include "attention_softmax.h"
-#include "kv_int8.h"
+#include "kv_integers.h"
 
 namespace sevenb {
 namespace {
@@ -104,7 +104,7 @@ void weigh(const Partition& task, int first, int last, const Softmax& state) {
   }
 }
 
-// `hadamard` of kv_int8.h for a row of whole vectors.
+// `hadamard` of kv_integers.h for a row of whole vectors.
 template <class Wide>
 void hadamard_lanes(float* row, int count, int block) {
   static constexpr float kSigns[4][kPanel] = {
@@ -136,10 +136,10 @@ void turn(float* rows, int count, int padded_dim, int block) {
 }
 
 template <class Isa>
-void quantize_queries(const float* query, int rows, int head_dim, Pair* pairs, int stride, float* units, float* row) {
+void quantize_queries(const float* query, int rows, int head_dim, float range, Pair* pairs, int stride, float* units,
+                      float* row) {
   using Wide = typename Isa::Floats::Wide;
   const int padded_dim = (head_dim + kPanel - 1) / kPanel * kPanel;
-  const float range = query_range(2 * stride);
   for (int i = head_dim; i < 2 * stride; ++i) row[i] = 0.0f;
   for (int r = 0; r < rows; ++r, query += head_dim, pairs += stride) {
     for (int i = 0; i < head_dim; ++i) row[i] = query[i];
@@ -156,8 +156,8 @@ void quantize_queries(const float* query, int rows, int head_dim, Pair* pairs, i
   }
 }
 
-template <class Isa>
-void attend_int8(const Partition& task, const Softmax& state) {
+template <class Isa, class KeyElement>
+void attend_integers(const Partition& task, const Softmax& state) {
   using Pairs = typename Isa::Pairs;
   using Wide = typename Isa::Floats::Wide;
   const KVShape& shape = *task.shape;
@@ -167,13 +167,14 @@ void attend_int8(const Partition& task, const Softmax& state) {
   // A panel writes 16 scores; past a block smaller than that they are overwritten by the next block's or masked.
   const int step = block_size < kPanel ? block_size : kPanel;
   for (int i = task.first / step * step; i < task.last; i += step) {
-    const auto panel_at = [&](const void* const* blocks, int position, int row_bytes) {
-      return static_cast<const std::int8_t*>(blocks[position / block_size]) + position % block_size * row_bytes;
+    const auto keys_at = [&](int position) {
+      return static_cast<const KeyElement*>(task.keys[position / block_size]) + position % block_size * depth;
     };
-    if (i + step < task.last) prefetch(panel_at(task.keys, i + step, depth), kPanel * depth);
-    prefetch(panel_at(task.values, i, padded_dim), step * padded_dim);
-    Runs<std::int8_t> keys;
-    keys.append(panel_at(task.keys, i, depth), depth / 2);
+    if (i + step < task.last) prefetch(keys_at(i + step), kPanel * depth);
+    prefetch(static_cast<const std::int8_t*>(task.values[i / block_size]) + i % block_size * padded_dim,
+             step * padded_dim);
+    Runs<KeyElement> keys;
+    keys.append(keys_at(i), depth / 2);
     multiply_panel<Pairs>(task, task.query_pairs, task.query_stride, keys, task.scores + i, kScoreStride);
   }
   for (int row = 0; row < task.rows; row += kSoftmaxRows)

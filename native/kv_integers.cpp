@@ -1,4 +1,4 @@
-#include "kv_int8.h"
+#include "kv_integers.h"
 
 #include <cfloat>
 
@@ -14,21 +14,26 @@ void hadamard(float* values, int count, int block) {
       }
 }
 
-float quantize(const float* values, int count, std::int8_t* to) {
+template <class Element>
+float quantize(const float* values, int count, Element* to) {
+  constexpr float kRange = element_range<Element>;
   float largest = 0.0f;
   for (int i = 0; i < count; ++i) {
     const float magnitude = values[i] < 0 ? -values[i] : values[i];
     largest = magnitude > largest ? magnitude : largest;
   }
-  const Grid grid = grid_to(largest < FLT_MAX ? largest : FLT_MAX, kElementRange);
+  const Grid grid = grid_to(largest < FLT_MAX ? largest : FLT_MAX, kRange);
   for (int i = 0; i < count; ++i) {
     float steps = values[i] * grid.inverse;
-    steps = steps < kElementRange ? steps : kElementRange;  // a NaN too
-    steps = steps > -kElementRange ? steps : -kElementRange;
+    steps = steps < kRange ? steps : kRange;  // a NaN too
+    steps = steps > -kRange ? steps : -kRange;
     constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23: no bits are left below one
-    to[i] = static_cast<std::int8_t>(steps + kRounder - kRounder);
+    to[i] = static_cast<Element>(steps + kRounder - kRounder);
   }
   return grid.unit;
 }
+
+template float quantize(const float* values, int count, std::int8_t* to);
+template float quantize(const float* values, int count, std::int16_t* to);
 
 }  // namespace sevenb
