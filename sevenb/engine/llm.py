@@ -7,6 +7,7 @@ import uuid
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral
 from pathlib import Path
 from types import TracebackType
@@ -76,12 +77,17 @@ class LLM:
             config = msgspec.convert(fields | options, EngineConfig)
         except msgspec.ValidationError as error:
             raise InvalidRequest(f"{error}.") from None
-        with Checkpoint.open(path) as checkpoint:
-            self.tokenizer = Tokenizer.from_metadata(checkpoint.metadata)
-            self.chat_template = ChatTemplate.from_metadata(checkpoint.metadata, self.tokenizer)
         self._engine: Engine | None
         self.info: EngineReady
-        self._engine, self.info = load_engine(config, _loading_reporter(announce, progress))
+        # Packing weights and building the tokenizer take about as long in a small model, and both leave Python free.
+        with ThreadPoolExecutor(1, "tokenizer") as beside:
+            texts = beside.submit(_load_texts, path)
+            self._engine, self.info = load_engine(config, _loading_reporter(announce, progress))
+        try:
+            self.tokenizer, self.chat_template = texts.result()
+        except SevenbError:
+            self._engine.close()
+            raise
         self._lock = threading.RLock()  # over the engine and the inboxes
         self._inboxes: dict[str, deque[Report]] = {}  # what steps brought to requests under way, until they read it
         self._dropped: deque[str] = deque()  # requests whose stream is gone, for the next call to abandon
@@ -314,6 +320,13 @@ def _ensure(store: Store, name: str) -> Path:
         return store.resolve(name)
     with showing_downloads(Console(stderr=True)) as progress:
         return store.ensure(name, progress)
+
+
+def _load_texts(path: Path) -> tuple[Tokenizer, ChatTemplate]:
+    """What turns text into tokens and conversations into text, from a model's file."""
+    with Checkpoint.open(path) as checkpoint:
+        tokenizer = Tokenizer.from_metadata(checkpoint.metadata)
+        return tokenizer, ChatTemplate.from_metadata(checkpoint.metadata, tokenizer)
 
 
 def _loading_reporter(
