@@ -1,4 +1,4 @@
-// From a GGUF file's rows to packed groups, four weights at a time in 32-bit words (file formats: ggml-common.h).
+// From a GGUF file's rows to packed groups, a word of all 16 rows at a time (file formats: ggml-common.h).
 #include <cstring>
 
 #include "packed_matrix.h"
@@ -9,202 +9,216 @@ namespace {
 using Bytes = std::uint8_t*;
 using File = const std::uint8_t*;
 
+// One 32-bit word of each row: as it lies in a plane of the packed group, where it is one step of 32 columns.
+typedef std::uint32_t Line __attribute__((vector_size(step_bytes)));
+typedef std::uint8_t ByteLine __attribute__((vector_size(group_rows)));
+
 constexpr std::uint32_t low_nibbles = 0x0f0f0f0fu;
 constexpr std::uint32_t low_pairs = 0x03030303u;
 constexpr std::uint32_t low_bits = 0x01010101u;
 
-std::uint32_t word(File bytes, int index) {
-  std::uint32_t value;
-  std::memcpy(&value, bytes + 4 * index, 4);
-  return value;
-}
-
-void put_word(Bytes bytes, int index, std::uint32_t value) { std::memcpy(bytes + 4 * index, &value, 4); }
-
-void copy_half(Bytes halves, int lane, File half) { std::memcpy(halves + 2 * lane, half, 2); }
-
-// The 32 weights of one row's block as eight words of four bytes: word s is step s.
-struct Steps {
-  std::uint32_t word[8];
+// The same record of each row of a group, as it lies in the file.
+struct Records {
+  File row[group_rows];
 };
 
-void put_nibbles(Bytes plane, int lane, const Steps& steps) {
-  for (int i = 0; i < 4; ++i)
-    put_word(plane, i * group_rows + lane,
-             (steps.word[i] & low_nibbles) | (steps.word[i + 4] & low_nibbles) << 4);
+// What stands for the rows that the last group of a matrix lacks: a record of zero scale, whatever its type.
+constexpr std::uint8_t no_record[256] = {};
+
+// Words 0 to Count - 1 of each row's record, from its byte `offset` on.
+template <int Count>
+struct Words {
+  Words(const Records& records, int offset) {
+    for (int lane = 0; lane < group_rows; ++lane)
+      for (int i = 0; i < Count; ++i) std::memcpy(&words_[i][lane], records.row[lane] + offset + 4 * i, 4);
+  }
+
+  Line operator[](int index) const {
+    Line line;
+    std::memcpy(&line, words_[index], sizeof line);
+    return line;
+  }
+
+ private:
+  std::uint32_t words_[Count][group_rows];
+};
+
+void put_line(Bytes plane, int index, Line line) { std::memcpy(plane + index * step_bytes, &line, sizeof line); }
+
+template <int Count>
+void put_lines(Bytes plane, const Words<Count>& words) {
+  for (int i = 0; i < Count; ++i) put_line(plane, i, words[i]);
 }
 
-void put_pairs(Bytes plane, int lane, const Steps& steps, int shift) {
+// put_nibbles, put_pairs, put_bits: the plane of eight steps, where step(s) has its nibbles, pairs or bits lowest in
+// each byte and anything above.
+
+template <class Step>
+void put_nibbles(Bytes plane, Step step) {
+  for (int i = 0; i < 4; ++i) put_line(plane, i, (step(i) & low_nibbles) | (step(i + 4) & low_nibbles) << 4);
+}
+
+template <class Step>
+void put_pairs(Bytes plane, Step step) {
   for (int i = 0; i < 2; ++i) {
-    std::uint32_t packed = 0;
-    for (int s = 0; s < 4; ++s) packed |= ((steps.word[4 * i + s] >> shift) & low_pairs) << (2 * s);
-    put_word(plane, i * group_rows + lane, packed);
+    Line packed = {};
+    for (int s = 0; s < 4; ++s) packed |= (step(4 * i + s) & low_pairs) << (2 * s);
+    put_line(plane, i, packed);
   }
 }
 
-void put_bits(Bytes plane, int lane, const Steps& steps, int shift) {
-  std::uint32_t packed = 0;
-  for (int s = 0; s < 8; ++s) packed |= ((steps.word[s] >> shift) & low_bits) << s;
-  put_word(plane, lane, packed);
+template <class Step>
+void put_bits(Bytes plane, Step step) {
+  Line packed = {};
+  for (int s = 0; s < 8; ++s) packed |= (step(s) & low_bits) << s;
+  put_line(plane, 0, packed);
 }
 
-// Four bits of a word, one to each byte: bit i to bit 0 of byte i.
-std::uint32_t spread_bits(std::uint32_t bits) { return ((bits & 15u) * 0x00204081u) & low_bits; }
+// The bit plane of fifth bits that lie together: bit k of a row's word belongs to weight k.
+void put_fifth_bits(Bytes plane, Line fifth_bits) {
+  // The product takes bit i of four to bit 0 of byte i.
+  put_bits(plane, [&](int s) { return ((fifth_bits >> (4 * s)) & 15u) * 0x00204081u; });
+}
 
-// 16 bytes whose low nibbles are weights 0 to 15 and whose high nibbles are weights 16 to 31.
-Steps steps_of_nibbles(File nibbles) {
-  Steps steps;
+void put_halves(Bytes halves, const Records& records, int offset) {
+  for (int lane = 0; lane < group_rows; ++lane) std::memcpy(halves + 2 * lane, records.row[lane] + offset, 2);
+}
+
+// The four bytes of each row's word: those of all rows that come first, then those that come second, …
+void put_bytes(Bytes bytes, Line line) {
   for (int i = 0; i < 4; ++i) {
-    steps.word[i] = word(nibbles, i) & low_nibbles;
-    steps.word[i + 4] = (word(nibbles, i) >> 4) & low_nibbles;
-  }
-  return steps;
-}
-
-// Fifth bits: bit k of the word `high` belongs to weight k.
-void add_fifth_bits(Steps& steps, std::uint32_t high) {
-  for (int s = 0; s < 8; ++s) steps.word[s] |= spread_bits(high >> (4 * s)) << 4;
-}
-
-// The 6-bit sub-scale and sub-minimum number `index` of a Q4_K or Q5_K block's 12 bytes.
-void read_scale_and_minimum(File packed, int index, std::uint8_t& scale, std::uint8_t& minimum) {
-  if (index < 4) {
-    scale = packed[index] & 63;
-    minimum = packed[index + 4] & 63;
-  } else {
-    scale = (packed[index + 4] & 15) | (packed[index - 4] >> 6) << 4;
-    minimum = (packed[index + 4] >> 4) | (packed[index] >> 6) << 4;
+    const ByteLine column = __builtin_convertvector(line >> (8 * i), ByteLine);
+    std::memcpy(bytes + i * group_rows, &column, sizeof column);
   }
 }
 
-// pack_lane(tag, block, lane, record): one row's block of the file into its lane of a record.
+// pack_record(tag, records, out): one record of 16 rows.
 
-void pack_lane(TypeTag<WeightType::q4_0>, File block, int lane, Bytes record) {
-  copy_half(record, lane, block);
-  put_nibbles(record + half_row, lane, steps_of_nibbles(block + 2));
+void pack_record(TypeTag<WeightType::q4_0>, const Records& records, Bytes out) {
+  put_halves(out, records, 0);
+  put_lines(out + half_row, Words<4>(records, 2));  // the file has the plane's order
 }
 
-void pack_lane(TypeTag<WeightType::q4_1>, File block, int lane, Bytes record) {
-  copy_half(record, lane, block);
-  copy_half(record + half_row, lane, block + 2);
-  put_nibbles(record + 2 * half_row, lane, steps_of_nibbles(block + 4));
+void pack_record(TypeTag<WeightType::q4_1>, const Records& records, Bytes out) {
+  put_halves(out, records, 0);
+  put_halves(out + half_row, records, 2);
+  put_lines(out + 2 * half_row, Words<4>(records, 4));
 }
 
-void pack_lane(TypeTag<WeightType::q5_0>, File block, int lane, Bytes record) {
-  copy_half(record, lane, block);
-  Steps steps = steps_of_nibbles(block + 6);
-  put_nibbles(record + half_row, lane, steps);
-  add_fifth_bits(steps, word(block + 2, 0));
-  put_bits(record + half_row + nibble_plane, lane, steps, 4);
+void pack_record(TypeTag<WeightType::q5_0>, const Records& records, Bytes out) {
+  put_halves(out, records, 0);
+  put_lines(out + half_row, Words<4>(records, 6));
+  put_fifth_bits(out + half_row + nibble_plane, Words<1>(records, 2)[0]);
 }
 
-void pack_lane(TypeTag<WeightType::q5_1>, File block, int lane, Bytes record) {
-  copy_half(record, lane, block);
-  copy_half(record + half_row, lane, block + 2);
-  Steps steps = steps_of_nibbles(block + 8);
-  put_nibbles(record + 2 * half_row, lane, steps);
-  add_fifth_bits(steps, word(block + 4, 0));
-  put_bits(record + 2 * half_row + nibble_plane, lane, steps, 4);
+void pack_record(TypeTag<WeightType::q5_1>, const Records& records, Bytes out) {
+  put_halves(out, records, 0);
+  put_halves(out + half_row, records, 2);
+  put_lines(out + 2 * half_row, Words<4>(records, 8));
+  put_fifth_bits(out + 2 * half_row + nibble_plane, Words<1>(records, 4)[0]);
 }
 
-void pack_lane(TypeTag<WeightType::q8_0>, File block, int lane, Bytes record) {
-  copy_half(record, lane, block);
-  for (int s = 0; s < 8; ++s) put_word(record + half_row, s * group_rows + lane, word(block + 2, s));
+void pack_record(TypeTag<WeightType::q8_0>, const Records& records, Bytes out) {
+  put_halves(out, records, 0);
+  put_lines(out + half_row, Words<8>(records, 2));
 }
 
-// Q4_K and Q5_K: d, dmin, 12 bytes of sub-scales and minima, (Q5_K: 32 bytes of fifth bits,) 128 bytes of nibbles.
-template <WeightType T>
-void pack_k_lane(File block, int lane, Bytes record, File fifth_bits, File nibbles) {
-  using L = Layout<T>;
-  copy_half(record, lane, block);
-  copy_half(record + half_row, lane, block + 2);
-  Bytes scales = record + 2 * half_row;
-  Bytes minima = scales + L::blocks * group_rows;
+// Q4_K and Q5_K: d, dmin, 12 bytes of 6-bit sub-scales and sub-minima. Their first eight bytes are four scales and four
+// minima, above which are the two high bits of four more each; the low bits of those are the nibbles of the last four.
+void put_k_scales(const Records& records, Bytes out) {
+  put_halves(out, records, 0);
+  put_halves(out + half_row, records, 2);
+  const Words<3> packed(records, 4);
+  constexpr std::uint32_t six_bits = 0x3f3f3f3fu;
+  const Line rest = packed[2];
+  Bytes scales = out + 2 * half_row, minima = scales + 8 * group_rows;
+  put_bytes(scales, packed[0] & six_bits);
+  put_bytes(scales + 4 * group_rows, (rest & low_nibbles) | ((packed[0] >> 6) & low_pairs) << 4);
+  put_bytes(minima, packed[1] & six_bits);
+  put_bytes(minima + 4 * group_rows, ((rest >> 4) & low_nibbles) | ((packed[1] >> 6) & low_pairs) << 4);
+}
+
+// Q4_K: scales, 128 bytes of nibbles.
+void pack_record(TypeTag<WeightType::q4_k>, const Records& records, Bytes out) {
+  using L = Layout<WeightType::q4_k>;
+  put_k_scales(records, out);
+  const Words<32> nibbles(records, 16);
+  for (int b = 0; b < L::blocks; ++b)
+    put_nibbles(out + L::header + b * L::block_bytes, [&](int s) { return nibbles[b / 2 * 8 + s] >> (b % 2 * 4); });
+}
+
+// Q5_K: scales, 32 bytes of fifth bits, 128 bytes of nibbles.
+void pack_record(TypeTag<WeightType::q5_k>, const Records& records, Bytes out) {
+  using L = Layout<WeightType::q5_k>;
+  put_k_scales(records, out);
+  const Words<8> fifth_bits(records, 16);
+  const Words<32> nibbles(records, 48);
   for (int b = 0; b < L::blocks; ++b) {
-    read_scale_and_minimum(block + 4, b, scales[b * group_rows + lane], minima[b * group_rows + lane]);
-    Steps steps;
-    for (int s = 0; s < 8; ++s) {
-      steps.word[s] = (word(nibbles + b / 2 * 32, s) >> (b % 2 * 4)) & low_nibbles;
-      if (fifth_bits) steps.word[s] |= ((word(fifth_bits, s) >> b) & low_bits) << 4;
-    }
-    Bytes planes = record + L::header + b * L::block_bytes;
-    put_nibbles(planes, lane, steps);
-    if (fifth_bits) put_bits(planes + nibble_plane, lane, steps, 4);
+    Bytes planes = out + L::header + b * L::block_bytes;
+    put_nibbles(planes, [&](int s) { return nibbles[b / 2 * 8 + s] >> (b % 2 * 4); });
+    put_bits(planes + nibble_plane, [&](int s) { return fifth_bits[s] >> b; });
   }
-}
-
-void pack_lane(TypeTag<WeightType::q4_k>, File block, int lane, Bytes record) {
-  pack_k_lane<WeightType::q4_k>(block, lane, record, nullptr, block + 16);
-}
-
-void pack_lane(TypeTag<WeightType::q5_k>, File block, int lane, Bytes record) {
-  pack_k_lane<WeightType::q5_k>(block, lane, record, block + 16, block + 48);
 }
 
 // Q6_K: 128 bytes of nibbles, 64 of bit pairs, 16 signed sub-scales, d.
-void pack_lane(TypeTag<WeightType::q6_k>, File block, int lane, Bytes record) {
+void pack_record(TypeTag<WeightType::q6_k>, const Records& records, Bytes out) {
   using L = Layout<WeightType::q6_k>;
-  copy_half(record, lane, block + 208);
-  for (int i = 0; i < 16; ++i) record[half_row + i * group_rows + lane] = block[192 + i];
+  put_halves(out, records, 208);
+  const Words<4> scales(records, 192);
+  for (int i = 0; i < 4; ++i) put_bytes(out + half_row + 4 * i * group_rows, scales[i]);
+  const Words<32> nibbles(records, 0);
+  const Words<16> pairs(records, 128);
   for (int b = 0; b < L::blocks; ++b) {
     const int half = b / 4, quarter = b % 4;
-    Steps steps;
-    for (int s = 0; s < 8; ++s) {
-      const std::uint32_t low = word(block + half * 64 + quarter % 2 * 32, s) >> (quarter / 2 * 4);
-      const std::uint32_t high = word(block + 128 + half * 32, s) >> (2 * quarter);
-      steps.word[s] = (low & low_nibbles) | (high & low_pairs) << 4;
-    }
-    Bytes planes = record + L::header + b * L::block_bytes;
-    put_nibbles(planes, lane, steps);
-    put_pairs(planes + nibble_plane, lane, steps, 4);
+    Bytes planes = out + L::header + b * L::block_bytes;
+    put_nibbles(planes, [&](int s) { return nibbles[half * 16 + quarter % 2 * 8 + s] >> (quarter / 2 * 4); });
+    put_pairs(planes + nibble_plane, [&](int s) { return pairs[half * 8 + s] >> (2 * quarter); });
   }
 }
 
-// Q3_K: 32 bytes of third bits, 64 of bit pairs, 12 of 6-bit sub-scales (biased by 32), d.
-void pack_lane(TypeTag<WeightType::q3_k>, File block, int lane, Bytes record) {
+// Q3_K: 32 bytes of third bits, 64 of bit pairs, 12 of 6-bit sub-scales (biased by 32), d. The nibbles of the first
+// eight bytes of scales are the low bits of all 16, the pairs of the last four bytes their high bits.
+void pack_record(TypeTag<WeightType::q3_k>, const Records& records, Bytes out) {
   using L = Layout<WeightType::q3_k>;
-  copy_half(record, lane, block + 108);
-  for (int i = 0; i < 16; ++i) {
-    const int low = (block[96 + i % 8] >> (i / 8 * 4)) & 15;
-    const int high = (block[104 + i % 4] >> (i / 4 * 2)) & 3;
-    record[half_row + i * group_rows + lane] = static_cast<std::uint8_t>((low | high << 4) - 32);
+  put_halves(out, records, 108);
+  const Words<3> packed(records, 96);
+  for (int i = 0; i < 4; ++i) {
+    const Line low = (packed[i % 2] >> (i / 2 * 4)) & low_nibbles, high = (packed[2] >> (2 * i)) & low_pairs;
+    const Line biased = low | high << 4;
+    // Less 32, byte by byte: the highest bit keeps bytes from borrowing of each other.
+    put_bytes(out + half_row + 4 * i * group_rows, ((biased | 0x80808080u) - 0x20202020u) ^ 0x80808080u);
   }
+  const Words<8> third_bits(records, 0);
+  const Words<16> pairs(records, 32);
   for (int b = 0; b < L::blocks; ++b) {
-    const int half = b / 4, quarter = b % 4;
-    Steps steps;
-    for (int s = 0; s < 8; ++s) {
-      const std::uint32_t low = word(block + 32 + half * 32, s) >> (2 * quarter);
-      const std::uint32_t high = word(block, s) >> b;
-      steps.word[s] = (low & low_pairs) | (high & low_bits) << 2;
-    }
-    Bytes planes = record + L::header + b * L::block_bytes;
-    put_pairs(planes, lane, steps, 0);
-    put_bits(planes + pair_plane, lane, steps, 2);
+    Bytes planes = out + L::header + b * L::block_bytes;
+    put_pairs(planes, [&](int s) { return pairs[b / 4 * 8 + s] >> (b % 4 * 2); });
+    put_bits(planes + pair_plane, [&](int s) { return third_bits[s] >> b; });
   }
 }
 
 // Q2_K: 16 bytes of 4-bit sub-scales and minima, 64 of bit pairs, d, dmin.
-void pack_lane(TypeTag<WeightType::q2_k>, File block, int lane, Bytes record) {
+void pack_record(TypeTag<WeightType::q2_k>, const Records& records, Bytes out) {
   using L = Layout<WeightType::q2_k>;
-  copy_half(record, lane, block + 80);
-  copy_half(record + half_row, lane, block + 82);
-  for (int i = 0; i < 16; ++i) record[2 * half_row + i * group_rows + lane] = block[i];
-  for (int b = 0; b < L::blocks; ++b) {
-    Steps steps;
-    for (int s = 0; s < 8; ++s) steps.word[s] = (word(block + 16 + b / 4 * 32, s) >> (2 * (b % 4))) & low_pairs;
-    put_pairs(record + L::header + b * L::block_bytes, lane, steps, 0);
-  }
+  put_halves(out, records, 80);
+  put_halves(out + half_row, records, 82);
+  const Words<4> scales(records, 0);
+  for (int i = 0; i < 4; ++i) put_bytes(out + 2 * half_row + 4 * i * group_rows, scales[i]);
+  const Words<16> pairs(records, 16);
+  for (int b = 0; b < L::blocks; ++b)
+    put_pairs(out + L::header + b * L::block_bytes, [&](int s) { return pairs[b / 4 * 8 + s] >> (b % 4 * 2); });
 }
 
 template <int Width>
-void pack_numbers(File block, int lane, Bytes record) {
+void put_numbers(const Records& records, Bytes out) {
   for (int c = 0; c < block_columns; ++c)
-    std::memcpy(record + (c * group_rows + lane) * Width, block + c * Width, Width);
+    for (int lane = 0; lane < group_rows; ++lane)
+      std::memcpy(out + (c * group_rows + lane) * Width, records.row[lane] + c * Width, Width);
 }
 
-void pack_lane(TypeTag<WeightType::f32>, File block, int lane, Bytes record) { pack_numbers<4>(block, lane, record); }
-void pack_lane(TypeTag<WeightType::f16>, File block, int lane, Bytes record) { pack_numbers<2>(block, lane, record); }
-void pack_lane(TypeTag<WeightType::bf16>, File block, int lane, Bytes record) { pack_numbers<2>(block, lane, record); }
+void pack_record(TypeTag<WeightType::f32>, const Records& records, Bytes out) { put_numbers<4>(records, out); }
+void pack_record(TypeTag<WeightType::f16>, const Records& records, Bytes out) { put_numbers<2>(records, out); }
+void pack_record(TypeTag<WeightType::bf16>, const Records& records, Bytes out) { put_numbers<2>(records, out); }
 
 }  // namespace
 
@@ -212,10 +226,13 @@ void pack_group(WeightType type, const std::uint8_t* file, std::size_t row_bytes
                 std::uint8_t* group) {
   with_type(type, [&](auto tag) {
     using L = Layout<decltype(tag)::type>;
-    for (int r = 0; r < records; ++r)
-      for (int lane = 0; lane < rows; ++lane)
-        pack_lane(tag, file + lane * row_bytes + static_cast<std::size_t>(r) * L::file_bytes, lane,
-                  group + static_cast<std::size_t>(r) * L::bytes);
+    static_assert(L::file_bytes <= sizeof no_record);
+    for (int r = 0; r < records; ++r) {
+      Records at;
+      for (int lane = 0; lane < group_rows; ++lane)
+        at.row[lane] = lane < rows ? file + lane * row_bytes + static_cast<std::size_t>(r) * L::file_bytes : no_record;
+      pack_record(tag, at, group + static_cast<std::size_t>(r) * L::bytes);
+    }
   });
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <limits>
 #include <new>
 #include <stdexcept>
@@ -74,11 +73,9 @@ PackedMatrix::PackedMatrix(int type, std::int64_t rows, std::int64_t columns, co
   pool.run(chunks, [&](int chunk, int) {
     const int end = std::min((chunk + 1) * groups_per_chunk, groups());
     for (int index = chunk * groups_per_chunk; index < end; ++index) {
-      std::uint8_t* target = data_.get() + index * group_bytes_;
       const int first = index * group_rows;
-      const int count = std::min(group_rows, rows_ - first);
-      if (count < group_rows) std::memset(target, 0, group_bytes_);
-      pack_group(type_, file + first * row_bytes, row_bytes, count, records, target);
+      pack_group(type_, file + first * row_bytes, row_bytes, std::min(group_rows, rows_ - first), records,
+                 data_.get() + index * group_bytes_);
     }
   });
 }

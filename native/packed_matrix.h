@@ -45,7 +45,8 @@ class PackedMatrix {
   std::unique_ptr<std::uint8_t, Free> data_;
 };
 
-// Packs rows of one group: `rows` <= 16 rows that lie `row_bytes` apart in `file`, into `group` (zeroed before).
+// Packs rows of one group: `rows` <= 16 rows that lie `row_bytes` apart in `file`, into `group`. Rows that are missing
+// get zero scales.
 void pack_group(WeightType type, const std::uint8_t* file, std::size_t row_bytes, int rows, int records,
                 std::uint8_t* group);
 
