@@ -18,6 +18,8 @@ from benchmarks.rows import IK, LLAMA_CPP
 from benchmarks.texts import long_text, pieces, tokenized_texts
 from sevenb.backend.native import NativeBackend
 from sevenb.backend.reference import ReferenceBackend
+from sevenb.engine.engine_config import EngineConfig
+from sevenb.engine.kv_sizing import kv_dtype
 from sevenb.model.checkpoint import Checkpoint
 
 # Peers' threads spin while they wait for each other, which on a busy machine takes many times as long as sleeping.
@@ -39,7 +41,8 @@ def measure_fidelity(
     with ExitStack() as stack:
         checkpoint = stack.enter_context(Checkpoint.open(path))
         texts = [text for whole in tokenized_texts(checkpoint) for text in pieces([whole], length)[:most]]
-        engines: dict[str, LogitSource] = {"sevenb": TextModel(checkpoint, NativeBackend(threads), length).logits}
+        own = TextModel(checkpoint, NativeBackend(threads), length, kv_dtype(EngineConfig(model=name)))
+        engines: dict[str, LogitSource] = {"sevenb": own.logits}
         llama_cpp, ik = _peers(stack, path, places, threads)
         engines["llama.cpp, flash attention off"] = _remote_logits(llama_cpp, Setting(False))
         engines["llama.cpp, flash attention on"] = _remote_logits(llama_cpp, Setting(True))
@@ -56,7 +59,7 @@ def measure_long_fidelity(name: str, path: Path, places: PeerPlaces, threads: in
         text = long_text(checkpoint, LONG_CONTEXT)
         native = NativeBackend(threads)
         engines: dict[str, LogitSource] = {}
-        for dtype in ("f16", "int8"):
+        for dtype in ("f16", "k16v8", "int8"):
             model = TextModel(checkpoint, native, LONG_CONTEXT, dtype, last=SCORED)
             engines[f"sevenb, KV cache of {dtype}"] = model.logits
         llama_cpp, ik = _peers(stack, path, places, threads)
