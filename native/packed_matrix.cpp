@@ -1,20 +1,14 @@
 #include "packed_matrix.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <limits>
-#include <new>
 #include <stdexcept>
 #include <string>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
+#include "weight_memory.h"
 
 namespace sevenb {
 namespace {
-
-constexpr std::size_t huge_page = std::size_t{2} << 20;
 
 bool is_known(int type) {
   for (WeightType known : {WeightType::f32, WeightType::f16, WeightType::q4_0, WeightType::q4_1, WeightType::q5_0,
@@ -24,21 +18,7 @@ bool is_known(int type) {
   return false;
 }
 
-std::uint8_t* allocate(std::size_t bytes) {
-  // Huge pages spare a decode step tens of thousands of TLB misses. The last, partial one stays in small pages.
-  const std::size_t alignment = bytes >= huge_page ? huge_page : 64;
-  const std::size_t whole = (bytes + alignment - 1) / alignment * alignment;
-  void* memory = std::aligned_alloc(alignment, whole ? whole : alignment);
-  if (!memory) throw std::bad_alloc();
-#if defined(__linux__)
-  if (alignment == huge_page) madvise(memory, bytes / huge_page * huge_page, MADV_HUGEPAGE);
-#endif
-  return static_cast<std::uint8_t*>(memory);
-}
-
 }  // namespace
-
-void PackedMatrix::Free::operator()(std::uint8_t* memory) const { std::free(memory); }
 
 PackedMatrix::PackedMatrix(int type, std::int64_t rows, std::int64_t columns, const std::uint8_t* file,
                            std::size_t file_bytes, Precision precision, ThreadPool& pool) {
@@ -66,7 +46,7 @@ PackedMatrix::PackedMatrix(int type, std::int64_t rows, std::int64_t columns, co
     throw std::invalid_argument("the matrix needs " + std::to_string(row_bytes * rows_) + " bytes, not " +
                                 std::to_string(file_bytes));
   group_bytes_ = static_cast<std::size_t>(records) * record.bytes;
-  data_.reset(allocate(groups() * group_bytes_));
+  data_ = allocate_weights(bytes());
 
   const int groups_per_chunk = static_cast<int>(1 + (std::size_t{1} << 18) / group_bytes_);
   const int chunks = (groups() + groups_per_chunk - 1) / groups_per_chunk;

@@ -33,16 +33,12 @@ class PackedMatrix {
   void dequantise_row(int row, float* out) const;
 
  private:
-  struct Free {
-    void operator()(std::uint8_t* memory) const;
-  };
-
   WeightType type_;
   Precision precision_;
   int rows_;
   int columns_;
   std::size_t group_bytes_;
-  std::unique_ptr<std::uint8_t, Free> data_;
+  std::shared_ptr<std::uint8_t> data_;
 };
 
 // Packs rows of one group: `rows` <= 16 rows that lie `row_bytes` apart in `file`, into `group`. Rows that are missing
