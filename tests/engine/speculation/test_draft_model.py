@@ -149,7 +149,8 @@ def test_a_model_from_a_file_drafts_for_another(tmp_path: Path) -> None:
     with LLM(model, speculative_model=str(draft), num_speculative_tokens=4) as llm:
         assert [completion.outputs[0].token_ids for completion in llm.generate(prompts, params)] == expected
         assert llm.stats().drafted_tokens > 0
-        assert llm.info.kv_bytes / llm.info.kv_tokens == pytest.approx(kv_bytes / kv_tokens * 5 / 3)  # 3 layers and 2
+        both = kv_bytes / kv_tokens * 5 / 3  # three layers, and two; the padding differs
+        assert llm.info.kv_bytes / llm.info.kv_tokens == pytest.approx(both, rel=0.01)
 
 
 def test_a_draft_model_of_another_family_is_refused(tmp_path: Path) -> None:
