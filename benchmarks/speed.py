@@ -84,7 +84,7 @@ def _compare(
             name,
             contenders.describe(name, row),
             str(best[name] or "defaults"),
-            values[name],
+            [value for value in values[name] if value] or [0.0],  # a round that a peer died in tells no speed
             {str(setting): figure for setting, figure in tried[name].items() if setting},
         )
         for name in names
