@@ -49,7 +49,7 @@ SwapSpace = Annotated[
         metavar="GIB",
         min=0,
         help="Memory for prompts that the KV pool has no room to remember; 0 is none.",
-        show_default="what is free",
+        show_default="as much as the pool, at most a quarter of what is left",
         rich_help_panel=MEMORY,
     ),
 ]
