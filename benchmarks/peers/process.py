@@ -95,10 +95,12 @@ class Peer:
         of the piece is restored into new cells as one more sequence, shifted to its place (which rotates its keys),
         and joined to the first. What attention costs does not depend on what keys and values say.
         """
-        if context.depth == len(history):
+        if history and context.depth == len(history):
             self._library.remove(context.handle, 0, context.depth)
             return
         self._clear(context)
+        if not history:
+            return
         self._compute_all(context, [(0, position, token) for position, token in enumerate(history[:PIECE])])
         state = self._library.save(context.handle, 0)
         for start in range(PIECE, len(history), PIECE):
