@@ -21,6 +21,7 @@ class AddRequest(_Message, frozen=True):
     """Generate ``params.n`` sequences from one prompt. ``arrival`` is `time.monotonic()` of this machine.
 
     Smaller priorities run sooner. Clients share alike within a priority, however many requests each has open.
+    ``adapter`` names the LoRA adapter that the model wears for this request; "" is the model alone.
     """
 
     request_id: str
@@ -30,6 +31,7 @@ class AddRequest(_Message, frozen=True):
     arrival: float
     priority: int = 0
     client: str = ""
+    adapter: str = ""
 
 
 class AbortRequest(_Message, frozen=True):

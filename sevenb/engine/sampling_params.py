@@ -11,6 +11,24 @@ from sevenb.errors import InvalidRequest
 
 MAX_STOP_STRINGS = 64
 MAX_N = 128
+MAX_BEAM_WIDTH = 64
+
+
+class BeamSearch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keep the ``width`` most probable beginnings instead of drawing tokens; `SamplingParams.n` best are returned.
+
+    An answer's score is its log-probability divided by its length to the power of ``length_penalty``: above 0 long
+    answers gain. With ``early_stopping`` the search ends with the ``width``-th finished answer; without, when no
+    unfinished one can still beat those.
+    """
+
+    width: int
+    length_penalty: float = 1.0
+    early_stopping: bool = False
+
+    def __post_init__(self) -> None:
+        _check_range("beam width", self.width, 1, MAX_BEAM_WIDTH)
+        _check_range("length_penalty", self.length_penalty, -10.0, 10.0)
 
 
 class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -18,10 +36,18 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     ``max_tokens=None`` means: as far as the context allows. ``temperature=0`` is greedy. ``top_k=0`` (or -1) is off.
     ``logprobs=k`` returns the chosen token's and the k best log-probabilities, which are the model's own:
-    read before any mask, penalty or temperature. ``priority``: smaller runs sooner.
+    read before any mask, penalty or temperature.
+
+    ``grammar`` is a `Constraint`'s: only tokens that it allows are generated, from the first one on or, with
+    ``grammar_triggers``, from each such token on that is drawn until the grammar is satisfied.
+
+    ``best_of`` answers are generated and the ``n`` most probable of them returned. ``beam`` searches instead of
+    sampling: temperature, top-p and the like do not matter then.
     """
 
     n: int = 1
+    best_of: int | None = None
+    beam: BeamSearch | None = None
     temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0
@@ -40,6 +66,8 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     logprobs: int | None = None
     prompt_logprobs: int | None = None
     skip_special_tokens: bool = True
+    grammar: str | None = None
+    grammar_triggers: tuple[int, ...] = ()
     speculation: bool = True  # False: one token at a time, even where the engine could guess ahead
 
     def __post_init__(self) -> None:
@@ -48,7 +76,9 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         _check_items("stop", self.stop, str)
         _check_items("stop_token_ids", self.stop_token_ids, Integral)
         _check_items("logit_bias", self.logit_bias, Integral, Mapping)
+        _check_items("grammar_triggers", self.grammar_triggers, Integral)
         _check_range("n", self.n, 1, MAX_N)
+        self._check_candidates()
         _check_range("temperature", self.temperature, 0.0, 100.0)
         _check_range("top_p", self.top_p, 0.0, 1.0, open_low=True)
         _check_range("top_k", self.top_k, -1, 2**31 - 1)
@@ -70,6 +100,28 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise InvalidRequest("stop holds an empty string, which would stop at once; leave it out.", "stop")
         for token_id, bias in self.logit_bias.items():
             _check_range(f"logit_bias[{token_id}]", bias, -100.0, 100.0)
+        if self.grammar is not None and not (isinstance(self.grammar, str) and self.grammar):
+            raise InvalidRequest("grammar is not a text, or an empty one; leave it out for free text.", "grammar")
+        if self.grammar_triggers and self.grammar is None:
+            raise InvalidRequest("grammar_triggers are given without a grammar; give both.", "grammar_triggers")
+
+    def _check_candidates(self) -> None:
+        if self.best_of is not None:
+            _check_range("best_of", self.best_of, 1, MAX_N)
+            if self.best_of < self.n:
+                raise InvalidRequest(f"best_of is {self.best_of}, less than n, which is {self.n}; raise it.", "best_of")
+        if self.beam is not None:
+            if not isinstance(self.beam, BeamSearch):
+                raise InvalidRequest(f"beam is {self.beam!r:.40}; give a BeamSearch.", "beam")
+            if self.beam.width < self.n:
+                raise InvalidRequest(
+                    f"The beams are {self.beam.width}, fewer than n, which is {self.n}; search with more.", "n"
+                )
+
+    @property
+    def candidates(self) -> int:
+        """How many answers are generated side by side, of which ``n`` are returned."""
+        return self.beam.width if self.beam is not None else self.best_of or self.n
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "SamplingParams":
