@@ -47,7 +47,7 @@ class Generation:
         stop_token_ids = sorted(end_ids | set(params.stop_token_ids))
         self.processors = [OutputProcessor(tokenizer, prompt, params) for prompt in prompts]
         self.prompts = prompts
-        self._service = service
+        self._model = model
         self._n = params.n
         self._arrival = time.monotonic()
         self._last_token: dict[int, float] = {}  # choice -> when its newest token came
@@ -67,7 +67,7 @@ class Generation:
     async def pieces(self) -> AsyncGenerator[list[Piece], None]:
         """What each step of the engine brought. Closing the generator early aborts what still runs."""
         numbers = {request.request_id: number for number, request in enumerate(self._requests)}
-        async with self._service.client.submit(*self._requests) as stream:
+        async with self._model.client.submit(*self._requests) as stream:
             async for output in stream:
                 number = numbers[output.request_id]
                 pieces = [
@@ -124,7 +124,7 @@ class Generation:
         )
 
     def _measure(self, output: RequestOutput, pieces: Sequence[Piece]) -> None:
-        metrics, now = self._service.metrics, time.monotonic()
+        metrics, now = self._model.metrics, time.monotonic()
         if not self._last_token:
             metrics.time_to_first_token.observe(now - self._arrival)
         for piece in pieces:

@@ -34,10 +34,19 @@ class ModelText:
 
 @dataclass(frozen=True)
 class ServedModel:
-    """The model behind the routes, once it is loaded."""
+    """A model behind the routes, loaded, as one name means it.
+
+    ``name`` is what answers call it, ``root`` where it came from, ``adapter`` the LoRA adapter that the name stands
+    for, if it does; requests go to ``client``, figures about them to ``metrics``.
+    """
 
     text: ModelText
     engine: EngineReady
+    client: EngineClient
+    metrics: Metrics
+    name: str
+    root: str
+    adapter: str | None = None
 
     @property
     def max_model_len(self) -> int:
@@ -85,7 +94,7 @@ class Service:
             text = await asyncio.wait_for(asyncio.shield(self._text), timeout)
         except TimeoutError:
             raise EngineNotReady("The tokenizer is still loading; try again in a few seconds.") from None
-        return ServedModel(text, engine)
+        return ServedModel(text, engine, self.client, self.metrics, name=self.names[0], root=self.root)
 
     async def wait_failed(self) -> SevenbError | None:
         """Return when this service cannot go on: why, or None because it was closed."""
