@@ -22,6 +22,7 @@ from sevenb.engine.sampling_params import SamplingParams
 
 PIECE = 512  # tokens of a history that are computed; the rest are their copies
 BLOCKS = PIECE // 32  # that those fill
+PACING_STEPS = 256  # at most, from the first of several prompts' first token to the last one's
 
 
 class SevenB:
@@ -31,6 +32,7 @@ class SevenB:
         config = EngineConfig(model=model, threads=threads, cpu_isa=isa)
         self._engine, self._ready = load_engine(config)
         self._names = map(str, itertools.count())
+        self._started: set[str] = set()  # requests with a first token
         self._stored = 0  # tokens that went into the KV cache, as long as none had to leave
 
     def describe(self) -> str:
@@ -58,11 +60,19 @@ class SevenB:
     def decode(self, prompts: list[list[int]], steps: int, history: Sequence[int] = ()) -> float:
         """Tokens a second of all sequences together, over ``steps`` greedy steps after the prompts' first new token.
 
-        One token at a time: nothing is guessed ahead.
+        One token at a time: nothing is guessed ahead. While prompts are paced in, those that came first decode
+        already; what counts are the steps that all take part in.
         """
         self._fill(history)
-        self._start([[*history, *prompt] for prompt in prompts], steps)
-        return self._rate()
+        names = self._start([[*history, *prompt] for prompt in prompts], steps + PACING_STEPS * (len(prompts) > 1))
+        start = time.perf_counter()
+        tokens = sum(self._step() for _ in range(steps))
+        rate = tokens / (time.perf_counter() - start)
+        for name in names:
+            self._engine.abort(name)
+        while self._engine.has_work:
+            self._step()
+        return rate
 
     def answer(self, prompt: list[int], end: int, most: int) -> float:
         """Tokens a second of a greedy answer, guessed ahead as the default configuration has it.
@@ -108,13 +118,13 @@ class SevenB:
         while self._engine.has_work:
             self._step()
 
-    def _start(self, prompts: list[list[int]], steps: int, end: int | None = None) -> None:
-        """Step until every prompt has its first new token; ``steps`` more are to come."""
-        for prompt in prompts:
-            self._add(prompt, 1 + steps, end)
-        started = 0
-        while started < len(prompts):
-            started += self._step()
+    def _start(self, prompts: list[list[int]], steps: int, end: int | None = None) -> list[str]:
+        """Step until every prompt has its first new token; ``steps`` more may come. Returns the requests' names."""
+        names = [self._add(prompt, 1 + steps, end) for prompt in prompts]
+        self._started.clear()
+        while not self._started.issuperset(names):
+            self._step()
+        return names
 
     def _rate(self) -> float:
         """Tokens a second until everything is done."""
@@ -124,8 +134,8 @@ class SevenB:
             tokens += self._step()
         return tokens / (time.perf_counter() - start)
 
-    def _add(self, prompt: list[int], most: int, end: int | None = None) -> None:
-        """Without a token to ``end`` with, every token is computed by itself, up to ``most``."""
+    def _add(self, prompt: list[int], most: int, end: int | None = None) -> str:
+        """Returns the name. Without a token to ``end`` with, every token is computed by itself, up to ``most``."""
         self._stored += len(prompt) + most
         free = end is not None
         params = SamplingParams(temperature=0.0, max_tokens=most, ignore_eos=not free, speculation=free)
@@ -137,6 +147,7 @@ class SevenB:
             arrival=time.monotonic(),
         )
         self._engine.add_request(request)
+        return request.request_id
 
     def _step(self) -> int:
         """Tokens that one step generated."""
@@ -144,6 +155,7 @@ class SevenB:
         for report in self._engine.step():
             if isinstance(report, RequestFailed):
                 raise RuntimeError(report.message)
+            self._started.add(report.request_id)
             tokens += sum(len(sequence.tokens) for sequence in report.sequences)
         return tokens
 
