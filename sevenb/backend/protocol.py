@@ -38,6 +38,15 @@ class KVLayout:
 
 
 @dataclass(frozen=True)
+class AdapterRun:
+    """The tokens ``start : end`` of a step, which are computed with an adapter."""
+
+    start: int
+    end: int
+    adapter: str  # its name
+
+
+@dataclass(frozen=True)
 class Batch:
     """What one step computes: T tokens of S sequences, laid end to end.
 
@@ -55,6 +64,7 @@ class Batch:
     logit_rows: IntArray  # [R] indices into the T tokens whose logits are wanted
     rope_cos: FloatArray  # [T, rotary_dim / 2]
     rope_sin: FloatArray  # [T, rotary_dim / 2]
+    adapters: tuple[AdapterRun, ...] = ()  # in order and apart; all other tokens meet the model alone
 
     @property
     def tokens(self) -> int:
@@ -102,6 +112,45 @@ class MLPWeights:
     gate: Weight
     up: Weight
     down: Weight
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """What LoRA (arXiv 2106.09685) adds to the projection of inputs x: ``scale * (x @ shrink.T) @ expand.T``.
+
+    Both matrices hold plain numbers, and the rank is a multiple of 32.
+    """
+
+    shrink: Weight  # LoRA's A, [rank, inputs]
+    expand: Weight  # LoRA's B, [outputs, rank]
+    scale: float
+
+
+@dataclass(frozen=True)
+class LayerAdapter:
+    """What one adapter adds to the projections of one layer; None: nothing."""
+
+    query: LowRank | None = None
+    key: LowRank | None = None
+    value: LowRank | None = None
+    output: LowRank | None = None
+    gate: LowRank | None = None
+    up: LowRank | None = None
+    down: LowRank | None = None
+
+    @property
+    def changes_mlp(self) -> bool:
+        """Whether the feed-forward part is adapted at all."""
+        return not (self.gate is self.up is self.down is None)
+
+
+@dataclass(frozen=True)
+class AdaptedRows:
+    """The tokens ``start : end`` of a step, and what is added to their projections in the layer at hand."""
+
+    start: int
+    end: int
+    adapter: LayerAdapter
 
 
 @dataclass(frozen=True)
@@ -217,19 +266,27 @@ class Backend(Protocol):
         step: Step,
         cache: KVCache,
         layer: int,
+        adapted: Sequence[AdaptedRows] = (),
     ) -> Tensor:
-        """RMS-norm, project to Q, K, V with biases, rotate Q and K, store K and V; returns Q [T, heads * head_dim]."""
+        """RMS-norm, project to Q, K, V with biases, rotate Q and K, store K and V; returns Q [T, heads * head_dim].
+
+        Here and below, rows that are not ``adapted`` come out as if none were, to the last bit.
+        """
         ...
 
     def paged_attention(self, query: Tensor, spec: AttentionSpec, step: Step, cache: KVCache, layer: int) -> Tensor:
         """Causal softmax attention of every token over its sequence's stored positions: [T, heads * head_dim]."""
         ...
 
-    def project_add(self, hidden: Tensor, inputs: Tensor, weight: Weight) -> Tensor:
-        """``hidden + inputs @ weight.T``: [T, H]. May work in place on ``hidden``."""
+    def project_add(
+        self, hidden: Tensor, inputs: Tensor, weight: Weight, adapted: Sequence[AdaptedRows] = ()
+    ) -> Tensor:
+        """``hidden + inputs @ weight.T``, attention's output: [T, H]. May work in place on ``hidden``."""
         ...
 
-    def gated_mlp_add(self, hidden: Tensor, weights: MLPWeights, norm_eps: float) -> Tensor:
+    def gated_mlp_add(
+        self, hidden: Tensor, weights: MLPWeights, norm_eps: float, adapted: Sequence[AdaptedRows] = ()
+    ) -> Tensor:
         """``hidden + down(silu(gate(norm(hidden))) * up(norm(hidden)))``: [T, H]. May work in place on ``hidden``."""
         ...
 

@@ -90,6 +90,36 @@ def gated_mlp_add(
 ) -> None:
     """Hidden [T, H] += down(silu(gate(n)) × up(n)) with n the RMS norm of hidden, in place."""
 
+def norm_project_gate_up(
+    workspace: Workspace,
+    hidden: FloatArray,
+    norm: FloatArray,
+    epsilon: float,
+    gate: PackedMatrix,
+    up: PackedMatrix,
+    gate_out: FloatArray,
+    up_out: FloatArray,
+) -> None:
+    """RMS norm of hidden [T, H], then two projections."""
+
+def silu_multiply(workspace: Workspace, gate: FloatArray, up: FloatArray) -> None:
+    """Gate [T, columns] = silu(gate) × up, in place; columns are a multiple of 8."""
+
+def add_low_rank(
+    workspace: Workspace,
+    inputs: FloatArray,
+    norm: FloatArray | None,
+    epsilon: float,
+    shrinks: Sequence[PackedMatrix],
+    expands: Sequence[PackedMatrix],
+    scales: Sequence[float],
+    outs: Sequence[FloatArray],
+) -> None:
+    """Each of outs [T, outputs] += scale × (n × shrinkᵀ) × expandᵀ, in place.
+
+    n are the inputs [T, columns], or what RMS norm makes of them.
+    """
+
 def logits(
     workspace: Workspace,
     hidden: FloatArray,

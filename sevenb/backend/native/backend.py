@@ -10,12 +10,14 @@ from sevenb.backend.native import _kernels, kv, sampling
 from sevenb.backend.native.host import Processors, choose_processors, free_memory
 from sevenb.backend.native.kv import NativeKVCache
 from sevenb.backend.protocol import (
+    AdaptedRows,
     AttentionSpec,
     AttentionWeights,
     Batch,
     FloatArray,
     IntArray,
     KVLayout,
+    LowRank,
     MLPWeights,
     SampleControl,
     Sampled,
@@ -167,6 +169,7 @@ class NativeBackend:
         step: NativeStep,
         cache: NativeKVCache,
         layer: int,
+        adapted: Sequence[AdaptedRows] = (),
     ) -> FloatArray:
         """Q [T, heads * head_dim], rotated; K (rotated) and V go to the cache."""
         tokens = len(hidden)
@@ -188,6 +191,9 @@ class NativeBackend:
             key,
             value,
         )
+        for rows in adapted:
+            added = [(rows.adapter.query, query), (rows.adapter.key, key), (rows.adapter.value, value)]
+            self._add_low_rank(rows, added, hidden, weights.norm, spec.norm_eps)
         kv.rope_store(
             self._pool,
             query,
@@ -208,15 +214,69 @@ class NativeBackend:
         """Causal softmax attention: [T, heads * head_dim]."""
         return kv.paged_attention(self._pool, self._isa, query, spec, step.paged, cache, layer)
 
-    def project_add(self, hidden: FloatArray, inputs: FloatArray, weight: _kernels.PackedMatrix) -> FloatArray:
+    def project_add(
+        self,
+        hidden: FloatArray,
+        inputs: FloatArray,
+        weight: _kernels.PackedMatrix,
+        adapted: Sequence[AdaptedRows] = (),
+    ) -> FloatArray:
         """``hidden + inputs @ weight.T``, in place: [T, H]."""
         _kernels.project_add(self._workspace, hidden, inputs, weight)
+        for rows in adapted:
+            self._add_low_rank(rows, [(rows.adapter.output, hidden)], inputs)
         return hidden
 
-    def gated_mlp_add(self, hidden: FloatArray, weights: MLPWeights, norm_eps: float) -> FloatArray:
+    def gated_mlp_add(
+        self, hidden: FloatArray, weights: MLPWeights, norm_eps: float, adapted: Sequence[AdaptedRows] = ()
+    ) -> FloatArray:
         """The gated MLP added to ``hidden``, in place: [T, H]."""
-        _kernels.gated_mlp_add(self._workspace, hidden, weights.norm, norm_eps, weights.gate, weights.up, weights.down)
+        if any(rows.adapter.changes_mlp for rows in adapted):
+            self._adapted_mlp_add(hidden, weights, norm_eps, adapted)
+        else:
+            _kernels.gated_mlp_add(
+                self._workspace, hidden, weights.norm, norm_eps, weights.gate, weights.up, weights.down
+            )
         return hidden
+
+    def _adapted_mlp_add(
+        self, hidden: FloatArray, weights: MLPWeights, norm_eps: float, adapted: Sequence[AdaptedRows]
+    ) -> None:
+        """What the fused op computes, in parts that adapters can add to: the other rows come out the same."""
+        gate = np.empty((len(hidden), weights.gate.rows), np.float32)
+        up = np.empty_like(gate)
+        _kernels.norm_project_gate_up(
+            self._workspace, hidden, weights.norm, norm_eps, weights.gate, weights.up, gate, up
+        )
+        for rows in adapted:
+            added = [(rows.adapter.gate, gate), (rows.adapter.up, up)]
+            self._add_low_rank(rows, added, hidden, weights.norm, norm_eps)
+        _kernels.silu_multiply(self._workspace, gate, up)
+        _kernels.project_add(self._workspace, hidden, gate, weights.down)
+        for rows in adapted:
+            self._add_low_rank(rows, [(rows.adapter.down, hidden)], gate)
+
+    def _add_low_rank(
+        self,
+        rows: AdaptedRows,
+        added: Sequence[tuple[LowRank | None, FloatArray]],
+        inputs: FloatArray,
+        norm: FloatArray | None = None,
+        norm_eps: float = 0.0,
+    ) -> None:
+        """Add to projections of ``inputs`` (after their RMS norm, if there is one) what an adapter adds to each."""
+        parts = [(low_rank, outputs) for low_rank, outputs in added if low_rank is not None]
+        if parts:
+            _kernels.add_low_rank(
+                self._workspace,
+                inputs[rows.start : rows.end],
+                norm,
+                norm_eps,
+                [low_rank.shrink for low_rank, _ in parts],
+                [low_rank.expand for low_rank, _ in parts],
+                [low_rank.scale for low_rank, _ in parts],
+                [outputs[rows.start : rows.end] for _, outputs in parts],
+            )
 
     def logits(
         self, hidden: FloatArray, norm: FloatArray, norm_eps: float, head: _kernels.PackedMatrix, step: NativeStep

@@ -7,12 +7,14 @@ import numpy as np
 import psutil
 
 from sevenb.backend.protocol import (
+    AdaptedRows,
     AttentionSpec,
     AttentionWeights,
     Batch,
     FloatArray,
     IntArray,
     KVLayout,
+    LowRank,
     MLPWeights,
     SampleControl,
     Sampled,
@@ -162,19 +164,21 @@ class ReferenceBackend:
         step: Batch,
         cache: ReferenceKVCache,
         layer: int,
+        adapted: Sequence[AdaptedRows] = (),
     ) -> FloatArray:
         """Q [T, heads * head_dim], rotated; K (rotated) and V go to the cache."""
         normed = rms_norm(hidden, weights.norm, spec.norm_eps)
 
-        def project(weight: FloatArray, bias: FloatArray | None) -> FloatArray:
+        def project(weight: FloatArray, bias: FloatArray | None, name: str) -> FloatArray:
             projected = normed @ weight.T
             if bias is not None:
                 projected += bias
+            add_low_rank(projected, normed, adapted, name)
             return projected.reshape(len(hidden), -1, spec.head_dim)
 
-        query = rotate(project(weights.query, weights.query_bias), step, spec.rope_interleaved)
-        key = rotate(project(weights.key, weights.key_bias), step, spec.rope_interleaved)
-        value = project(weights.value, weights.value_bias)
+        query = rotate(project(weights.query, weights.query_bias, "query"), step, spec.rope_interleaved)
+        key = rotate(project(weights.key, weights.key_bias, "key"), step, spec.rope_interleaved)
+        value = project(weights.value, weights.value_bias, "value")
         bias = (
             np.zeros_like(key)
             if weights.key_bias is None
@@ -199,17 +203,22 @@ class ReferenceBackend:
             output[rows] = _attend(query[rows], keys, values, step.positions[rows], spec)
         return output
 
-    def project_add(self, hidden: FloatArray, inputs: FloatArray, weight: FloatArray) -> FloatArray:
+    def project_add(
+        self, hidden: FloatArray, inputs: FloatArray, weight: FloatArray, adapted: Sequence[AdaptedRows] = ()
+    ) -> FloatArray:
         """[T, H]."""
-        return hidden + inputs @ weight.T
+        return add_low_rank(hidden + inputs @ weight.T, inputs, adapted, "output")
 
-    def gated_mlp_add(self, hidden: FloatArray, weights: MLPWeights, norm_eps: float) -> FloatArray:
+    def gated_mlp_add(
+        self, hidden: FloatArray, weights: MLPWeights, norm_eps: float, adapted: Sequence[AdaptedRows] = ()
+    ) -> FloatArray:
         """[T, H]."""
         normed = rms_norm(hidden, weights.norm, norm_eps)
-        gate = normed @ weights.gate.T
+        gate = add_low_rank(normed @ weights.gate.T, normed, adapted, "gate")
+        up = add_low_rank(normed @ weights.up.T, normed, adapted, "up")
         with np.errstate(over="ignore"):
-            activated: FloatArray = gate / (1 + np.exp(-gate)) * (normed @ weights.up.T)
-        return self.project_add(hidden, activated, weights.down)
+            activated: FloatArray = gate / (1 + np.exp(-gate)) * up
+        return add_low_rank(hidden + activated @ weights.down.T, activated, adapted, "down")
 
     def logits(
         self, hidden: FloatArray, norm: FloatArray, norm_eps: float, head: FloatArray, step: Batch
@@ -241,6 +250,16 @@ def rms_norm(hidden: FloatArray, weight: FloatArray, eps: float) -> FloatArray:
     mean_square = np.mean(np.square(hidden), axis=-1, keepdims=True, dtype=np.float32)
     normed: FloatArray = hidden / np.sqrt(mean_square + np.float32(eps)) * weight
     return normed
+
+
+def add_low_rank(outputs: FloatArray, inputs: FloatArray, adapted: Sequence[AdaptedRows], name: str) -> FloatArray:
+    """Add to the projection ``name`` of ``inputs`` what the adapters of some rows add, in place; returns it."""
+    for rows in adapted:
+        low_rank: LowRank | None = getattr(rows.adapter, name)
+        if low_rank is not None:
+            shrunk = inputs[rows.start : rows.end] @ low_rank.shrink.T
+            outputs[rows.start : rows.end] += np.float32(low_rank.scale) * (shrunk @ low_rank.expand.T)
+    return outputs
 
 
 def rotate(heads: FloatArray, step: Batch, interleaved: bool) -> FloatArray:
