@@ -118,7 +118,8 @@ void bind_attention(nb::module_& m) {
       "rope_store",
       [](ThreadPool& pool, MutableFloatRows query, const FloatRows& key, const FloatRows& value,
          const std::optional<Floats>& key_bias, const std::optional<Floats>& key_balance, bool interleaved,
-         const PagedBatch& batch, KVCache& cache, int layer) {
+         const PagedBatch& batch, KVCache& cache, int layer, const std::optional<Floats>& query_norm,
+         const std::optional<Floats>& key_norm, double norm_epsilon) {
         const KVShape& shape = cache.shape();
         const std::size_t tokens = batch.tokens, kv_width = static_cast<std::size_t>(shape.kv_heads) * shape.head_dim;
         const std::size_t query_width = query.shape(1);
@@ -132,13 +133,17 @@ void bind_attention(nb::module_& m) {
         task.key = key.data();
         task.value = value.data();
         task.key_stride = task.value_stride = static_cast<std::ptrdiff_t>(kv_width);
-        const auto channels = [kv_width](const std::optional<Floats>& values, const char* name) -> const float* {
+        const auto channels = [](const std::optional<Floats>& values, std::size_t size,
+                                 const char* name) -> const float* {
           if (!values) return nullptr;
-          if (values->size() != kv_width) throw std::invalid_argument(std::string(name) + " has the wrong shape");
+          if (values->size() != size) throw std::invalid_argument(std::string(name) + " has the wrong shape");
           return values->data();
         };
-        task.key_bias = channels(key_bias, "key_bias");
-        task.key_balance = channels(key_balance, "key_balance");
+        task.key_bias = channels(key_bias, kv_width, "key_bias");
+        task.key_balance = channels(key_balance, kv_width, "key_balance");
+        task.query_norm = channels(query_norm, shape.head_dim, "query_norm");
+        task.key_norm = channels(key_norm, shape.head_dim, "key_norm");
+        task.norm_epsilon = static_cast<float>(norm_epsilon);
         task.heads = static_cast<int>(query_width / shape.head_dim);
         if (task.heads % shape.kv_heads != 0)
           throw std::invalid_argument("the query heads are not a multiple of the KV heads");
@@ -150,8 +155,9 @@ void bind_attention(nb::module_& m) {
         rope_store(pool, task);
       },
       "pool"_a, "query"_a.noconvert(), "key"_a, "value"_a, "key_bias"_a.none(), "key_balance"_a.none(),
-      "interleaved"_a, "batch"_a, "cache"_a, "layer"_a,
-      "Rotate query [T, heads * head_dim] in place and key, weigh them against each other; store key and value [T, kv_heads * head_dim].");
+      "interleaved"_a, "batch"_a, "cache"_a, "layer"_a, "query_norm"_a = nb::none(), "key_norm"_a = nb::none(),
+      "norm_epsilon"_a = 0.0,
+      "Norm and rotate query [T, heads * head_dim] in place and key, weigh them against each other; store key and value [T, kv_heads * head_dim].");
   m.def(
       "paged_attention",
       [](ThreadPool& pool, const std::string& isa, const FloatRows& query, MutableFloatRows output, int window,

@@ -1,6 +1,7 @@
 #include "rope.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <stdexcept>
 #include <vector>
@@ -11,6 +12,21 @@ namespace sevenb {
 namespace {
 
 constexpr int kTokensPerChunk = 16;  // one panel of keys, so threads seldom write to the same cache line
+
+// head = head / sqrt(mean(head²) + epsilon) × weight. The order of the additions is fixed and leaves room for vectors.
+void norm_head(const float* weight, float epsilon, int dim, float* head) {
+  if (weight == nullptr) return;
+  constexpr int kLanes = 8;
+  float squares[kLanes] = {};
+  int d = 0;
+  for (; d + kLanes <= dim; d += kLanes)
+    for (int lane = 0; lane < kLanes; ++lane) squares[lane] += head[d + lane] * head[d + lane];
+  for (int lane = 0; d < dim; ++d, ++lane) squares[lane] += head[d] * head[d];
+  const float sum = ((squares[0] + squares[4]) + (squares[2] + squares[6])) +
+                    ((squares[1] + squares[5]) + (squares[3] + squares[7]));
+  const float factor = 1.0f / std::sqrt(sum / static_cast<float>(dim) + epsilon);
+  for (d = 0; d < dim; ++d) head[d] = head[d] * factor * weight[d];
+}
 
 void rotate(const float* from, float* to, const float* cos, const float* sin, int half, bool interleaved) {
   const int step = interleaved ? 2 : 1, partner = interleaved ? 1 : half;
@@ -152,6 +168,7 @@ void rope_store_tokens(const RopeStore& task, int first, int last) {
     const float* sin = batch.sin_of(token);
     for (int head = 0; head < task.heads; ++head) {
       float* query = task.query + token * task.query_stride + head * shape.head_dim;
+      norm_head(task.query_norm, task.norm_epsilon, shape.head_dim, query);
       rotate(query, query, cos, sin, batch.rotary_half, task.interleaved);
       balance_query(task, head / group, query);
     }
@@ -160,7 +177,8 @@ void rope_store_tokens(const RopeStore& task, int first, int last) {
       const float* key = task.key + token * task.key_stride + head * shape.head_dim;
       const float* value = task.value + token * task.value_stride + head * shape.head_dim;
       std::copy(key, key + shape.head_dim, rotated);
-      rotate(key, rotated, cos, sin, batch.rotary_half, task.interleaved);
+      norm_head(task.key_norm, task.norm_epsilon, shape.head_dim, rotated);
+      rotate(rotated, rotated, cos, sin, batch.rotary_half, task.interleaved);
       balance_key(task, head, rotated);
       switch (shape.type) {
         case KVType::f16: store<std::uint16_t>(task, slot, head, rotated, value); break;

@@ -1,7 +1,8 @@
 // Rotary position embedding and the write into the paged KV cache, in one pass over a step's tokens.
 //
 // Rotation after arXiv 2104.09864. Pairs are (2i, 2i+1) when interleaved and (i, i + rotary_dim/2) otherwise;
-// dimensions past rotary_dim stay as they are.
+// dimensions past rotary_dim stay as they are. Some models norm each head of queries and keys before (Qwen3, after
+// arXiv 2302.05442).
 #pragma once
 
 #include "kv_cache.h"
@@ -12,7 +13,7 @@ namespace sevenb {
 // One layer's projections of a step's tokens. Strides count floats from one token to the next, so that q, k and v may
 // be parts of one wider array.
 struct RopeStore {
-  float* query;  // [tokens, heads * head_dim], rotated and divided in place
+  float* query;  // [tokens, heads * head_dim], normed, rotated and divided in place
   std::ptrdiff_t query_stride;
   const float* key;  // [tokens, kv_heads * head_dim]
   std::ptrdiff_t key_stride;
@@ -20,6 +21,9 @@ struct RopeStore {
   std::ptrdiff_t value_stride;
   const float* key_bias;  // [kv_heads * head_dim], already part of `key`; null: none
   const float* key_balance;  // [kv_heads * head_dim], keys are stored times it, queries divided by it; null: 1
+  const float* query_norm;  // [head_dim], the weight of an RMS norm over each head; null: none
+  const float* key_norm;
+  float norm_epsilon;
   int heads;
   bool interleaved;
   const PagedBatch* batch;
