@@ -9,7 +9,7 @@ from typing import Any
 class SchemaGrammar:
     """A JSON Schema ready to be used in a grammar.
 
-    ``rule`` is the right-hand side of a Lark rule (``%json {…}``), so that ``call: "<call>" {rule} "</call>"`` composes;
+    ``rule`` is the right-hand side of a Lark rule (``%json {…}``), to be composed with others;
     ``check`` says what is wrong with a finished JSON text, None where ``rule`` alone is proof.
     """
 
