@@ -102,6 +102,8 @@ class AttentionWeights:
     key_bias: Tensor | None = None
     value_bias: Tensor | None = None
     key_balance: Tensor | None = None  # keys are kept times it, queries divided by it; None: 1
+    query_norm: Tensor | None = None  # [head_dim], an RMS norm over each head before it is rotated; None: none
+    key_norm: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -270,6 +272,7 @@ class Backend(Protocol):
     ) -> Tensor:
         """RMS-norm, project to Q, K, V with biases, rotate Q and K, store K and V; returns Q [T, heads * head_dim].
 
+        Each head of Q and K is normed before it is rotated where the weights say so.
         Here and below, rows that are not ``adapted`` come out as if none were, to the last bit.
         """
         ...
@@ -292,6 +295,10 @@ class Backend(Protocol):
 
     def logits(self, hidden: Tensor, norm: Tensor, norm_eps: float, head: Weight, step: Step) -> Tensor:
         """Final norm and output head, only for the step's ``logit_rows``: [R, V]."""
+        ...
+
+    def normed(self, hidden: Tensor, norm: Tensor, norm_eps: float, rows: Sequence[int]) -> FloatArray:
+        """What the output head would see of some rows of ``hidden``, in host memory: [len(rows), H]."""
         ...
 
     # -- choosing --------------------------------------------------------------------------------------

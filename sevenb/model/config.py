@@ -1,4 +1,4 @@
-"""`ModelConfig`: everything that tells one decoder of the Qwen2 · Llama · Mistral · Yi family from another."""
+"""`ModelConfig`: everything that tells one decoder of the Qwen · Llama · Mistral · Yi family from another."""
 
 from dataclasses import dataclass, field
 
@@ -29,7 +29,7 @@ class RopeConfig:
 class ModelConfig:
     """Shapes and constants of one decoder; all sizes in elements, lengths in tokens."""
 
-    architecture: str  # "qwen2" | "llama"
+    architecture: str  # "qwen2" | "qwen3" | "llama"
     name: str
     vocab_size: int
     hidden_size: int

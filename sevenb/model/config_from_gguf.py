@@ -18,7 +18,9 @@ from sevenb.model.config import ModelConfig, RopeConfig
 from sevenb.model.gguf_header import MetadataValue, corrupt, quoted
 from sevenb.model.gguf_strings import StringArray
 
+_ARCHITECTURES = ("qwen2", "qwen3", "llama")
 _ROPE_FACTORS = "rope_freqs.weight"
+_CLASSIFIER = "cls.output.weight"  # a reranker's head once more: the rows of its "yes" and "no"
 _MAX_CONTEXT = 1 << 24
 _MAX_SIZE = 1 << 24
 
@@ -133,14 +135,14 @@ class _Keys:
 
 
 def _architecture(metadata: Mapping[str, MetadataValue], source: str) -> str:
-    """``qwen2`` or ``llama``; everything else, and relatives that compute differently, are refused."""
+    """``qwen2``, ``qwen3`` or ``llama``; everything else, and relatives that compute differently, are refused."""
     kind = metadata.get("general.type", "model")
     if not isinstance(kind, str) or kind != "model":
         _unsupported(source, f"holds a {_shown(kind)}, not a model")
     architecture = metadata.get("general.architecture")
     if not isinstance(architecture, str):
         corrupt(source, "it lacks general.architecture")
-    if architecture not in ("qwen2", "llama"):
+    if architecture not in _ARCHITECTURES:
         _unsupported(source, f"is of the architecture {quoted(architecture)}")
     experts = metadata.get(f"{architecture}.expert_count", 0)
     if not isinstance(experts, int) or experts:
@@ -277,14 +279,20 @@ def _required_shapes(config: ModelConfig) -> Iterator[tuple[str, tuple[int, ...]
         yield block + "ffn_down.weight", (hidden, intermediate)
         if config.architecture == "qwen2":
             yield from _bias_shapes(config, block)
+        if config.architecture == "qwen3":
+            yield block + "attn_q_norm.weight", (config.head_dim,)
+            yield block + "attn_k_norm.weight", (config.head_dim,)
 
 
 def _optional_shapes(config: ModelConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
     yield "output.weight", (config.vocab_size, config.hidden_size)  # absent: the embedding table serves
     if config.rope.frequency_factors is not None:
         yield _ROPE_FACTORS, (config.rope.dim // 2,)
-    for layer in range(config.layers):
-        yield from _bias_shapes(config, f"blk.{layer}.")
+    if config.architecture == "qwen3":
+        yield _CLASSIFIER, (2, config.hidden_size)
+    else:
+        for layer in range(config.layers):
+            yield from _bias_shapes(config, f"blk.{layer}.")
 
 
 def _bias_shapes(config: ModelConfig, block: str) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -299,8 +307,8 @@ def _bias_shapes(config: ModelConfig, block: str) -> Iterator[tuple[str, tuple[i
 
 def _unsupported(source: str, reason: str) -> NoReturn:
     raise UnsupportedModel(
-        f"{source} {reason}, which sevenb does not run; choose a GGUF file of the architecture qwen2 or llama: "
-        "Qwen2.5, Llama 3, Mistral, Yi, SmolLM2."
+        f"{source} {reason}, which sevenb does not run; choose a GGUF file of the architecture qwen2, qwen3 or "
+        "llama: Qwen2.5, Qwen3, Llama 3, Mistral, Yi, SmolLM2."
     )
 
 

@@ -1,6 +1,6 @@
-"""The decoder: the Qwen2 · Llama · Mistral · Yi family in one forward pass over a backend's fused ops."""
+"""The decoder: the Qwen · Llama · Mistral · Yi family in one forward pass over a backend's fused ops."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from sevenb.backend.protocol import (
     AttentionWeights,
     Backend,
     Batch,
+    FloatArray,
     KVCache,
     KVLayout,
     MLPWeights,
@@ -19,7 +20,7 @@ from sevenb.backend.protocol import (
 from sevenb.backend.quant_types import QuantType, RawTensor
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.config import ModelConfig
-from sevenb.model.key_balance import key_balance
+from sevenb.model.key_balance import after_head_norm, key_balance
 
 ProgressCallback = Callable[[int, int], None]
 
@@ -62,6 +63,10 @@ class Decoder:
 
     def forward(self, batch: Batch, cache: KVCache) -> Tensor:
         """Compute the batch, store its keys and values in ``cache``; logits [R, vocab] of ``batch.logit_rows``."""
+        return self.forward_with_states(batch, cache, ())[0]
+
+    def forward_with_states(self, batch: Batch, cache: KVCache, rows: Sequence[int]) -> tuple[Tensor, FloatArray]:
+        """`forward`, and the final hidden states of the tokens ``rows`` as the head would see them: [len(rows), H]."""
         backend, spec, eps = self.backend, self.spec, self.config.norm_eps
         step = backend.prepare(batch)
         hidden = backend.embed(self.embedding, step)
@@ -70,7 +75,8 @@ class Decoder:
             attended = backend.paged_attention(query, spec, step, cache, index)
             hidden = backend.project_add(hidden, attended, layer.output)
             hidden = backend.gated_mlp_add(hidden, layer.mlp, eps)
-        return backend.logits(hidden, self.norm, eps, self.head, step)
+        states = backend.normed(hidden, self.norm, eps, rows)
+        return backend.logits(hidden, self.norm, eps, self.head, step), states
 
 
 def kv_layout(config: ModelConfig, block_size: int, dtype: str = "f16") -> KVLayout:
@@ -124,6 +130,9 @@ class _Loader:
         backend = self._backend
         query_norms = backend.row_norms(attention.query, attention.norm)
         key_norms = backend.row_norms(attention.key, attention.norm)
+        if attention.query_norm is not None and attention.key_norm is not None:
+            query_norms = after_head_norm(query_norms, backend.to_host(attention.query_norm))
+            key_norms = after_head_norm(key_norms, backend.to_host(attention.key_norm))
         biases = [
             np.zeros_like(norms) if bias is None else backend.to_host(bias)
             for norms, bias in ((query_norms, attention.query_bias), (key_norms, attention.key_bias))
@@ -147,6 +156,8 @@ def _load_layer(weights: _Loader, prefix: str) -> Layer:
         query_bias=weights.optional_vector(prefix + "attn_q.bias"),
         key_bias=weights.optional_vector(prefix + "attn_k.bias"),
         value_bias=weights.optional_vector(prefix + "attn_v.bias"),
+        query_norm=weights.optional_vector(prefix + "attn_q_norm.weight"),
+        key_norm=weights.optional_vector(prefix + "attn_k_norm.weight"),
     )
     return Layer(
         attention=replace(attention, key_balance=weights.key_balance(attention)),

@@ -1,6 +1,6 @@
 """Fill in the middle: how a model that was trained for it is asked for what stands between two pieces of code.
 
-The tokens of Qwen2.5-Coder (its technical report, arXiv 2409.12186, section 3.2) and of the models that write them alike
+The tokens of Qwen2.5-Coder (its technical report, arXiv 2409.12186, section 3.2) and of models that write them alike
 (StarCoder, CodeGemma, Granite). The layout with other files before it is Qwen's repository level.
 """
 

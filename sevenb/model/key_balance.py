@@ -36,6 +36,18 @@ def key_balance(
     return balance.ravel()
 
 
+def after_head_norm(row_norms: FloatArray, norm: FloatArray) -> FloatArray:
+    """The spread of channels once each head is RMS-normed with the weight ``norm`` [head_dim]: [rows].
+
+    A head is as large as any other then; how its channels compare with each other is left, times the weight. What a
+    bias would add is not told.
+    """
+    heads = row_norms.astype(np.float64).reshape(-1, len(norm))
+    size = np.sqrt(np.mean(np.square(heads), axis=1, keepdims=True))
+    spread: FloatArray = (heads / np.maximum(size, 1e-30) * norm).astype(np.float32).ravel()
+    return spread
+
+
 def _pairs(config: ModelConfig) -> np.ndarray[tuple[int, int], np.dtype[np.intp]]:
     """The two channels of each pair: [rotary_dim / 2, 2]."""
     channels = np.arange(config.rope.dim)

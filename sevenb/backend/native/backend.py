@@ -286,6 +286,12 @@ class NativeBackend:
         _kernels.logits(self._workspace, hidden, step.logit_rows, norm, norm_eps, head, logits)
         return logits
 
+    def normed(self, hidden: FloatArray, norm: FloatArray, norm_eps: float, rows: Sequence[int]) -> FloatArray:
+        """Final norm of some rows: [len(rows), H]. Embeddings alone ask for it, so NumPy is quick enough."""
+        wide = hidden[list(rows)].astype(np.float64)
+        mean_square = np.mean(np.square(wide), axis=1, keepdims=True)
+        return (wide / np.sqrt(mean_square + norm_eps) * norm).astype(np.float32)
+
     # -- choosing --------------------------------------------------------------------------------------
 
     def sample(self, logits: FloatArray, controls: Sequence[SampleControl]) -> list[Sampled]:

@@ -169,16 +169,20 @@ class ReferenceBackend:
         """Q [T, heads * head_dim], rotated; K (rotated) and V go to the cache."""
         normed = rms_norm(hidden, weights.norm, spec.norm_eps)
 
-        def project(weight: FloatArray, bias: FloatArray | None, name: str) -> FloatArray:
+        def project(
+            weight: FloatArray, bias: FloatArray | None, name: str, norm: FloatArray | None = None
+        ) -> FloatArray:
             projected = normed @ weight.T
             if bias is not None:
                 projected += bias
             add_low_rank(projected, normed, adapted, name)
-            return projected.reshape(len(hidden), -1, spec.head_dim)
+            heads = projected.reshape(len(hidden), -1, spec.head_dim)
+            return heads if norm is None else rms_norm(heads, norm, spec.norm_eps)
 
-        query = rotate(project(weights.query, weights.query_bias, "query"), step, spec.rope_interleaved)
-        key = rotate(project(weights.key, weights.key_bias, "key"), step, spec.rope_interleaved)
+        query = project(weights.query, weights.query_bias, "query", weights.query_norm)
+        key = project(weights.key, weights.key_bias, "key", weights.key_norm)
         value = project(weights.value, weights.value_bias, "value")
+        query, key = (rotate(heads, step, spec.rope_interleaved) for heads in (query, key))
         bias = (
             np.zeros_like(key)
             if weights.key_bias is None
@@ -225,6 +229,10 @@ class ReferenceBackend:
     ) -> FloatArray:
         """[R, V]."""
         return rms_norm(hidden[step.logit_rows], norm, norm_eps) @ head.T
+
+    def normed(self, hidden: FloatArray, norm: FloatArray, norm_eps: float, rows: Sequence[int]) -> FloatArray:
+        """[len(rows), H]."""
+        return rms_norm(hidden[list(rows)], norm, norm_eps)
 
     # -- choosing --------------------------------------------------------------------------------------
 
