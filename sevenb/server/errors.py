@@ -2,7 +2,8 @@
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,9 +100,54 @@ def openai_error(problem: Problem) -> dict[str, Any]:
     }
 
 
-def openai_error_response(problem: Problem) -> Response:
-    """A whole HTTP response for a problem."""
-    return Response(msgspec.json.encode(openai_error(problem)), problem.status, problem.headers, "application/json")
+# -- Anthropic's shape ---------------------------------------------------------------------------------
+
+_ANTHROPIC_KINDS = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    503: "overloaded_error",
+    529: "overloaded_error",
+}
+
+
+def anthropic_error(problem: Problem) -> dict[str, Any]:
+    """``{"type": "error", "error": {"type", "message"}, "request_id"}``, as Anthropic's clients read it."""
+    kind = _ANTHROPIC_KINDS.get(problem.status, "api_error" if problem.status > 500 else "invalid_request_error")
+    return {
+        "type": "error",
+        "error": {"type": kind, "message": problem.message},
+        "request_id": f"req_{uuid.uuid4().hex}",
+    }
+
+
+# -- Ollama's shape ------------------------------------------------------------------------------------
+
+
+def ollama_error(problem: Problem) -> dict[str, Any]:
+    """``{"error": message}``, as Ollama's clients read it."""
+    return {"error": problem.message}
+
+
+# -- one HTTP response for all of them -------------------------------------------------------------------
+
+_SHAPES: Sequence[tuple[str, Callable[[Problem], dict[str, Any]]]] = (
+    ("/v1/messages", anthropic_error),
+    ("/api/", ollama_error),
+)
+
+
+def error_response(path: str, problem: Problem) -> Response:
+    """A whole HTTP response for a problem, in the shape of the dialect that ``path`` belongs to."""
+    shape = next((shape for prefix, shape in _SHAPES if path.startswith(prefix)), openai_error)
+    body = shape(problem)
+    headers = problem.headers
+    if "request_id" in body:
+        headers["request-id"] = body["request_id"]
+    return Response(msgspec.json.encode(body), problem.status, headers, "application/json")
 
 
 # -- every way a request can fail before a route sees it ---------------------------------------------
@@ -110,18 +156,18 @@ def openai_error_response(problem: Problem) -> Response:
 def install_error_handlers(app: FastAPI) -> None:
     """Answer every error in the dialect's own shape, also unknown paths, wrong methods and invalid bodies."""
 
-    async def on_error(_: Request, error: Exception) -> Response:
-        return openai_error_response(problem_of(error))
+    async def on_error(request: Request, error: Exception) -> Response:
+        return error_response(request.url.path, problem_of(error))
 
     async def on_http_exception(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        response = openai_error_response(problem_of(_name_http_exception(request, error)))
+        response = error_response(request.url.path, problem_of(_name_http_exception(request, error)))
         response.headers.update(error.headers or {})
         return response
 
-    async def on_invalid_body(_: Request, error: Exception) -> Response:
+    async def on_invalid_body(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return openai_error_response(problem_of(invalid_request_from(error.errors())))
+        return error_response(request.url.path, problem_of(invalid_request_from(error.errors())))
 
     app.add_exception_handler(SevenbError, on_error)
     app.add_exception_handler(HTTPException, on_http_exception)

@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sevenb.server.errors import HttpError, openai_error_response, problem_of
+from sevenb.server.errors import HttpError, error_response, problem_of
 
 PUBLIC_PATHS = frozenset({"/health"})
 EDITOR_ORIGINS = ("app://obsidian.md",)
@@ -30,7 +30,7 @@ class ApiKeyMiddleware:
         error = HttpError(
             401, "This server needs an API key; send it as the header Authorization: Bearer KEY.", "invalid_api_key"
         )
-        await openai_error_response(problem_of(error))(scope, receive, send)
+        await error_response(scope["path"], problem_of(error))(scope, receive, send)
 
     def _is_authorized(self, scope: Scope) -> bool:
         scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")

@@ -1,8 +1,8 @@
-"""Server-sent events, and clients that leave: what every streaming dialect shares."""
+"""Streamed answers, and clients that leave: what every streaming dialect shares."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from sevenb.server.errors import HttpError, Problem, openai_error, problem_of
 
-SILENCE_SECONDS = 15.0  # after this long without an event a comment goes out, so that proxies keep the connection
+SILENCE_SECONDS = 15.0  # after this long without an event a sign of life goes out, so that proxies keep the connection
 STATUS_SECONDS = 1.0  # an error this early is still told by the HTTP status
 
 T = TypeVar("T")
@@ -30,16 +30,28 @@ class EventStream(Response):
     """Send the events a generator makes; stop the generator as soon as the client leaves.
 
     An error before the first event (or before `STATUS_SECONDS` have passed) propagates and becomes an ordinary HTTP
-    error; a later one becomes a last event, made by ``error_event``.
+    error; a later one becomes a last event, made by ``error_event``. ``sign_of_life`` goes out when there has been no
+    event for `SILENCE_SECONDS`: a comment, unless the dialect has something else for it.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[bytes, None], error_event: Callable[[Problem], bytes]) -> None:
-        super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+    def __init__(
+        self,
+        events: AsyncGenerator[bytes, None],
+        error_event: Callable[[Problem], bytes],
+        *,
+        sign_of_life: bytes = b": still working\n\n",
+        media_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(
+            headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no", **(headers or {})}, media_type=media_type
+        )
         del self.headers["content-length"]
         self._events = events
         self._error_event = error_event
+        self._sign_of_life = sign_of_life
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application."""
@@ -63,7 +75,7 @@ class EventStream(Response):
                     while not upcoming.done():
                         await asyncio.wait({upcoming}, timeout=SILENCE_SECONDS if started else STATUS_SECONDS)
                         if not upcoming.done():
-                            await push(b": still working\n\n" if started else b"")
+                            await push(self._sign_of_life if started else b"")
                 finally:
                     await _cancel(upcoming)
                 if (error := upcoming.exception()) is not None:
