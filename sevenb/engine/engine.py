@@ -13,6 +13,7 @@ from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.kv_sizing import KVSizing
 from sevenb.engine.messages import AddRequest, EngineStats, RequestFailed, RequestOutput, SequenceOutput, TokenOutput
 from sevenb.engine.model_runner import Decoder, ModelRunner, RotaryAngles
+from sevenb.engine.pooling import Pool
 from sevenb.engine.prefix_cache import PrefixCache
 from sevenb.engine.request import Request
 from sevenb.engine.sampler import ChunkResult, Sampler
@@ -187,11 +188,13 @@ class Engine:
         if chunk.drafts:
             self._settle_drafts(chunk, accepted=len(news[0].tokens) - 1)
         self._scheduler.commit(chunk)
+        if request.pool is not None:
+            self._take_states(chunk, request.pool)
         for sequence, output in zip(chunk.samplers, news, strict=True):
             self._tell(request, output)
             if output.finish_reason is not None:
                 self._end(sequence)
-        if self._speculator is not None and not chunk.samplers:
+        if self._speculator is not None and not chunk.samplers and request.pool is None:
             self._speculator.read(request, 2 * (chunk.end - chunk.start))  # cached tokens are read on the way
 
     def _append(self, sequence: Sequence, gained: list[Sampled]) -> SequenceOutput:
@@ -216,6 +219,14 @@ class Engine:
             finish_reason=finish_reason,
             stop_token_id=tokens[-1].token_id if finish_reason == "stop" else None,
         )
+
+    def _take_states(self, chunk: Chunk, pool: Pool) -> None:
+        """Bring the hidden states of a chunk into the vector that its prompt becomes."""
+        if chunk.states is not None:
+            pool.take(chunk.states)
+        if pool.vector is not None:
+            self._tell(chunk.sequence.request, SequenceOutput(index=0, tokens=[], finish_reason="stop"))
+            self._end(chunk.sequence)
 
     def _settle_drafts(self, chunk: Chunk, accepted: int) -> None:
         """Drop the drafts of a chunk that were wrong or too many, and count."""
@@ -244,6 +255,7 @@ class Engine:
                     cached_tokens=request.cached_tokens,
                     prompt_logprobs=prompt_logprobs,
                     timings=request.timings() if request.finished else None,
+                    embedding=_embedding(request) if request.finished else None,
                 )
             )
         self._news.clear()
@@ -259,7 +271,8 @@ class Engine:
             raise InvalidRequest("The prompt has no tokens; send at least one.", "prompt")
         self._check_token_ids(prompt, "prompt")
         self._check_token_ids(params.logit_bias, "logit_bias")
-        if len(prompt) >= self.max_model_len:  # at least one token is to be generated
+        # At least one token is to be generated, unless the prompt is all that is wanted.
+        if len(prompt) >= self.max_model_len + (message.pooling is not None):
             raise ContextOverflow(len(prompt), self.max_model_len)
 
     def _check_token_ids(self, token_ids: Iterable[int], parameter: str) -> None:
@@ -313,6 +326,11 @@ class Engine:
 
 def _token_output(sampled: Sampled) -> TokenOutput:
     return TokenOutput(token_id=sampled.token_id, logprob=sampled.logprob, top_logprobs=list(sampled.top_logprobs))
+
+
+def _embedding(request: Request) -> bytes | None:
+    vector = None if request.pool is None else request.pool.vector
+    return None if vector is None else vector.tobytes()
 
 
 def _explain(error: Exception) -> tuple[str, str]:

@@ -3,11 +3,14 @@
 Only token ids cross the socket: text is made and unmade in the API process.
 """
 
+from typing import Literal
+
 import msgspec
 
 from sevenb.engine.sampling_params import SamplingParams
 
 Logprobs = list[tuple[int, float]]
+Pooling = Literal["mean", "last"]
 
 
 class _Message(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -21,7 +24,8 @@ class AddRequest(_Message, frozen=True):
     """Generate ``params.n`` sequences from one prompt. ``arrival`` is `time.monotonic()` of this machine.
 
     Smaller priorities run sooner. Clients share alike within a priority, however many requests each has open.
-    ``adapter`` names the LoRA adapter that the model wears for this request; "" is the model alone.
+    ``adapter`` names the LoRA adapter that the model wears for this request; "" is the model alone. With ``pooling``
+    nothing is generated: the prompt becomes a vector.
     """
 
     request_id: str
@@ -32,6 +36,7 @@ class AddRequest(_Message, frozen=True):
     priority: int = 0
     client: str = ""
     adapter: str = ""
+    pooling: Pooling | None = None
 
 
 class AbortRequest(_Message, frozen=True):
@@ -135,6 +140,7 @@ class RequestOutput(_Message, frozen=True):
     cached_tokens: int = 0
     prompt_logprobs: list[TokenOutput] | None = None  # once, before the first token; entry 0 (no context) is left out
     timings: Timings | None = None  # with ``finished``
+    embedding: bytes | None = None  # float32, with ``finished`` where the request asked for ``pooling``
 
 
 class RequestFailed(_Message, frozen=True):

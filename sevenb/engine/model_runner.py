@@ -1,6 +1,6 @@
 """`ModelRunner`: turns the chunks of a step into a `Batch`, and the batch into logits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Protocol
 
@@ -15,6 +15,10 @@ class Decoder(Protocol):
 
     def forward(self, batch: Batch, cache: KVCache) -> Tensor:
         """Compute a batch and return the logits of its ``logit_rows``: [R, V]."""
+        ...
+
+    def forward_with_states(self, batch: Batch, cache: KVCache, rows: Sequence[int]) -> tuple[Tensor, FloatArray]:
+        """The same, and the final hidden states of the tokens ``rows``: [len(rows), hidden size]."""
         ...
 
 
@@ -45,12 +49,24 @@ class ModelRunner:
         """Logits [R, V].
 
         For each chunk the rows of its ``logprob_positions``, then those before each of its drafts, then the last one
-        for each of its samplers.
+        for each of its samplers. Chunks that want hidden states get them.
         """
         if plan.copies:
             self._backend.copy_blocks(self._cache, plan.copies)
             plan.copies.clear()  # done: a plan that is run again in parts must not copy again
-        return self._decoder.forward(self.batch(plan), self._cache)
+        batch = self.batch(plan)
+        rows: list[int] = []
+        for chunk, first in zip(plan.chunks, batch.query_starts.tolist(), strict=False):
+            rows += [first + position - chunk.start for position in chunk.pooled_positions]
+        if not rows:
+            return self._decoder.forward(batch, self._cache)
+        logits, states = self._decoder.forward_with_states(batch, self._cache, rows)
+        taken = 0
+        for chunk in plan.chunks:
+            if pooled := len(chunk.pooled_positions):
+                chunk.states = states[taken : taken + pooled]
+                taken += pooled
+        return logits
 
     def batch(self, plan: StepPlan) -> Batch:
         """The arrays of one step."""

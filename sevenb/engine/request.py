@@ -8,6 +8,7 @@ import numpy as np
 
 from sevenb.backend.protocol import IntArray
 from sevenb.engine.messages import AddRequest, Timings, TokenOutput
+from sevenb.engine.pooling import Pool
 from sevenb.engine.sampling_params import SamplingParams
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Request:
     order: int  # of arrival at this engine
     arrival: float
     rope_profile: str = ""  # how its positions are rotated, for life; "" is the model's own way
+    pool: Pool | None = None  # what its prompt becomes, instead of being answered
     sequences: "list[Sequence]" = field(default_factory=list)
     unforked: list[int] = field(default_factory=list)  # indices of sequences that wait for the prompt
     prompt_logprobs: list[TokenOutput] = field(default_factory=list)
@@ -75,6 +77,7 @@ class Request:
             order=order,
             arrival=message.arrival,
             rope_profile=rope_profile,
+            pool=None if message.pooling is None else Pool(message.pooling, len(message.prompt_token_ids)),
             unforked=list(range(1, params.n)),
             wants_prompt_logprobs=params.prompt_logprobs is not None,
         )
@@ -91,6 +94,11 @@ class Request:
         if self.params.prompt_logprobs is None or done >= len(self.prompt_token_ids) - 1:
             return None
         return done
+
+    @property
+    def first_wanted(self) -> int | None:
+        """The first position that must be computed, even where its keys and values are at hand; None: any may do."""
+        return self.logprob_position if self.pool is None else self.pool.next
 
     def timings(self) -> Timings:
         """Where the time went, measured now; parts never reached are 0."""

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from sevenb.backend.protocol import FloatArray
 from sevenb.engine.block_pool import BlockPool
 from sevenb.engine.fairness import fair_order, share_tokens, standings
 from sevenb.engine.pace import LONGEST_STEP, Pace
@@ -21,7 +22,8 @@ class Chunk:
     """The tokens ``start : end`` of one sequence, computed in one step.
 
     ``samplers`` draw their next token from its last position: nobody while a prompt is unfinished, the sequence
-    itself, or all ``n`` of a request whose prompt ends here.
+    itself, or all ``n`` of a request whose prompt ends here. A request that wants a vector has none; the model leaves
+    it the final hidden ``states`` of its ``pooled_positions``.
 
     A sequence that decodes may bring ``drafts``, guesses of the tokens that follow its last one; ``end`` counts them.
     It then draws a token from its last position and from that of each draft, as far as the guesses were right.
@@ -33,6 +35,13 @@ class Chunk:
     logprob_positions: range
     samplers: list[Sequence]
     drafts: list[int] = field(default_factory=list)
+    states: FloatArray | None = None  # [pooled positions, hidden size]
+
+    @property
+    def pooled_positions(self) -> range:
+        """Positions whose final hidden states are wanted."""
+        pool = self.sequence.request.pool
+        return range(0) if pool is None else pool.wanted(self.start, self.end)
 
     @property
     def token_ids(self) -> list[int]:
@@ -111,7 +120,8 @@ class Scheduler:
             pass
         for sequence in fair_order(self.running):
             if sequence.uncomputed == 1 and self._grow(sequence, plan):
-                plan.chunks.append(Chunk(sequence, sequence.computed, sequence.computed + 1, range(0), [sequence]))
+                samplers = _samplers(sequence, sequence.computed + 1)
+                plan.chunks.append(Chunk(sequence, sequence.computed, sequence.computed + 1, range(0), samplers))
         plan.decoding = len(plan.chunks)
         self._plan_prompts(plan)
         for chunk in plan.chunks:
@@ -140,8 +150,7 @@ class Scheduler:
             end = min(end, max(first, start) + rows)
             wanted = range(max(first, start), min(end, sequence.prompt_length - 1))
         if end > start:
-            samplers = [sequence] if end == len(sequence.token_ids) else []
-            plan.chunks.append(Chunk(sequence, start, end, wanted, samplers))
+            plan.chunks.append(Chunk(sequence, start, end, wanted, _samplers(sequence, end)))
 
     # -- seats and blocks ------------------------------------------------------------------------------
 
@@ -272,7 +281,7 @@ class Scheduler:
         """How many blocks of a prompt may come from a cache; the chain is made as long."""
         assert self._prefix_cache is not None
         usable = len(sequence.token_ids) - 1  # at least one token is computed: its logits are needed
-        first = sequence.request.logprob_position
+        first = sequence.request.first_wanted
         if first is not None:
             usable = min(usable, first)
         blocks = usable // self._pool.block_size
@@ -359,6 +368,11 @@ class Scheduler:
                 self._prefix_cache.extend(sequence.links, sequence.token_ids, filled, sequence.request.rope_profile)
                 for place in range(first, filled):
                     self._prefix_cache.insert(sequence.links[place], sequence.block_table[place])
+
+
+def _samplers(sequence: Sequence, end: int) -> list[Sequence]:
+    """Who draws a token from a chunk of a sequence that ends here."""
+    return [sequence] if end == len(sequence.token_ids) and sequence.request.pool is None else []
 
 
 def _rank(sequence: Sequence) -> tuple[int, int, int]:
