@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sevenb.backend.protocol import (
+    AdaptedRows,
     AttentionSpec,
     AttentionWeights,
     Backend,
@@ -13,6 +14,8 @@ from sevenb.backend.protocol import (
     FloatArray,
     KVCache,
     KVLayout,
+    LayerAdapter,
+    LowRank,
     MLPWeights,
     Tensor,
     Weight,
@@ -21,6 +24,7 @@ from sevenb.backend.quant_types import QuantType, RawTensor
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.config import ModelConfig
 from sevenb.model.key_balance import after_head_norm, key_balance
+from sevenb.model.lora import LoraAdapter
 
 ProgressCallback = Callable[[int, int], None]
 
@@ -56,6 +60,22 @@ class Decoder:
         self.norm = weights.vector("output_norm.weight")
         self.layers = [_load_layer(weights, f"blk.{index}.") for index in range(config.layers)]
         self.weight_bytes = weights.packed_bytes
+        self._adapters: dict[str, list[LayerAdapter]] = {}
+
+    def add_adapter(self, name: str, adapter: LoraAdapter) -> None:
+        """Pack an adapter, which batches then may name. Raises `OutOfMemory`."""
+
+        def packed(tensor: RawTensor) -> Weight:
+            weight = self.backend.pack(tensor)
+            self.weight_bytes += self.backend.weight_bytes(weight)
+            return weight
+
+        self._adapters[name] = [
+            LayerAdapter(
+                **{part: LowRank(packed(pair.shrink), packed(pair.expand), pair.scale) for part, pair in layer.items()}
+            )
+            for layer in adapter.layers
+        ]
 
     def kv_layout(self, block_size: int, dtype: str = "f16") -> KVLayout:
         """The KV cache this model needs."""
@@ -70,11 +90,14 @@ class Decoder:
         backend, spec, eps = self.backend, self.spec, self.config.norm_eps
         step = backend.prepare(batch)
         hidden = backend.embed(self.embedding, step)
+        # An adapter that these weights lack changes nothing: a draft model guesses without.
+        runs = [(run, self._adapters[run.adapter]) for run in batch.adapters if run.adapter in self._adapters]
         for index, layer in enumerate(self.layers):
-            query = backend.norm_qkv_rope_store(hidden, layer.attention, spec, step, cache, index)
+            adapted = [AdaptedRows(run.start, run.end, adapters[index]) for run, adapters in runs]
+            query = backend.norm_qkv_rope_store(hidden, layer.attention, spec, step, cache, index, adapted)
             attended = backend.paged_attention(query, spec, step, cache, index)
-            hidden = backend.project_add(hidden, attended, layer.output)
-            hidden = backend.gated_mlp_add(hidden, layer.mlp, eps)
+            hidden = backend.project_add(hidden, attended, layer.output, adapted)
+            hidden = backend.gated_mlp_add(hidden, layer.mlp, eps, adapted)
         states = backend.normed(hidden, self.norm, eps, rows)
         return backend.logits(hidden, self.norm, eps, self.head, step), states
 
