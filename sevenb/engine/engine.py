@@ -271,6 +271,7 @@ class Engine:
             raise InvalidRequest("The prompt has no tokens; send at least one.", "prompt")
         self._check_token_ids(prompt, "prompt")
         self._check_token_ids(params.logit_bias, "logit_bias")
+        self._check_token_ids(params.logprob_token_ids, "logprob_token_ids")
         # At least one token is to be generated, unless the prompt is all that is wanted.
         if len(prompt) >= self.max_model_len + (message.pooling is not None):
             raise ContextOverflow(len(prompt), self.max_model_len)

@@ -1,6 +1,6 @@
 """`Sampler`: from a step's logits to the tokens its sequences take."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,11 @@ class Sampler:
             prompt_logprobs = self._prompt_logprobs(logits, chunk, row) if chunk.logprob_positions else []
             row += len(chunk.logprob_positions)
             rows = sampled[row : row + len(chunk.drafts) + len(chunk.samplers)]
+            if wanted := chunk.sequence.request.params.logprob_token_ids:
+                rows = [
+                    replace(choice, top_logprobs=self._logprobs_of(wanted, logits, row + offset))
+                    for offset, choice in enumerate(rows)
+                ]
             tokens = [_confirmed(rows, chunk.drafts)] if chunk.drafts else [[token] for token in rows]
             results.append(ChunkResult(chunk, tokens, prompt_logprobs))
             row += len(rows)
@@ -61,6 +66,11 @@ class Sampler:
         rows = range(first_row, first_row + len(positions))
         top = chunk.sequence.request.params.prompt_logprobs or 0
         return self._backend.token_logprobs(logits, rows, following, top)
+
+    def _logprobs_of(self, token_ids: tuple[int, ...], logits: Tensor, row: int) -> tuple[tuple[int, float], ...]:
+        """The model's own log-probabilities of some tokens in one row."""
+        records = self._backend.token_logprobs(logits, [row] * len(token_ids), token_ids, 0)
+        return tuple((record.token_id, record.logprob) for record in records if record.logprob is not None)
 
     def _control(self, sequence: Sequence, drafts: list[int]) -> SampleControl:
         """How to choose the token that comes after ``drafts``, should they be right."""

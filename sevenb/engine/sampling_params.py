@@ -36,7 +36,7 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     ``max_tokens=None`` means: as far as the context allows. ``temperature=0`` is greedy. ``top_k=0`` (or -1) is off.
     ``logprobs=k`` returns the chosen token's and the k best log-probabilities, which are the model's own:
-    read before any mask, penalty or temperature.
+    read before any mask, penalty or temperature. ``logprob_token_ids`` names tokens to tell those of instead of the best.
 
     ``grammar`` is a `Constraint`'s: only tokens that it allows are generated, from the first one on or, with
     ``grammar_triggers``, from each such token on that is drawn until the grammar is satisfied.
@@ -64,6 +64,7 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     repetition_penalty: float = 1.0
     logit_bias: dict[int, float] = {}
     logprobs: int | None = None
+    logprob_token_ids: tuple[int, ...] = ()
     prompt_logprobs: int | None = None
     skip_special_tokens: bool = True
     grammar: str | None = None
@@ -75,6 +76,7 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             msgspec.structs.force_setattr(self, "stop", (self.stop,))
         _check_items("stop", self.stop, str)
         _check_items("stop_token_ids", self.stop_token_ids, Integral)
+        _check_items("logprob_token_ids", self.logprob_token_ids, Integral)
         _check_items("logit_bias", self.logit_bias, Integral, Mapping)
         _check_items("grammar_triggers", self.grammar_triggers, Integral)
         _check_range("n", self.n, 1, MAX_N)
