@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -43,15 +43,18 @@ class Engine:
         block_store: BlockStore | None = None,
         cache_identity: str = "",
         speculator: Speculator | None = None,
+        adapters: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """``cache`` holds ``sizing.blocks`` blocks; a sequence of ``sizing.max_model_len`` tokens must fit in it.
 
         ``block_store`` takes over what the pool evicts; ``cache_identity`` names there what keys and values depend on
-        besides tokens and rotary profile.
+        besides tokens, rotary profile and adapter. ``adapters`` are those that the decoder has, by name, with what
+        names the contents of each.
         """
         self.max_model_len = sizing.max_model_len
         self._vocab_size = vocab_size
+        self._adapters = adapters or {}
         self._pool = BlockPool(sizing.blocks, sizing.block_size)
         self._scheduler = Scheduler(
             self._pool,
@@ -92,6 +95,7 @@ class Engine:
             max_model_len=min(self.max_model_len, self._rope.contexts[profile]),
             entropy=entropy,
             rope_profile=profile,
+            adapter_identity=self._adapters.get(message.adapter, ""),
         )
         self._arrivals += 1
         self._requests[request.request_id] = request
@@ -269,6 +273,11 @@ class Engine:
             raise InvalidRequest(f"Request id {message.request_id} is already in use.", "request_id")
         if not prompt:
             raise InvalidRequest("The prompt has no tokens; send at least one.", "prompt")
+        if message.adapter and message.adapter not in self._adapters:
+            known = ", ".join(self._adapters) or "none"
+            raise InvalidRequest(
+                f"There is no adapter {message.adapter!r:.100} for this model; it has {known}.", "adapter"
+            )
         self._check_token_ids(prompt, "prompt")
         self._check_token_ids(params.logit_bias, "logit_bias")
         self._check_token_ids(params.logprob_token_ids, "logprob_token_ids")

@@ -17,6 +17,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     memory that is free once the weights are loaded. Blocks of the prefix cache that the pool evicts go to
     ``swap_space`` bytes of other memory, and to ``prefix_cache_dir`` if one is named, from where they come back.
     ``max_model_len`` beyond what the model was made for stretches its rotary embedding, for the long requests alone.
+    ``lora_modules`` are LoRA adapters that requests may name, each with its file or folder.
     """
 
     model: str  # path, catalog name or repository id
@@ -38,6 +39,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     speculation: bool = True  # tokens found again in the context are tried several at a time
     speculative_model: str | None = None  # a smaller model with the same tokenizer that drafts tokens
     num_speculative_tokens: int = 16  # drafted at most in one step
+    lora_modules: dict[str, str] = {}  # name -> path
     seed: int | None = None  # of requests that bring none of their own
 
     def __post_init__(self) -> None:

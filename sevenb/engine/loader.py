@@ -16,6 +16,7 @@ from sevenb.engine.speculation.draft_loader import check_same_tokenizer, draft_b
 from sevenb.errors import InvalidRequest
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.decoder import Decoder, kv_layout
+from sevenb.model.lora import LoraAdapter
 from sevenb.model.rope import RopeProfiles, rope_contexts
 from sevenb.model.store import Store
 
@@ -36,9 +37,12 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
         name = config.served_model_name or checkpoint.name
         layout = kv_layout(model, config.block_size, kv_dtype(config))
         identity = cache_identity(checkpoint, backend, layout) if config.prefix_cache_dir else ""
+        adapters = {
+            name: LoraAdapter.open(Path(path).expanduser(), checkpoint) for name, path in config.lora_modules.items()
+        }
         free_bytes = backend.free_memory()
         block_bytes = backend.kv_block_bytes(layout)
-        weight_bytes = checkpoint.total_bytes
+        weight_bytes = checkpoint.total_bytes + sum(adapter.total_bytes for adapter in adapters.values())
         if draft is not None:
             check_same_tokenizer(checkpoint, draft)
             block_bytes += draft_block_bytes(draft, backend, config, layout.dtype)
@@ -68,6 +72,8 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
             report(LoadProgress(done=done, total=weight_bytes))
 
         decoder = Decoder(checkpoint, backend, lambda done, _: report_progress(done))
+        for adapter_name, adapter in adapters.items():
+            decoder.add_adapter(adapter_name, adapter)
         draft_model = None
         if draft is not None:
             draft_model = load_draft(
@@ -76,7 +82,7 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
                 sizing,
                 dtype=layout.dtype,
                 vocab_size=model.vocab_size,
-                progress=lambda done, _: report_progress(checkpoint.total_bytes + done),
+                progress=lambda done, _: report_progress(weight_bytes - draft.total_bytes + done),
             )
     cache = backend.allocate_kv(layout, sizing.blocks)
     disk = None
@@ -93,6 +99,8 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
         block_store=BlockStore(backend, cache, MemoryTier(swap), disk),
         cache_identity=identity,
         speculator=AdaptiveSpeculator(config.num_speculative_tokens, draft_model) if config.speculation else None,
+        # On a disk a name may come to mean another adapter.
+        adapters={key: adapter.digest() if disk is not None else key for key, adapter in adapters.items()},
     )
     ready = EngineReady(
         model_name=name,
@@ -104,6 +112,7 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
         weight_bytes=decoder.weight_bytes,
         device=backend.describe(),
         load_seconds=time.monotonic() - started,
+        adapters=list(adapters),
     )
     return engine, ready
 

@@ -90,6 +90,7 @@ class EngineReady(_Message, frozen=True):
     weight_bytes: int
     device: str
     load_seconds: float
+    adapters: list[str] = []  # that requests may name
     kv_dtype: str = "f16"
     swap_bytes: int = 0
 

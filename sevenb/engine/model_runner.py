@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from sevenb.backend.protocol import Backend, Batch, FloatArray, IntArray, KVCache, Tensor
+from sevenb.backend.protocol import AdapterRun, Backend, Batch, FloatArray, IntArray, KVCache, Tensor
 from sevenb.engine.scheduler import Chunk, StepPlan
 
 
@@ -99,6 +99,7 @@ class ModelRunner:
             logit_rows=np.array(rows, dtype=np.int32),
             rope_cos=rope_cos,
             rope_sin=rope_sin,
+            adapters=_adapter_runs(plan.chunks),
         )
 
     def _angles(self, chunks: list[Chunk], positions: IntArray) -> tuple[FloatArray, FloatArray]:
@@ -111,3 +112,14 @@ class ModelRunner:
         if len(parts) == 1:  # nearly always: no copy
             return parts[0]
         return np.concatenate([cos for cos, _ in parts]), np.concatenate([sin for _, sin in parts])
+
+
+def _adapter_runs(chunks: list[Chunk]) -> tuple[AdapterRun, ...]:
+    """The tokens of a step whose requests have an adapter, neighbours with the same one together."""
+    runs, start = [], 0
+    for adapter, group in groupby(chunks, key=lambda chunk: chunk.sequence.request.adapter):
+        end = start + sum(len(chunk.token_ids) for chunk in group)
+        if adapter:
+            runs.append(AdapterRun(start, end, adapter))
+        start = end
+    return tuple(runs)

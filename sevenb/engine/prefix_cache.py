@@ -47,7 +47,8 @@ class PrefixCache:
     def extend(self, links: list[Link], token_ids: Sequence[int], blocks: int, profile: str = "") -> None:
         """Lengthen the chain of a sequence to its first ``blocks`` full blocks.
 
-        ``profile`` names what keys and values of this sequence depend on beside its tokens: its rotary scaling.
+        ``profile`` names what keys and values of this sequence depend on beside its tokens: its rotary scaling, its
+        adapter.
         """
         size = self._pool.block_size
         for place in range(len(links), blocks):

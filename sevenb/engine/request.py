@@ -36,6 +36,8 @@ class Request:
     order: int  # of arrival at this engine
     arrival: float
     rope_profile: str = ""  # how its positions are rotated, for life; "" is the model's own way
+    adapter: str = ""  # the LoRA adapter that the model wears for it; "" is none
+    adapter_identity: str = ""  # names that adapter's contents
     pool: Pool | None = None  # what its prompt becomes, instead of being answered
     sequences: "list[Sequence]" = field(default_factory=list)
     unforked: list[int] = field(default_factory=list)  # indices of sequences that wait for the prompt
@@ -50,7 +52,14 @@ class Request:
 
     @classmethod
     def of(
-        cls, message: AddRequest, *, order: int, max_model_len: int, entropy: int, rope_profile: str = ""
+        cls,
+        message: AddRequest,
+        *,
+        order: int,
+        max_model_len: int,
+        entropy: int,
+        rope_profile: str = "",
+        adapter_identity: str = "",
     ) -> "Request":
         """The engine's view of a checked message.
 
@@ -77,10 +86,17 @@ class Request:
             order=order,
             arrival=message.arrival,
             rope_profile=rope_profile,
+            adapter=message.adapter,
+            adapter_identity=adapter_identity,
             pool=None if message.pooling is None else Pool(message.pooling, len(message.prompt_token_ids)),
             unforked=list(range(1, params.n)),
             wants_prompt_logprobs=params.prompt_logprobs is not None,
         )
+
+    @property
+    def cache_profile(self) -> str:
+        """What its keys and values depend on beside its tokens and the model."""
+        return f"{self.rope_profile}\n{self.adapter_identity}" if self.adapter else self.rope_profile
 
     @property
     def finished(self) -> bool:

@@ -285,7 +285,7 @@ class Scheduler:
         if first is not None:
             usable = min(usable, first)
         blocks = usable // self._pool.block_size
-        self._prefix_cache.extend(sequence.links, sequence.token_ids, blocks, sequence.request.rope_profile)
+        self._prefix_cache.extend(sequence.links, sequence.token_ids, blocks, sequence.request.cache_profile)
         return blocks
 
     def _reuse_blocks(self, plan: StepPlan) -> list[Sequence]:
@@ -365,7 +365,7 @@ class Scheduler:
             first, filled = chunk.start // size, chunk.end // size
             if filled > first:
                 sequence = chunk.sequence
-                self._prefix_cache.extend(sequence.links, sequence.token_ids, filled, sequence.request.rope_profile)
+                self._prefix_cache.extend(sequence.links, sequence.token_ids, filled, sequence.request.cache_profile)
                 for place in range(first, filled):
                     self._prefix_cache.insert(sequence.links[place], sequence.block_table[place])
 
