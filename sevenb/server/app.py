@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from sevenb import __version__
-from sevenb.server import docs_page, health, models, openai_chat, openai_completions, tokenize
+from sevenb.server import anthropic, docs_page, health, models, openai_chat, openai_completions, tokenize
 from sevenb.server.errors import install_error_handlers
 from sevenb.server.metrics import HttpMetricsMiddleware
 from sevenb.server.openai_types import ErrorResponse
@@ -44,7 +44,7 @@ def create_app(service: Service, *, api_key: str | None = None, allowed_origins:
         responses={status: {"model": ErrorResponse, "description": text} for status, text in _ERRORS.items()},
     )
     app.state.service = service
-    for dialect in (openai_chat, openai_completions, models, tokenize, health, docs_page):
+    for dialect in (openai_chat, openai_completions, anthropic, models, tokenize, health, docs_page):
         app.include_router(dialect.router)
     install_error_handlers(app)
     if api_key:
