@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from sevenb.backend.protocol import Backend, KVCache, Sampled
 from sevenb.engine.block_pool import BlockPool
 from sevenb.engine.block_store import BlockStore
 from sevenb.engine.engine_config import EngineConfig
+from sevenb.engine.grammars import NO_MASKS, Grammars
+from sevenb.engine.guide import Guide
 from sevenb.engine.kv_sizing import KVSizing
 from sevenb.engine.messages import AddRequest, EngineStats, RequestFailed, RequestOutput, SequenceOutput, TokenOutput
 from sevenb.engine.model_runner import Decoder, ModelRunner, RotaryAngles
@@ -23,6 +26,8 @@ from sevenb.engine.speculation.speculator import Speculator
 from sevenb.errors import ContextOverflow, InvalidRequest, OutOfMemory, SevenbError
 
 logger = logging.getLogger(__name__)
+
+COMPILE_PATIENCE = 0.005  # seconds that a step with nothing else to do waits for a grammar
 
 Report = RequestOutput | RequestFailed
 
@@ -43,6 +48,7 @@ class Engine:
         block_store: BlockStore | None = None,
         cache_identity: str = "",
         speculator: Speculator | None = None,
+        grammars: Grammars | None = None,
         adapters: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -50,7 +56,7 @@ class Engine:
 
         ``block_store`` takes over what the pool evicts; ``cache_identity`` names there what keys and values depend on
         besides tokens, rotary profile and adapter. ``adapters`` are those that the decoder has, by name, with what
-        names the contents of each.
+        names the contents of each. Without ``grammars`` requests that have one are refused.
         """
         self.max_model_len = sizing.max_model_len
         self._vocab_size = vocab_size
@@ -65,6 +71,8 @@ class Engine:
             clock=clock,
         )
         self._speculator = speculator
+        self._grammars = grammars
+        self._compiling: dict[Request, Future[Guide]] = {}
         self._block_store = block_store
         self._clock = clock
         self._rope = rope
@@ -99,6 +107,8 @@ class Engine:
         )
         self._arrivals += 1
         self._requests[request.request_id] = request
+        if request.params.grammar is not None and self._grammars is not None:
+            self._compiling[request] = self._grammars.guide(request.params.grammar, request.params.grammar_triggers)
         self._scheduler.add(Sequence.first_of(request))
 
     def abort(self, request_id: str, index: int | None = None) -> None:
@@ -144,19 +154,37 @@ class Engine:
     def close(self) -> None:
         """Save the prefix cache where it outlives the process; takes no more than a few seconds."""
         self._scheduler.close()
+        if self._grammars is not None:
+            self._grammars.close()
 
     # -- the step --------------------------------------------------------------------------------------
 
     def step(self) -> list[Report]:
         """Schedule, run, sample, publish: one batch, and at most one report for each request."""
+        self._collect_guides()
         plan = self._scheduler.schedule()
         self._note_start(plan)
         started = self._clock()
         results = self._run_and_sample(plan)
         self._note_duration(plan, self._clock() - started)
         for result in results:
-            self._take(result)
+            try:
+                self._take(result)
+            except SevenbError as error:  # a grammar does not go on with what it allowed
+                self._fail(result.chunk.sequence.request, error)
         return self._publish()
+
+    def _collect_guides(self) -> None:
+        """Let requests begin whose grammars are compiled."""
+        if self._compiling and len(self._compiling) == len(self._requests) and not (self._news or self._failures):
+            wait(self._compiling.values(), COMPILE_PATIENCE, FIRST_COMPLETED)
+        for request, guide in [(request, guide) for request, guide in self._compiling.items() if guide.done()]:
+            del self._compiling[request]
+            if (error := guide.exception()) is not None:
+                self._fail(request, error)
+                continue
+            request.ready = True
+            request.sequences[0].guide = guide.result()
 
     def _run_and_sample(self, plan: StepPlan) -> list[ChunkResult]:
         """Compute a plan. If that fails, its chunks are tried one by one and only the faulty requests are dropped."""
@@ -164,8 +192,13 @@ class Engine:
             return []
         try:
             self._steps += 1
-            logits = self._runner.run(plan)
-            return self._sampler.sample(logits, plan)
+            masks = None if self._grammars is None else self._grammars.masks(plan)
+            try:
+                logits = self._runner.run(plan)
+            finally:
+                if masks is not None:
+                    wait([masks])
+            return self._sampler.sample(logits, plan, NO_MASKS if masks is None else masks.result())
         except Exception as error:
             logger.exception("A step over %d chunks failed", len(plan.chunks))
             if len(plan.chunks) == 1 or plan.copies:
@@ -212,6 +245,9 @@ class Engine:
             if sampled.token_id in request.stop_token_ids:
                 finish_reason = "stop"
                 break
+            if sequence.guide is not None and sequence.guide.ended:
+                finish_reason = "stop"
+                break
             if sequence.output_length >= request.max_output:
                 finish_reason = "length"
                 break
@@ -221,7 +257,7 @@ class Engine:
             index=sequence.index,
             tokens=tokens,
             finish_reason=finish_reason,
-            stop_token_id=tokens[-1].token_id if finish_reason == "stop" else None,
+            stop_token_id=tokens[-1].token_id if tokens[-1].token_id in request.stop_token_ids else None,
         )
 
     def _take_states(self, chunk: Chunk, pool: Pool) -> None:
@@ -240,7 +276,7 @@ class Engine:
         request.accepted_tokens += accepted
         self._drafted_tokens += drafted
         self._accepted_tokens += accepted
-        if self._speculator is not None:
+        if self._speculator is not None and not chunk.forced:
             self._speculator.verified(chunk.sequence, drafted=drafted, accepted=accepted)
 
     def _publish(self) -> list[Report]:
@@ -280,6 +316,9 @@ class Engine:
             )
         self._check_token_ids(prompt, "prompt")
         self._check_token_ids(params.logit_bias, "logit_bias")
+        self._check_token_ids(params.grammar_triggers, "grammar_triggers")
+        if params.grammar is not None and self._grammars is None:
+            raise InvalidRequest("This engine knows no grammars; leave grammar out.", "grammar")
         self._check_token_ids(params.logprob_token_ids, "logprob_token_ids")
         # At least one token is to be generated, unless the prompt is all that is wanted.
         if len(prompt) >= self.max_model_len + (message.pooling is not None):
@@ -304,7 +343,8 @@ class Engine:
 
     def _note_duration(self, plan: StepPlan, seconds: float) -> None:
         self._scheduler.note_duration(plan, seconds)
-        if self._speculator is not None and 0 < plan.decoding == len(plan.chunks):
+        forced = any(chunk.forced for chunk in plan.chunks)
+        if self._speculator is not None and 0 < plan.decoding == len(plan.chunks) and not forced:
             drafts = sum(len(chunk.drafts) for chunk in plan.chunks)
             self._speculator.timed(sequences=plan.decoding, drafts=drafts, seconds=seconds)
 
@@ -318,7 +358,7 @@ class Engine:
         if request.finished:
             self._forget(request)
 
-    def _fail(self, request: Request, error: Exception) -> None:
+    def _fail(self, request: Request, error: BaseException) -> None:
         if request.request_id not in self._requests:
             return
         for sequence in request.sequences:
@@ -326,10 +366,15 @@ class Engine:
         self._forget(request)
         self._news.pop(request, None)
         name, explanation = _explain(error)
-        self._failures.append(RequestFailed(request_id=request.request_id, error=name, message=explanation))
+        parameter = error.parameter if isinstance(error, InvalidRequest) else None
+        self._failures.append(
+            RequestFailed(request_id=request.request_id, error=name, message=explanation, parameter=parameter)
+        )
 
     def _forget(self, request: Request) -> None:
         del self._requests[request.request_id]
+        if (compiling := self._compiling.pop(request, None)) is not None:
+            compiling.cancel()
         if self._speculator is not None:
             self._speculator.forget(request)
 
@@ -343,7 +388,7 @@ def _embedding(request: Request) -> bytes | None:
     return None if vector is None else vector.tobytes()
 
 
-def _explain(error: Exception) -> tuple[str, str]:
+def _explain(error: BaseException) -> tuple[str, str]:
     """Class name and sentence for the client."""
     if isinstance(error, SevenbError):
         return type(error).__name__, str(error)

@@ -7,14 +7,15 @@ from sevenb.errors import InvalidRequest
 KV_CACHE_DTYPES = ("auto", "f16", "k16v8", "int8", "f32")
 
 _POSITIVE = ("threads", "max_model_len", "max_num_seqs", "block_size", "kv_cache_memory", "num_speculative_tokens")
-_NOT_NEGATIVE = ("seed", "swap_space", "prefix_cache_disk")
+_NOT_NEGATIVE = ("memory_budget", "seed", "swap_space", "prefix_cache_disk")
 
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Names as in vLLM where it has one. Sizes are in tokens unless they say bytes; None means: choose for me.
 
     ``kv_cache_memory`` fixes the KV pool in bytes; without it the pool takes at most ``memory_utilization`` of the
-    memory that is free once the weights are loaded. Blocks of the prefix cache that the pool evicts go to
+    memory that is free once the weights are loaded; ``memory_budget`` is what weights, pool and ``swap_space`` may take
+    together where that is less than what is free. Blocks of the prefix cache that the pool evicts go to
     ``swap_space`` bytes of other memory, and to ``prefix_cache_dir`` if one is named, from where they come back.
     ``max_model_len`` beyond what the model was made for stretches its rotary embedding, for the long requests alone.
     ``lora_modules`` are LoRA adapters that requests may name, each with its file or folder.
@@ -33,6 +34,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     kv_cache_dtype: str = "auto"  # "auto" | "f16" | "k16v8" (keys of 16 bits, values of 8) | "int8" | "f32"
     kv_cache_memory: int | None = None  # bytes
     memory_utilization: float = 0.5
+    memory_budget: int | None = None  # bytes
     swap_space: int | None = None  # bytes
     prefix_cache_dir: str | None = None  # the prefix cache outlives a restart there
     prefix_cache_disk: int = 16 * 2**30  # bytes it may take in that folder

@@ -9,6 +9,7 @@ from sevenb.engine.block_store import BlockStore, MemoryTier, cache_identity, sw
 from sevenb.engine.disk_tier import DiskTier
 from sevenb.engine.engine import Engine
 from sevenb.engine.engine_config import EngineConfig
+from sevenb.engine.grammars import grammars_of
 from sevenb.engine.kv_sizing import kv_dtype, size_kv_pool
 from sevenb.engine.messages import EngineReady, LoadPlan, LoadProgress
 from sevenb.engine.speculation.adaptive import AdaptiveSpeculator
@@ -32,15 +33,18 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
     started = time.monotonic()
     report = report or (lambda _: None)
     backend = open_backend(config)
-    with Checkpoint.open(Store().resolve(config.model)) as checkpoint, open_draft(config) as draft:
+    path = Store().resolve(config.model)
+    with Checkpoint.open(path) as checkpoint, open_draft(config) as draft:
         model = checkpoint.config
         name = config.served_model_name or checkpoint.name
         layout = kv_layout(model, config.block_size, kv_dtype(config))
         identity = cache_identity(checkpoint, backend, layout) if config.prefix_cache_dir else ""
         adapters = {
-            name: LoraAdapter.open(Path(path).expanduser(), checkpoint) for name, path in config.lora_modules.items()
+            key: LoraAdapter.open(Path(place).expanduser(), checkpoint) for key, place in config.lora_modules.items()
         }
         free_bytes = backend.free_memory()
+        if config.memory_budget is not None:
+            free_bytes = min(free_bytes, config.memory_budget)
         block_bytes = backend.kv_block_bytes(layout)
         weight_bytes = checkpoint.total_bytes + sum(adapter.total_bytes for adapter in adapters.values())
         if draft is not None:
@@ -99,6 +103,7 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
         block_store=BlockStore(backend, cache, MemoryTier(swap), disk),
         cache_identity=identity,
         speculator=AdaptiveSpeculator(config.num_speculative_tokens, draft_model) if config.speculation else None,
+        grammars=grammars_of(path, model.vocab_size),
         # On a disk a name may come to mean another adapter.
         adapters={key: adapter.digest() if disk is not None else key for key, adapter in adapters.items()},
     )

@@ -35,6 +35,7 @@ class Request:
     client: str
     order: int  # of arrival at this engine
     arrival: float
+    ready: bool = True  # False while its grammar is being compiled
     rope_profile: str = ""  # how its positions are rotated, for life; "" is the model's own way
     adapter: str = ""  # the LoRA adapter that the model wears for it; "" is none
     adapter_identity: str = ""  # names that adapter's contents
@@ -85,6 +86,7 @@ class Request:
             client=message.client,
             order=order,
             arrival=message.arrival,
+            ready=params.grammar is None,
             rope_profile=rope_profile,
             adapter=message.adapter,
             adapter_identity=adapter_identity,

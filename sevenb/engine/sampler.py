@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from sevenb.backend.protocol import Backend, SampleControl, Sampled, Tensor
+from sevenb.engine.grammars import NO_MASKS, Mask, Masks
 from sevenb.engine.scheduler import Chunk, StepPlan
 from sevenb.engine.sequence import Sequence
 
@@ -31,7 +31,7 @@ class Sampler:
         self._backend = backend
         self._vocab_size = vocab_size
 
-    def sample(self, logits: Tensor, plan: StepPlan) -> list[ChunkResult]:
+    def sample(self, logits: Tensor, plan: StepPlan, masks: Masks = NO_MASKS) -> list[ChunkResult]:
         """Use ``logits`` [R, V], rows in the order `ModelRunner` asked for them. Draws nothing twice.
 
         Each row chooses its token as if it were alone. A draft is right when it is what the row before it chose, so
@@ -41,7 +41,10 @@ class Sampler:
         for chunk in plan.chunks:
             controls += [_GREEDY] * len(chunk.logprob_positions)
             for sequence in chunk.samplers:
-                controls += [self._control(sequence, chunk.drafts[:row]) for row in range(len(chunk.drafts) + 1)]
+                controls += [
+                    self._control(sequence, chunk.drafts[:row], masks.of(sequence, row))
+                    for row in range(len(chunk.drafts) + 1)
+                ]
         sampled = self._backend.sample(logits, controls) if controls else []
 
         results = []
@@ -72,12 +75,13 @@ class Sampler:
         records = self._backend.token_logprobs(logits, [row] * len(token_ids), token_ids, 0)
         return tuple((record.token_id, record.logprob) for record in records if record.logprob is not None)
 
-    def _control(self, sequence: Sequence, drafts: list[int]) -> SampleControl:
-        """How to choose the token that comes after ``drafts``, should they be right."""
+    def _control(self, sequence: Sequence, drafts: list[int], allowed: Mask | None) -> SampleControl:
+        """How to choose the token that comes after ``drafts``, should they be right, among those ``allowed``."""
         request = sequence.request
         params = request.params
         ahead = len(drafts)
-        ends_too_soon = sequence.output_length + ahead < params.min_tokens
+        if sequence.output_length + ahead < params.min_tokens:
+            allowed = self._without_end(request.stop_token_ids, allowed)
         return SampleControl(
             temperature=params.temperature,
             top_k=max(params.top_k, 0),
@@ -90,17 +94,17 @@ class Sampler:
             prompt_tokens=request.distinct_prompt_tokens,
             output_counts=_counts(sequence.output_counts, drafts) if request.counts_output else None,
             logit_bias=params.logit_bias or None,
-            allowed=self._no_end(request.stop_token_ids) if ends_too_soon else None,
+            allowed=allowed,
             logprobs=params.logprobs,
         )
 
-    def _no_end(self, stop_token_ids: frozenset[int]) -> npt.NDArray[np.uint32]:
-        """The bitmask that forbids the tokens that would end a sequence before its ``min_tokens``."""
-        mask = np.full(-(-self._vocab_size // 32), 0xFFFFFFFF, dtype=np.uint32)
+    def _without_end(self, stop_token_ids: frozenset[int], allowed: Mask | None) -> Mask:
+        """A mask that also forbids what ends a sequence before its ``min_tokens``, unless nothing else may come."""
+        mask = np.full(-(-self._vocab_size // 32), 0xFFFFFFFF, dtype=np.uint32) if allowed is None else allowed.copy()
         for token_id in stop_token_ids:
             if 0 <= token_id < self._vocab_size:
                 mask[token_id // 32] &= np.uint32(~(1 << token_id % 32) & 0xFFFFFFFF)
-        return mask
+        return mask if allowed is None or mask.any() else allowed
 
 
 def _counts(output_counts: dict[int, int], drafts: list[int]) -> dict[int, int]:

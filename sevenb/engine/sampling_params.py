@@ -36,7 +36,8 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     ``max_tokens=None`` means: as far as the context allows. ``temperature=0`` is greedy. ``top_k=0`` (or -1) is off.
     ``logprobs=k`` returns the chosen token's and the k best log-probabilities, which are the model's own:
-    read before any mask, penalty or temperature. ``logprob_token_ids`` names tokens to tell those of instead of the best.
+    read before any mask, penalty or temperature. ``logprob_token_ids`` names tokens to tell those of instead of the
+    best.
 
     ``grammar`` is a `Constraint`'s: only tokens that it allows are generated, from the first one on or, with
     ``grammar_triggers``, from each such token on that is drawn until the grammar is satisfied.

@@ -14,6 +14,7 @@ from sevenb.engine.prefix_cache import PrefixCache
 from sevenb.engine.sequence import Sequence, SequenceStatus
 from sevenb.engine.speculation.speculator import Speculator
 
+MOST_FORCED = 64  # tokens that a sequence takes at once where its grammar leaves no choice
 PROMPT_LOGPROB_ROWS = 64  # rows of logits a step makes for prompt log-probabilities: a row is the whole vocabulary
 
 
@@ -26,7 +27,8 @@ class Chunk:
     it the final hidden ``states`` of its ``pooled_positions``.
 
     A sequence that decodes may bring ``drafts``, guesses of the tokens that follow its last one; ``end`` counts them.
-    It then draws a token from its last position and from that of each draft, as far as the guesses were right.
+    It then draws a token from its last position and from that of each draft, as far as the guesses were right. They
+    are ``forced`` where they are no guesses: a grammar leaves no choice.
     """
 
     sequence: Sequence
@@ -35,6 +37,7 @@ class Chunk:
     logprob_positions: range
     samplers: list[Sequence]
     drafts: list[int] = field(default_factory=list)
+    forced: bool = False
     states: FloatArray | None = None  # [pooled positions, hidden size]
 
     @property
@@ -116,7 +119,7 @@ class Scheduler:
         plan = StepPlan()
         while len(self.running) > self._max_num_seqs:  # a prompt that ended has forked into more than the seats
             self._preempt_last()
-        while self.waiting and self._admit(self._next_waiting()):
+        while (newcomer := self._next_waiting()) is not None and self._admit(newcomer):
             pass
         for sequence in fair_order(self.running):
             if sequence.uncomputed == 1 and self._grow(sequence, plan):
@@ -126,7 +129,7 @@ class Scheduler:
         self._plan_prompts(plan)
         for chunk in plan.chunks:
             self._fork(chunk)
-        self._speculate(plan)
+        self._look_ahead(plan)
         self._announce_writes(plan)
         return plan
 
@@ -154,11 +157,13 @@ class Scheduler:
 
     # -- seats and blocks ------------------------------------------------------------------------------
 
-    def _next_waiting(self) -> Sequence:
+    def _next_waiting(self) -> Sequence | None:
         """Whose turn it is: within a priority, that of the client with the fewest sequences running."""
         running = Counter(_group(sequence) for sequence in self.running)
         return min(
-            self.waiting, key=lambda sequence: (sequence.request.priority, running[_group(sequence)], sequence.rank)
+            (sequence for sequence in self.waiting if sequence.request.ready),
+            key=lambda sequence: (sequence.request.priority, running[_group(sequence)], sequence.rank),
+            default=None,
         )
 
     def _admit(self, sequence: Sequence) -> bool:
@@ -247,19 +252,39 @@ class Scheduler:
                 chunk.samplers.append(sibling)
             chunk.sequence.request.unforked.clear()
 
-    def _speculate(self, plan: StepPlan) -> None:
-        """Let the sequences that decode try drafts. Nobody loses a place in the step or a block by them."""
+    # -- tokens ahead ----------------------------------------------------------------------------------
+
+    def _look_ahead(self, plan: StepPlan) -> None:
+        """Let sequences try more than one token. Nobody loses a place in the step or a block by that."""
+        step_tokens = sum(chunk.end - chunk.start for chunk in plan.chunks)
+        for chunk in plan.chunks:
+            step_tokens += self._force(chunk, self._max_num_batched_tokens - step_tokens)
+        self._speculate(plan, step_tokens)
+
+    def _force(self, chunk: Chunk, budget: int) -> int:
+        """Take what must come next by a sequence's grammar into the step; returns how many tokens that are."""
+        guide = chunk.sequence.guide
+        if guide is None or len(chunk.samplers) != 1:
+            return 0
+        forced = guide.forced()[: min(_draft_room(chunk), budget, MOST_FORCED)]
+        chunk.add_drafts(forced[: self._room(chunk, len(forced))])
+        chunk.forced = bool(chunk.drafts)
+        return len(chunk.drafts)
+
+    def _speculate(self, plan: StepPlan, step_tokens: int) -> None:
+        """Let the sequences that decode, and have a choice, try guesses."""
         chunks = [chunk for chunk in plan.chunks if chunk.end - chunk.start == 1 and len(chunk.samplers) == 1]
         if self._speculator is None or not chunks:
             return
-        step_tokens = sum(chunk.end - chunk.start for chunk in plan.chunks)
         drafts = self._speculator.draft(
             [chunk.sequence for chunk in chunks],
-            [chunk.sequence.request.max_output - chunk.sequence.output_length - 1 for chunk in chunks],
+            [_draft_room(chunk) for chunk in chunks],
             step_tokens=step_tokens,
             budget=self._max_num_batched_tokens - step_tokens,
         )
         for chunk, guesses in zip(chunks, drafts, strict=True):
+            if guesses and chunk.sequence.guide is not None:
+                guesses = chunk.sequence.guide.possible(guesses)
             chunk.add_drafts(guesses[: self._room(chunk, len(guesses))])
 
     def _room(self, chunk: Chunk, wanted: int) -> int:
@@ -373,6 +398,11 @@ class Scheduler:
 def _samplers(sequence: Sequence, end: int) -> list[Sequence]:
     """Who draws a token from a chunk of a sequence that ends here."""
     return [sequence] if end == len(sequence.token_ids) and sequence.request.pool is None else []
+
+
+def _draft_room(chunk: Chunk) -> int:
+    """How many drafts a chunk may bring before its answer is as long as it can get."""
+    return chunk.sequence.request.max_output - chunk.sequence.output_length - 1
 
 
 def _rank(sequence: Sequence) -> tuple[int, int, int]:

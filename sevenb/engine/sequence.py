@@ -7,6 +7,7 @@ from enum import Enum, auto
 
 import numpy as np
 
+from sevenb.engine.guide import Guide
 from sevenb.engine.prefix_cache import Link
 from sevenb.engine.request import Request
 
@@ -34,6 +35,7 @@ class Sequence:
     block_table: "array[int]" = field(default_factory=lambda: array("i"))
     links: list[Link] = field(default_factory=list)  # hash chain over the full blocks, made as needed
     status: SequenceStatus = SequenceStatus.WAITING
+    guide: Guide | None = None  # by its grammar, if the request has one
     output_counts: dict[int, int] = field(default_factory=dict)  # kept only where a penalty needs it
     _generator: np.random.Generator | None = None
     _uniforms: deque[float] = field(default_factory=deque)  # drawn for tokens still to come
@@ -57,6 +59,7 @@ class Sequence:
             block_table=array("i", self.block_table),
             links=list(self.links),
             status=self.status,
+            guide=None if self.guide is None else self.guide.copy(),
         )
         self.request.sequences.append(sibling)
         return sibling
@@ -90,9 +93,11 @@ class Sequence:
         self.index = index
 
     def append(self, token_id: int) -> None:
-        """Take one generated token."""
+        """Take one generated token. Raises `SevenbError` for one that the grammar forbids."""
         self.token_ids.append(token_id)
         if self._uniforms:
             self._uniforms.popleft()
         if self.request.counts_output:
             self.output_counts[token_id] = self.output_counts.get(token_id, 0) + 1
+        if self.guide is not None:
+            self.guide.accept(token_id)

@@ -9,10 +9,12 @@ from sevenb.engine.block_store import BlockStore, MemoryTier
 from sevenb.engine.disk_tier import DiskTier
 from sevenb.engine.engine import Engine, Report
 from sevenb.engine.engine_config import EngineConfig
+from sevenb.engine.grammars import Grammars
 from sevenb.engine.kv_sizing import KVSizing
 from sevenb.engine.messages import AddRequest, RequestFailed, RequestOutput, Timings, TokenOutput
 from sevenb.engine.sampling_params import SamplingParams
 from sevenb.engine.speculation.speculator import Speculator
+from tests.engine.fake_grammar import fake_compiler
 from tests.engine.fake_model import EMPTY, VOCAB_SIZE, FakeBackend, FakeCache, FakeDecoder, FakeRope
 
 
@@ -63,6 +65,7 @@ class Harness:
             vocab_size=VOCAB_SIZE,
             block_store=BlockStore(self.backend, self.cache, MemoryTier(swap_space), disk),  # type: ignore[arg-type]
             speculator=speculator,
+            grammars=Grammars(VOCAB_SIZE, fake_compiler),
             clock=lambda: self.decoder.now,
         )
         self.outcomes: dict[str, Outcome] = {}

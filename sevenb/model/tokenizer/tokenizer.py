@@ -82,6 +82,10 @@ class Tokenizer:
                 pieces.extend(self._split_user_defined(_well_formed(piece)))
         return self._encode_pieces(pieces)
 
+    def encode_inside(self, text: str) -> list[int]:
+        """Token ids of ordinary text in the midst of other text: nothing is put in front, and no markup is seen in it."""
+        return self._codec.encode(_well_formed(text), at_start=False)
+
     def split_special(self, text: str) -> Iterator[str | int]:
         """Cut a text at its special tokens: their ids, and the text between them."""
         return self._split_special(text)
@@ -166,6 +170,11 @@ class Tokenizer:
     def special_tokens(self) -> dict[str, int]:
         """The special tokens by spelling."""
         return dict(self._split_special.ids)
+
+    @property
+    def added_tokens(self) -> dict[str, int]:
+        """All that is one token wherever it is spelled out: special tokens and those such as ``<tool_call>``."""
+        return dict(self._split_both.ids)
 
 
 class _Splitter:

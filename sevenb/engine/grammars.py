@@ -1,0 +1,117 @@
+"""`Grammars`: compiles the grammars of requests and fills the masks of steps, both beside the engine's own thread."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sevenb.engine.guide import Guide
+from sevenb.engine.scheduler import StepPlan
+from sevenb.engine.sequence import Sequence
+from sevenb.errors import InvalidRequest
+from sevenb.model.checkpoint import Checkpoint
+from sevenb.model.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from sevenb.structured.compiler import GrammarCompiler, Matcher
+
+COMPILING = 2  # grammars at once: one that is slow does not hold up all others
+
+
+Mask = NDArray[np.uint32]  # [ceil(V / 32)], token i is bit i % 32 of word i // 32
+
+
+class Masks:
+    """Which tokens may come at those rows of a step that a grammar governs."""
+
+    def __init__(self, rows: NDArray[np.uint32], places: dict[Sequence, range]) -> None:
+        self._rows = rows  # [rows, ceil(V / 32)]
+        self._places = places
+
+    def of(self, sequence: Sequence, ahead: int) -> Mask | None:
+        """The mask of the token after ``ahead`` drafts; None where any may come."""
+        place = self._places.get(sequence, range(0))
+        return self._rows[place[ahead]] if ahead < len(place) else None
+
+
+NO_MASKS = Masks(np.empty((0, 0), dtype=np.uint32), {})
+
+
+class Grammars:
+    """Grammars over one model's vocabulary. Nothing is loaded before the first request that has one."""
+
+    def __init__(self, vocab_size: int, open_compiler: "Callable[[], GrammarCompiler]") -> None:
+        """``vocab_size`` counts the logits of a row."""
+        self._words = -(-vocab_size // 32)
+        self._open_compiler = open_compiler
+        self._compiler: GrammarCompiler | None = None
+        self._opening = Lock()
+        self._compilers = ThreadPoolExecutor(COMPILING, "grammar")
+        self._filler = ThreadPoolExecutor(1, "masks")
+        self._rows = np.empty((0, self._words), dtype=np.uint32)
+
+    def guide(self, grammar: str, triggers: tuple[int, ...] = ()) -> Future[Guide]:
+        """Compile a grammar. The future fails with `InvalidRequest` for one that cannot be served."""
+        return self._compilers.submit(self._guide, grammar, triggers)
+
+    def masks(self, plan: StepPlan) -> Future[Masks] | None:
+        """Begin to fill the masks of a step, which last until the next one's; None where it needs none.
+
+        The future fails with `InvalidRequest` where a grammar leads nowhere.
+        """
+        wanted = []
+        places = {}
+        rows = 0
+        for chunk in plan.chunks:
+            for sequence in chunk.samplers:
+                if sequence.guide is not None and (masks := sequence.guide.masks(chunk.drafts)) is not None:
+                    wanted.append(masks)
+                    places[sequence] = range(rows, rows := rows + 1 + len(masks[1]))
+        return self._filler.submit(self._fill, wanted, places, rows) if wanted else None
+
+    def close(self) -> None:
+        """End the threads."""
+        self._compilers.shutdown(wait=False, cancel_futures=True)
+        self._filler.shutdown(wait=False)
+
+    def _guide(self, grammar: str, triggers: tuple[int, ...]) -> Guide:
+        with self._opening:
+            if self._compiler is None:
+                self._compiler = self._open_compiler()
+        return Guide(self._compiler.compile(grammar), triggers)
+
+    def _fill(self, wanted: "list[tuple[Matcher, list[int]]]", places: dict[Sequence, range], rows: int) -> Masks:
+        from sevenb.structured.compiler import fill_masks
+
+        if len(self._rows) < rows:
+            self._rows = np.empty((rows, self._words), dtype=np.uint32)
+        fill_masks(wanted, self._rows)
+        for matcher, _ in wanted:
+            if matcher.failure is not None:
+                raise InvalidRequest(f"The grammar of the answer became too hard to follow ({matcher.failure}).")
+        return Masks(self._rows, places)
+
+
+def grammars_of(path: Path, vocab_size: int) -> Grammars:
+    """Grammars over the vocabulary of a model's file."""
+
+    def open_compiler() -> "GrammarCompiler":
+        from sevenb.structured.compiler import GrammarCompiler
+
+        with Checkpoint.open(path) as checkpoint:
+            tokenizer = Tokenizer.from_metadata(checkpoint.metadata)
+        if not tokenizer.end_ids:
+            raise InvalidRequest("This model's file names no end token, so its answers cannot follow a grammar.")
+        return GrammarCompiler(
+            [tokenizer.token_bytes(token_id) for token_id in range(tokenizer.vocab_size)],
+            special=tokenizer.special_ids | {token for text, token in tokenizer.added_tokens.items() if text.strip()},
+            end_ids=tokenizer.end_ids,
+            encode=tokenizer.encode_inside,
+            vocab_size=vocab_size,
+        )
+
+    return Grammars(vocab_size, open_compiler)
