@@ -1,16 +1,25 @@
 """One turn of a chat, whatever the dialect: messages, tools and an output format in; text, calls and reasons out."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from bisect import bisect_left
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Literal, cast
+
+import msgspec
 
 from sevenb.engine.completion import TokenLogprob
+from sevenb.engine.output_processor import SequenceDelta
 from sevenb.engine.sampling_params import SamplingParams
-from sevenb.server.generation import Generation
+from sevenb.server.chat_prompt import SYSTEM_ROLES, render_chat, tool_style
+from sevenb.server.generation import Generation, Proof, last_tokens
 from sevenb.server.openai_types import TimingsBody, Usage
 from sevenb.server.service import ServedModel, Service
+from sevenb.structured import tool_reader
 from sevenb.structured.output_format import OutputFormat
-from sevenb.structured.tools import Tool, ToolChoice
+from sevenb.structured.tool_reader import ToolEvent, ToolReader
+from sevenb.structured.tools import Tool, ToolChoice, check_tools
 
 ChatFinish = Literal["stop", "length", "tool_calls", "abort"]
 
@@ -19,8 +28,9 @@ ChatFinish = Literal["stop", "length", "tool_calls", "abort"]
 class ChatTurn:
     """What a dialect asks for. ``messages`` are in OpenAI's form, as the model's template takes them.
 
-    ``parameter`` names the request's field that is blamed for a prompt that is too long; ``call_id_prefix`` begins the
-    ids of the calls that the model makes.
+    ``parameter`` names the request's field that is blamed for a prompt that is too long. ``truncate_prompt_tokens``
+    keeps that many of the prompt's last tokens (-1: as many as fit); ``drop_oldest`` leaves out the oldest turns, never
+    the system's, until the rest fits. ``call_id_prefix`` begins the ids of calls, where the dialect has a habit.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -34,7 +44,14 @@ class ChatTurn:
     priority: int | None = None
     client: str = ""
     parameter: str = "messages"
-    call_id_prefix: str = "call_"
+    truncate_prompt_tokens: int | None = None
+    drop_oldest: bool = False
+    call_id_prefix: str | None = None
+
+    @property
+    def may_call(self) -> bool:
+        """Whether the answer may hold calls."""
+        return bool(self.tools) and self.tool_choice.mode != "none"
 
 
 # -- what an answer brings, piece by piece ---------------------------------------------------------------
@@ -114,7 +131,7 @@ class ChatAnswer:
 
 async def count_turn(service: Service, model: ServedModel, turn: ChatTurn) -> int:
     """Tokens of the prompt, system prompt and tools included."""
-    raise NotImplementedError
+    return len(await service.in_thread(partial(_prompt, model, turn, turn.messages)))
 
 
 async def open_turn(service: Service, model: ServedModel, turn: ChatTurn) -> "ChatGeneration":
@@ -122,14 +139,27 @@ async def open_turn(service: Service, model: ServedModel, turn: ChatTurn) -> "Ch
 
     Raises `InvalidRequest` for messages, tools or a format that cannot be served, `ContextOverflow` for too long ones.
     """
-    raise NotImplementedError
+    ready = await service.in_thread(partial(_prepare, model, turn))
+    generation = Generation(
+        service,
+        model,
+        [ready.prompt],
+        ready.params,
+        parameter=turn.parameter,
+        proof=ready.proof,
+        priority=turn.priority,
+        client=turn.client,
+        truncated_tokens=ready.truncated_tokens,
+    )
+    return ChatGeneration(generation, [ready.new_reader() for _ in range(generation.choices)])
 
 
 class ChatGeneration:
     """The answers to one turn, as they grow. Read `events` to the end or `run`, then the figures."""
 
-    def __init__(self, generation: Generation) -> None:
+    def __init__(self, generation: Generation, readers: Sequence[ToolReader | None]) -> None:
         self._generation = generation
+        self._answers = [_Answer(choice, reader) for choice, reader in enumerate(readers)]
 
     @property
     def choices(self) -> int:
@@ -152,10 +182,172 @@ class ChatGeneration:
         return self._generation.timings
 
     async def events(self) -> AsyncGenerator[list[ChatEvent], None]:
-        """What each step brought, never nothing. Closing the generator early aborts what still runs."""
-        raise NotImplementedError
-        yield []
+        """What each step brought, never nothing. Closing the generator early aborts what still runs.
+
+        The engine's own account follows the last event: usage and timings are whole when the generator has ended.
+        """
+        async with aclosing(self._generation.pieces()) as steps:
+            async for pieces in steps:
+                events = [event for piece in pieces for event in self._answers[piece.choice].take(piece.delta)]
+                if events:
+                    yield events
 
     async def run(self) -> list[ChatAnswer]:
         """Read all events, for those who want whole answers only."""
-        raise NotImplementedError
+        async with aclosing(self.events()) as steps:
+            async for _ in steps:
+                pass
+        return [answer.whole() for answer in self._answers]
+
+
+class _Answer:
+    """One answer as it grows: its text read as text and calls."""
+
+    def __init__(self, choice: int, reader: ToolReader | None) -> None:
+        self._choice = choice
+        self._reader = reader
+        self._texts: list[str] = []
+        self._calls: list[tuple[str, str, list[str]]] = []  # id, name, arguments in pieces
+        self._open_calls = 0
+        self._logprobs: list[TokenLogprob] | None = None
+        self._end: AnswerEnded | None = None
+
+    def take(self, delta: SequenceDelta) -> list[ChatEvent]:
+        """The events of one step."""
+        if self._reader is None:
+            parts: list[ToolEvent] = [tool_reader.TextPart(delta.text)] if delta.text else []
+        else:
+            parts = self._reader.feed(delta.text)
+            if delta.finish_reason is not None:
+                parts += self._reader.finish()
+        events = [self._event(part) for part in parts]
+        if delta.logprobs is not None:
+            self._logprobs = self._logprobs or []
+            self._logprobs += delta.logprobs
+            if delta.logprobs:
+                _attach(delta.logprobs, events, self._choice)
+        if delta.finish_reason is not None:
+            self._end = AnswerEnded(self._choice, self._finish_reason(delta.finish_reason), delta.stop_reason)
+            events.append(self._end)
+        return events
+
+    def whole(self) -> ChatAnswer:
+        """All of it, once it has ended."""
+        end = self._end or AnswerEnded(self._choice, "abort")
+        return ChatAnswer(
+            choice=self._choice,
+            text="".join(self._texts),
+            calls=[ToolCall(id, name, "".join(arguments)) for id, name, arguments in self._calls],
+            logprobs=self._logprobs,
+            finish_reason=end.finish_reason,
+            stop_reason=end.stop_reason,
+        )
+
+    def _event(self, part: ToolEvent) -> ChatEvent:
+        match part:
+            case tool_reader.TextPart(text):
+                self._texts.append(text)
+                return TextPiece(self._choice, text)
+            case tool_reader.CallStarted(call, id, name):
+                self._open_calls += 1
+                self._calls.append((id, name, []))
+                return CallStarted(self._choice, call, id, name)
+            case tool_reader.ArgumentsPart(call, text):
+                self._calls[call][2].append(text)
+                return ArgumentsPiece(self._choice, call, text)
+            case tool_reader.CallEnded(call):
+                self._open_calls -= 1
+                return CallEnded(self._choice, call)
+
+    def _finish_reason(self, reason: str) -> ChatFinish:
+        if reason == "stop" and self._calls and not self._open_calls:
+            return "tool_calls"
+        return cast(ChatFinish, reason)
+
+
+def _attach(logprobs: list[TokenLogprob], events: list[ChatEvent], choice: int) -> None:
+    """Give a step's log-probabilities to its first text, or to an empty one where it does not begin with text."""
+    if events and isinstance(events[0], TextPiece):
+        events[0] = replace(events[0], logprobs=logprobs)
+    else:
+        events.insert(0, TextPiece(choice, "", logprobs))
+
+
+# -- what the engine needs -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A turn as the engine takes it, and how its answers are read."""
+
+    prompt: list[int]
+    params: SamplingParams
+    proof: Proof | None
+    truncated_tokens: int
+    new_reader: Callable[[], ToolReader | None]
+
+
+def _prepare(model: ServedModel, turn: ChatTurn) -> _Ready:
+    check_tools(turn.tools, turn.tool_choice)
+    prompt, truncated_tokens = _fitting_prompt(model, turn)
+    params = turn.params
+    constraint = turn.output.constraint() if turn.output is not None else None
+    new_reader: Callable[[], ToolReader | None] = _no_reader
+    if turn.tools:
+        style = tool_style(model.text)
+        constraint = style.constraint(turn.tools, turn.tool_choice, constraint)  # "none" is enforced, too
+    if turn.may_call:
+        new_id = None if turn.call_id_prefix is None else partial(style.new_id, turn.call_id_prefix)
+        new_reader = partial(style.reader, turn.tools, turn.tool_choice, new_id)
+        # The marks of a call are special tokens in some families; the reader wants to see them.
+        params = msgspec.structs.replace(params, skip_special_tokens=False)
+    proof = None
+    if constraint is not None:
+        params = msgspec.structs.replace(params, grammar=constraint.grammar, grammar_triggers=constraint.triggers)
+        if constraint.check is not None:
+            proof = Proof(constraint.check, turn.output.parameter if turn.output is not None else "tools")
+    return _Ready(prompt, params, proof, truncated_tokens, new_reader)
+
+
+def _no_reader() -> None:
+    return None
+
+
+def _fitting_prompt(model: ServedModel, turn: ChatTurn) -> tuple[list[int], int]:
+    """The prompt, shortened as the turn asks, and how many tokens that took."""
+    prompt = _prompt(model, turn, turn.messages)
+    whole = len(prompt)
+    if turn.drop_oldest and whole >= model.max_model_len:
+        prompt = _without_oldest(model, turn)
+    prompt = last_tokens(prompt, turn.truncate_prompt_tokens, model, turn.params)
+    return prompt, whole - len(prompt)
+
+
+def _without_oldest(model: ServedModel, turn: ChatTurn) -> list[int]:
+    """The prompt of the system's turns and as many of the latest others as fit, the last one in any case.
+
+    What is left begins with a user's turn, so that no answer or tool result stands without what it answers.
+    """
+    others = [i for i, message in enumerate(turn.messages) if message["role"] not in SYSTEM_ROLES]
+    starts = [i for i in others if turn.messages[i]["role"] == "user"] or others[-1:]
+
+    def prompt_from(start: int) -> list[int]:
+        kept = [m for i, m in enumerate(turn.messages) if i >= start or m["role"] in SYSTEM_ROLES]
+        return _prompt(model, turn, kept)
+
+    if not starts:
+        return _prompt(model, turn, turn.messages)
+    first = bisect_left(starts[:-1], True, key=lambda start: len(prompt_from(start)) < model.max_model_len)
+    return prompt_from(starts[first])
+
+
+def _prompt(model: ServedModel, turn: ChatTurn, messages: Sequence[Mapping[str, Any]]) -> list[int]:
+    # A model that may not call is not shown the tools: it would only be tempted.
+    return render_chat(
+        model.text,
+        messages,
+        tools=turn.tools if turn.may_call else (),
+        add_generation_prompt=turn.add_generation_prompt,
+        continue_final_message=turn.continue_final_message,
+        template_kwargs=turn.template_kwargs,
+    )

@@ -2,15 +2,23 @@
 
 import time
 import uuid
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 
+import msgspec
+
+from sevenb.engine.completion import CompletionOutput
 from sevenb.engine.messages import AddRequest, RequestOutput
 from sevenb.engine.output_processor import OutputProcessor, SequenceDelta
 from sevenb.engine.sampling_params import SamplingParams
-from sevenb.errors import ContextOverflow
+from sevenb.errors import ContextOverflow, InvalidRequest
 from sevenb.server.openai_types import PromptTokensDetails, TimingsBody, Usage
 from sevenb.server.service import ServedModel, Service
+
+ROOM_FOR_ANSWER = 256  # tokens, where a prompt is cut to fit and the answer's length is not told
+SECOND_TRY_TEMPERATURE = 0.7  # a greedy answer that failed its check would only fail again
 
 
 @dataclass(frozen=True)
@@ -20,6 +28,27 @@ class Piece:
     choice: int
     prompt: int
     delta: SequenceDelta
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a finished answer has to pass where no grammar can promise it.
+
+    ``check`` says what is wrong with a text, None if nothing is; ``parameter`` is the field that asked for it.
+    """
+
+    check: Callable[[str], str | None]
+    parameter: str
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A request in the engine, its way back into text, and the numbers that its answers have among all."""
+
+    request: AddRequest
+    processor: OutputProcessor
+    prompt: int
+    choices: Sequence[int]
 
 
 class Generation:
@@ -33,95 +62,181 @@ class Generation:
         params: SamplingParams,
         *,
         parameter: str,
+        proof: Proof | None = None,
         priority: int | None = None,
         client: str = "",
+        truncated_tokens: int = 0,
     ) -> None:
-        """Raises `ContextOverflow`, which blames ``parameter``, for a prompt that leaves no room for an answer."""
+        """Raises `ContextOverflow`, which blames ``parameter``, for a prompt that leaves no room for an answer.
+
+        Under a ``proof`` nothing of an answer is shown before all of it has passed; one that fails is made once more.
+        ``truncated_tokens`` is how many the prompts have lost, for the account.
+        """
         for prompt in prompts:
             if len(prompt) >= model.max_model_len:
                 error = ContextOverflow(len(prompt), model.max_model_len)
                 error.parameter = parameter
                 raise error
-        tokenizer = model.text.tokenizer
-        end_ids = frozenset[int]() if params.ignore_eos else tokenizer.end_ids
-        stop_token_ids = sorted(end_ids | set(params.stop_token_ids))
-        self.processors = [OutputProcessor(tokenizer, prompt, params) for prompt in prompts]
         self.prompts = prompts
+        self._service = service
         self._model = model
-        self._n = params.n
+        self._params = params
+        self._proof = proof
+        self._priority = priority or 0
+        self._client = client
+        self._truncated_tokens = truncated_tokens
         self._arrival = time.monotonic()
         self._last_token: dict[int, float] = {}  # choice -> when its newest token came
-        self._requests = [
-            AddRequest(
-                request_id=uuid.uuid4().hex,
-                prompt_token_ids=prompt,
-                params=params,
-                stop_token_ids=stop_token_ids,
-                arrival=self._arrival,
-                priority=priority or 0,
-                client=client,
-            )
-            for prompt in prompts
-        ]
+        n = params.n
+        first = [self._job(number, params, range(number * n, (number + 1) * n)) for number in range(len(prompts))]
+        self._rounds = [first]  # the second one makes again what failed its check in the first
 
     async def pieces(self) -> AsyncGenerator[list[Piece], None]:
         """What each step of the engine brought. Closing the generator early aborts what still runs."""
-        numbers = {request.request_id: number for number, request in enumerate(self._requests)}
-        async with self._model.client.submit(*self._requests) as stream:
-            async for output in stream:
-                number = numbers[output.request_id]
-                pieces = [
-                    Piece(self.choice(number, delta.index), number, delta)
-                    for delta in self.processors[number].process(output)
-                ]
-                for piece in pieces:
-                    if piece.delta.stop_string_found:
-                        stream.abort_sequence(output.request_id, piece.delta.index)
-                self._measure(output, pieces)
+        steps = self._steps(self._rounds[0]) if self._proof is None else self._proven_steps(self._proof)
+        async with aclosing(steps):
+            async for pieces in steps:
                 yield pieces
 
-    async def run(self) -> None:
-        """Read all pieces, for those who want the whole answer only."""
-        async for _ in self.pieces():
-            pass
+    async def run(self) -> list[CompletionOutput]:
+        """Read all pieces, for those who want the whole answers only."""
+        async with aclosing(self.pieces()) as steps:
+            async for _ in steps:
+                pass
+        return self.outputs
 
     @property
     def choices(self) -> int:
         """How many answers there will be."""
-        return len(self.prompts) * self._n
-
-    def choice(self, prompt: int, index: int) -> int:
-        """The number of a prompt's answer among all."""
-        return prompt * self._n + index
+        return len(self.prompts) * self._params.n
 
     # -- afterwards ------------------------------------------------------------------------------------
 
     @property
+    def outputs(self) -> list[CompletionOutput]:
+        """All answers; ``index`` is the choice."""
+        outputs = {
+            choice: replace(output, index=choice)
+            for jobs in self._rounds
+            for job in jobs
+            for choice, output in zip(job.choices, job.processor.completion().outputs, strict=True)
+        }
+        return [outputs[choice] for choice in range(self.choices)]
+
+    def processor(self, prompt: int) -> OutputProcessor:
+        """A prompt's own record: its log-probabilities, what of it was cached."""
+        return self._rounds[0][prompt].processor
+
+    @property
     def usage(self) -> Usage:
-        """Tokens in and out, over all prompts."""
-        prompt_tokens = sum(processor.prompt_tokens for processor in self.processors)
-        completion_tokens = sum(processor.completion_tokens for processor in self.processors)
+        """Tokens in and out, over all prompts. Answers that failed their check count, too."""
+        first = [job.processor for job in self._rounds[0]]
+        prompt_tokens = sum(processor.prompt_tokens for processor in first)
+        completion_tokens = sum(job.processor.completion_tokens for jobs in self._rounds for job in jobs)
+        details = PromptTokensDetails(cached_tokens=sum(processor.cached_tokens for processor in first))
+        if self._truncated_tokens:
+            details.truncated_tokens = self._truncated_tokens
         return Usage(
             prompt_tokens=prompt_tokens,
             completion_tokens=completion_tokens,
             total_tokens=prompt_tokens + completion_tokens,
-            prompt_tokens_details=PromptTokensDetails(
-                cached_tokens=sum(processor.cached_tokens for processor in self.processors)
-            ),
+            prompt_tokens_details=details,
         )
 
     @property
     def timings(self) -> TimingsBody:
         """Where the time went: the longest of each part, as prompts run side by side, and the tokens of all."""
-        timings = [processor.timings for processor in self.processors if processor.timings is not None]
+        rounds = [[job.processor.timings for job in jobs if job.processor.timings] for jobs in self._rounds]
+        timings = [timing for round_ in rounds for timing in round_]
         return TimingsBody(
-            queue=max((t.queue for t in timings), default=0.0),
-            prefill=max((t.prefill for t in timings), default=0.0),
-            decode=max((t.decode for t in timings), default=0.0),
+            queue=sum(max((t.queue for t in round_), default=0.0) for round_ in rounds),
+            prefill=sum(max((t.prefill for t in round_), default=0.0) for round_ in rounds),
+            decode=sum(max((t.decode for t in round_), default=0.0) for round_ in rounds),
             prompt_tokens=sum(t.prompt_tokens for t in timings),
             cached_tokens=sum(t.cached_tokens for t in timings),
             completion_tokens=sum(t.completion_tokens for t in timings),
+            drafted_tokens=sum(t.drafted_tokens for t in timings),
+            accepted_tokens=sum(t.accepted_tokens for t in timings),
         )
+
+    # -- through the engine ----------------------------------------------------------------------------
+
+    def _job(self, prompt: int, params: SamplingParams, choices: Sequence[int]) -> _Job:
+        tokenizer, token_ids = self._model.text.tokenizer, self.prompts[prompt]
+        end_ids = frozenset[int]() if params.ignore_eos else tokenizer.end_ids
+        request = AddRequest(
+            request_id=uuid.uuid4().hex,
+            prompt_token_ids=token_ids,
+            params=params,
+            stop_token_ids=sorted(end_ids | set(params.stop_token_ids)),
+            arrival=self._arrival,
+            priority=self._priority,
+            client=self._client,
+            adapter=self._model.adapter or "",
+        )
+        return _Job(request, OutputProcessor(tokenizer, token_ids, params), prompt, choices)
+
+    async def _steps(self, jobs: Sequence[_Job]) -> AsyncGenerator[list[Piece], None]:
+        by_id = {job.request.request_id: job for job in jobs}
+        async with self._model.client.submit(*(job.request for job in jobs)) as stream:
+            async for output in stream:
+                job = by_id[output.request_id]
+                deltas = job.processor.process(output)
+                pieces = [Piece(job.choices[delta.index], job.prompt, delta) for delta in deltas]
+                for delta in deltas:
+                    if delta.stop_string_found:
+                        stream.abort_sequence(output.request_id, delta.index)
+                self._measure(output, pieces)
+                yield pieces
+
+    async def _proven_steps(self, proof: Proof) -> AsyncGenerator[list[Piece], None]:
+        """Each answer in one piece, once it has passed; those that fail get one more try."""
+        for is_last in (False, True):
+            failed: list[Piece] = []
+            held: defaultdict[int, list[SequenceDelta]] = defaultdict(list)
+            async with aclosing(self._steps(self._rounds[-1])) as steps:
+                async for pieces in steps:
+                    passed = []
+                    for piece in pieces:
+                        held[piece.choice].append(piece.delta)
+                        if piece.delta.finish_reason is None:
+                            continue
+                        whole = Piece(piece.choice, piece.prompt, _joined(held.pop(piece.choice)))
+                        complaint = await self._complaint(proof, whole.delta)
+                        if complaint is None:
+                            passed.append(whole)
+                        elif is_last:
+                            raise InvalidRequest(
+                                f"The model's answer broke a rule that no grammar can enforce, twice: {complaint}. "
+                                f"Simplify {proof.parameter}, or send the request again.",
+                                proof.parameter,
+                            )
+                        else:
+                            failed.append(whole)
+                    if passed:
+                        yield passed
+            if not failed:
+                return
+            self._rounds.append([self._second_try(piece) for piece in failed])
+
+    async def _complaint(self, proof: Proof, answer: SequenceDelta) -> str | None:
+        """What is wrong with an answer. One that was cut short, by length or by the client's stop, says so itself."""
+        if answer.finish_reason != "stop" or answer.stop_reason is not None:
+            return None
+        return await self._service.in_thread(lambda: proof.check(answer.text))
+
+    def _second_try(self, failed: Piece) -> _Job:
+        params = self._params
+        repeatable = params.seed is not None or params.temperature == 0
+        again = msgspec.structs.replace(
+            params,
+            n=1,
+            best_of=None,
+            temperature=max(params.temperature, SECOND_TRY_TEMPERATURE),
+            seed=((params.seed or 0) + failed.choice + 1) % 2**63 if repeatable else None,
+            prompt_logprobs=None,
+        )
+        return self._job(failed.prompt, again, [failed.choice])
 
     def _measure(self, output: RequestOutput, pieces: Sequence[Piece]) -> None:
         metrics, now = self._model.metrics, time.monotonic()
@@ -132,6 +247,24 @@ class Generation:
                 metrics.inter_token_latency.observe(now - last)
             self._last_token[piece.choice] = now
             if piece.delta.finish_reason is not None:
-                metrics.request_success.labels(piece.delta.finish_reason).inc()
+                metrics.count_finished(piece.delta.finish_reason)
         if output.timings is not None:
             metrics.observe_timings(output.timings)
+
+
+def last_tokens(prompt: list[int], count: int | None, model: ServedModel, params: SamplingParams) -> list[int]:
+    """The last ``count`` tokens of a prompt; -1: as many as leave room for the answer; None: all."""
+    if count == -1:
+        count = model.max_model_len - min(params.max_tokens or ROOM_FOR_ANSWER, model.max_model_len // 2)
+    return prompt if count is None else prompt[max(0, len(prompt) - count) :]
+
+
+def _joined(deltas: Sequence[SequenceDelta]) -> SequenceDelta:
+    """All that one answer gained, as if it had come in one step."""
+    logprobs = [record for delta in deltas for record in delta.logprobs or ()]
+    return replace(
+        deltas[-1],
+        text="".join(delta.text for delta in deltas),
+        token_ids=[token_id for delta in deltas for token_id in delta.token_ids],
+        logprobs=None if deltas[-1].logprobs is None else logprobs,
+    )

@@ -1,19 +1,24 @@
-"""OpenAI's text completions, streaming and not: text or token-id prompts, one or many, echo, log-probabilities."""
+"""OpenAI's text completions, streaming and not: one prompt or many, echo, what stands before a suffix, shapes."""
 
 import time
 import uuid
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
 from functools import partial
 
+import msgspec
 from fastapi import APIRouter, Request, Response
 
 from sevenb.engine.completion import CompletionOutput, TokenLogprob
 from sevenb.engine.output_processor import SequenceDelta
+from sevenb.engine.sampling_params import SamplingParams
 from sevenb.errors import InvalidRequest
+from sevenb.model.fim import FimTokens
 from sevenb.model.tokenizer import Tokenizer
 from sevenb.server.clients import client_of
 from sevenb.server.dependencies import ServiceDependency
-from sevenb.server.generation import Generation
+from sevenb.server.generation import Generation, Proof, last_tokens
 from sevenb.server.json_body import JsonRoute
 from sevenb.server.openai_types import (
     Completion,
@@ -23,7 +28,7 @@ from sevenb.server.openai_types import (
     TimingsBody,
     Usage,
 )
-from sevenb.server.parameters import refuse_unsupported, sampling_params
+from sevenb.server.parameters import output_format, refuse_unsupported, sampling_params
 from sevenb.server.service import ServedModel
 from sevenb.server.streaming import (
     DONE,
@@ -33,6 +38,7 @@ from sevenb.server.streaming import (
     openai_error_event,
     unless_client_leaves,
 )
+from sevenb.structured.output_format import OutputFormat
 
 MAX_PROMPTS = 256
 
@@ -47,39 +53,71 @@ router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=JsonRoute)
 async def completions(service: ServiceDependency, request: Request, body: CompletionRequest) -> Response:
     """Continue a text."""
     refuse_unsupported(body)
-    if body.best_of is not None and body.best_of != (body.n or 1):
-        raise InvalidRequest(
-            "best_of other than n is not supported; set n to the number of answers you want.", "best_of"
-        )
+    params, output = _params(body), output_format(body)
+    model = await service.model(body.model)
+    ready = await service.in_thread(partial(_prepare, model, body, params, output))
+    generation = Generation(
+        service,
+        model,
+        ready.prompts,
+        ready.params,
+        parameter="prompt",
+        proof=ready.proof,
+        priority=body.priority,
+        client=client_of(request, body.user),
+        truncated_tokens=ready.truncated_tokens,
+    )
+    writer = _Writer(model, body.model or model.name, generation, ready.echoes, wants_text=body.max_tokens != 0)
+    if body.stream:
+        include_usage = bool(body.stream_options and body.stream_options.include_usage)
+        return EventStream(writer.events(include_usage=include_usage), openai_error_event)
+    await unless_client_leaves(request, generation.run())
+    return json_response(writer.whole())
+
+
+def _params(body: CompletionRequest) -> SamplingParams:
     if body.max_tokens == 0 and not body.echo:
         raise InvalidRequest("max_tokens is 0; it must be at least 1 (0 goes with echo: true only).", "max_tokens")
-    params = sampling_params(
+    return sampling_params(
         body,
         # The engine always makes a token; one that nobody asked for is left out of the answer.
         max_tokens=1 if body.max_tokens == 0 else body.max_tokens,
         logprobs=body.logprobs,
         prompt_logprobs=body.logprobs if body.echo else None,
     )
-    model = await service.model(body.model)
-    prompts = await service.in_thread(partial(_prompt_token_ids, model.text.tokenizer, body.prompt))
-    generation = Generation(
-        service,
-        model,
+
+
+# -- what the engine needs -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A request as the engine takes it; ``echoes`` are the prompts' texts, none without echo."""
+
+    prompts: list[list[int]]
+    params: SamplingParams
+    proof: Proof | None
+    echoes: list[str]
+    truncated_tokens: int
+
+
+def _prepare(
+    model: ServedModel, body: CompletionRequest, params: SamplingParams, output: OutputFormat | None
+) -> _Ready:
+    whole = _prompt_token_ids(model.text.tokenizer, body)
+    prompts = [last_tokens(prompt, body.truncate_prompt_tokens, model, params) for prompt in whole]
+    proof = None
+    if output is not None:
+        constraint = output.constraint()
+        params = msgspec.structs.replace(params, grammar=constraint.grammar, grammar_triggers=constraint.triggers)
+        proof = None if constraint.check is None else Proof(constraint.check, output.parameter)
+    return _Ready(
         prompts,
         params,
-        parameter="prompt",
-        priority=body.priority,
-        client=client_of(request, body.user),
+        proof,
+        echoes=_echoes(model.text.tokenizer, body, whole, prompts) if body.echo else [],
+        truncated_tokens=sum(map(len, whole)) - sum(map(len, prompts)),
     )
-    echoes: list[str] = []
-    if body.echo:
-        echoes = await service.in_thread(partial(_prompt_texts, model.text.tokenizer, body.prompt))
-    answer = _Answer(model, body.model or service.names[0], generation, echoes, wants_text=body.max_tokens != 0)
-    if body.stream:
-        include_usage = bool(body.stream_options and body.stream_options.include_usage)
-        return EventStream(answer.events(include_usage=include_usage), openai_error_event)
-    await unless_client_leaves(request, generation.run())
-    return json_response(answer.whole())
 
 
 def _as_list(prompt: str | list[str] | list[int] | list[list[int]]) -> Sequence[str | list[int]]:
@@ -90,24 +128,52 @@ def _as_list(prompt: str | list[str] | list[int] | list[list[int]]) -> Sequence[
     return prompt
 
 
-def _prompt_token_ids(tokenizer: Tokenizer, prompt: str | list[str] | list[int] | list[list[int]]) -> list[list[int]]:
-    if len(_as_list(prompt)) > MAX_PROMPTS:
-        raise InvalidRequest(f"prompt holds {len(prompt)} prompts; send at most {MAX_PROMPTS} at once.", "prompt")
-    prompts = [p if isinstance(p, list) else tokenizer.encode(p, parse_special=True) for p in _as_list(prompt)]
-    for token_id in (token_id for token_ids in prompts for token_id in token_ids):
+def _prompt_token_ids(tokenizer: Tokenizer, body: CompletionRequest) -> list[list[int]]:
+    prompts = _as_list(body.prompt)
+    if len(prompts) > MAX_PROMPTS:
+        raise InvalidRequest(f"prompt holds {len(prompts)} prompts; send at most {MAX_PROMPTS} at once.", "prompt")
+    for token_id in (token_id for prompt in prompts if not isinstance(prompt, str) for token_id in prompt):
         if not 0 <= token_id < tokenizer.vocab_size:
             raise InvalidRequest(
                 f"prompt holds the token id {token_id}, but this model's ids go from 0 to {tokenizer.vocab_size - 1}.",
                 "prompt",
             )
-    return prompts
+    if body.suffix:
+        return [_fim_prompt(tokenizer, prompt, body.suffix) for prompt in prompts]
+    return [p if isinstance(p, list) else tokenizer.encode(p, parse_special=True) for p in prompts]
 
 
-def _prompt_texts(tokenizer: Tokenizer, prompt: str | list[str] | list[int] | list[list[int]]) -> list[str]:
-    return [p if isinstance(p, str) else tokenizer.decode(p, skip_special_tokens=False) for p in _as_list(prompt)]
+def _fim_prompt(tokenizer: Tokenizer, prompt: str | list[int], suffix: str) -> list[int]:
+    """The prompt for what stands between ``prompt`` and ``suffix``, by the model's own tokens for that."""
+    tokens = FimTokens.of(tokenizer)
+    if tokens is None:
+        raise InvalidRequest(
+            "suffix does not work here: this model has no tokens to fill in the middle with.", "suffix"
+        )
+    if not isinstance(prompt, str):
+        raise InvalidRequest(
+            "suffix goes with a prompt of text only; place the tokens yourself, or send text.", "suffix"
+        )
+    return tokens.prompt(tokenizer, prompt, suffix).token_ids
 
 
-class _Answer:
+def _echoes(
+    tokenizer: Tokenizer, body: CompletionRequest, whole: Sequence[list[int]], prompts: Sequence[list[int]]
+) -> list[str]:
+    """The prompts as text: as they were sent, where nothing was added to them or taken away."""
+    return [
+        sent
+        if isinstance(sent, str) and (body.suffix or len(read) == len(kept))
+        # A prompt of token ids, or one that was cut, has no other text than that of its tokens.
+        else tokenizer.decode(kept, skip_special_tokens=False)
+        for sent, read, kept in zip(_as_list(body.prompt), whole, prompts, strict=True)
+    ]
+
+
+# -- how it is written -----------------------------------------------------------------------------------
+
+
+class _Writer:
     """One answer's identity, and how it is written. ``echoes`` are the prompts' texts, none without echo."""
 
     def __init__(
@@ -125,10 +191,10 @@ class _Answer:
     def whole(self) -> Completion:
         """The finished answer."""
         generation = self._generation
+        answers_each = generation.choices // len(generation.prompts)
         choices = [
-            self._choice(generation.choice(number, output.index), number, output, begins=True)
-            for number, processor in enumerate(generation.processors)
-            for output in processor.completion().outputs
+            self._choice(output.index, output.index // answers_each, output, begins=True)
+            for output in generation.outputs
         ]
         return self._completion(choices, usage=self._usage(), timings=generation.timings)
 
@@ -138,16 +204,17 @@ class _Answer:
         open_choices = self._generation.choices
         begun: set[int] = set()
         last: CompletionChoice | None = None
-        async for pieces in self._generation.pieces():
-            for piece in pieces:
-                delta, begins = piece.delta, piece.choice not in begun
-                if not (delta.text or delta.logprobs or delta.finish_reason or (begins and self._echoes)):
-                    continue
-                begun.add(piece.choice)
-                last = self._choice(piece.choice, piece.prompt, delta, begins=begins)
-                open_choices -= delta.finish_reason is not None
-                if open_choices:
-                    yield data_event(self._completion([last], **usage))
+        async with aclosing(self._generation.pieces()) as steps:
+            async for pieces in steps:
+                for piece in pieces:
+                    delta, begins = piece.delta, piece.choice not in begun
+                    if not (delta.text or delta.logprobs or delta.finish_reason or (begins and self._echoes)):
+                        continue
+                    begun.add(piece.choice)
+                    last = self._choice(piece.choice, piece.prompt, delta, begins=begins)
+                    open_choices -= delta.finish_reason is not None
+                    if open_choices:
+                        yield data_event(self._completion([last], **usage))
         # The last choice's end waits for the engine's own account, which comes a step after a stop string is found.
         assert last is not None
         if include_usage:
@@ -191,7 +258,7 @@ class _Answer:
 
     def _prompt_logprobs(self, prompt: int) -> CompletionLogprobs:
         """The first token follows on nothing, so it has no log-probability."""
-        processor = self._generation.processors[prompt]
+        processor = self._generation.processor(prompt)
         first = self._tokenizer.token_text(self._generation.prompts[prompt][0])
         start = CompletionLogprobs(tokens=[first], token_logprobs=[None], top_logprobs=[None], text_offset=[0])
         return _joined(start, _legacy_logprobs([t for t in processor.prompt_logprobs or [] if t is not None], shift=0))

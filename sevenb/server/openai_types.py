@@ -1,4 +1,4 @@
-"""The requests and responses of OpenAI's API that this server speaks; the OpenAPI document is made from them.
+"""What OpenAI's routes share, text completions and models; the OpenAPI document is made from these types.
 
 Requests are strict: ``"5"`` is no number. A field that is left out or null takes its default; fields that are not named
 here are kept aside, so that they can be refused or logged. Responses are written with the fields that were set.
@@ -13,30 +13,57 @@ from sevenb.engine.sampling_params import MAX_N
 MAX_TOP_LOGPROBS = 20
 
 # "abort": the server ended it, not the model.
-FinishReason = Annotated[str, Field(json_schema_extra={"enum": ["stop", "length", "abort"]})]
+FinishReason = Annotated[str, Field(json_schema_extra={"enum": ["stop", "length", "tool_calls", "abort"]})]
 
 
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 
 
-class _Request(BaseModel):
+class RequestBody(BaseModel):
+    """A strict request that keeps what it does not know."""
+
     model_config = ConfigDict(strict=True, extra="allow")
 
 
 # -- requests ----------------------------------------------------------------------------------------
 
 
-class StreamOptions(_Request):
+class JsonSchemaFormat(RequestBody):
+    """A JSON Schema with a name."""
+
+    name: str | None = None
+    description: str | None = None
+    schema_: dict[str, Any] | bool | None = Field(None, alias="schema")
+    strict: bool | None = None
+
+
+class ResponseFormat(RequestBody):
+    """OpenAI's way to ask for a shape."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchemaFormat | None = None
+
+
+class StructuredOutputs(RequestBody):
+    """vLLM's way to ask for a shape: one of these."""
+
+    json_: dict[str, Any] | bool | str | None = Field(None, alias="json", description="A JSON Schema, or its text.")
+    json_object: bool | None = Field(None, description="True: any JSON object.")
+    regex: str | None = None
+    choice: list[str] | None = Field(None, description="The answer is one of these texts.")
+    grammar: str | None = Field(None, description="Lark, or llama.cpp's GBNF.")
+
+
+class StreamOptions(RequestBody):
     """What a stream carries beside its text."""
 
     include_usage: bool | None = None
 
 
-class GenerationRequest(_Request):
-    """What chat and text completions share: OpenAI's sampling parameters and vLLM's."""
+class SamplingFields(RequestBody):
+    """What every request that generates shares: OpenAI's sampling parameters and vLLM's."""
 
     model: str | None = Field(None, description="A name that /v1/models lists; the served model when left out.")
-    n: int | None = Field(None, ge=1, le=MAX_N, description="How many answers to generate from the one prompt.")
     temperature: float | None = Field(None, description="0 is greedy; 1 when left out.")
     top_p: float | None = None
     top_k: int | None = Field(None, description="0 or -1: off.")
@@ -54,42 +81,36 @@ class GenerationRequest(_Request):
     frequency_penalty: float | None = None
     repetition_penalty: float | None = None
     logit_bias: dict[str, float] | None = Field(None, description="Token id -> what to add to its logit, -100 to 100.")
+    structured_outputs: StructuredOutputs | None = Field(None, description="A shape that the answer must have.")
+    truncate_prompt_tokens: int | None = Field(
+        None,
+        ge=-1,
+        lt=2**31,
+        description="Keep only that many tokens of the prompt, the last ones; -1: as many as fit. "
+        "`usage` tells how many it cost.",
+    )
     priority: int | None = Field(None, ge=-(2**31), lt=2**31, description="Smaller runs sooner; 0 when left out.")
     speculation: bool | None = Field(None, description="False: one token at a time, nothing guessed ahead.")
     stream: bool | None = None
-    stream_options: StreamOptions | None = None
     user: str | None = Field(None, description="Clients, and the users they name here, get equal shares of the engine.")
 
 
-class ContentPart(_Request):
-    """A piece of a message's content; only text so far."""
+class GenerationRequest(SamplingFields):
+    """What chat and text completions share."""
 
-    type: Literal["text"]
-    text: str
-
-
-class ChatMessage(_Request):
-    """One turn of a chat. Other fields (``name``, ``tool_calls``, …) reach the model's template as they are."""
-
-    role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[ContentPart] | None = None
-
-
-class ChatCompletionRequest(GenerationRequest):
-    """Body of ``POST /v1/chat/completions``."""
-
-    messages: list[ChatMessage] = Field(min_length=1)
-    max_tokens: int | None = Field(None, ge=1, description="The rest of the context when left out.")
-    max_completion_tokens: int | None = Field(None, ge=1, lt=2**31, description="OpenAI's newer name of max_tokens.")
-    logprobs: bool | None = Field(
-        None, description="Log-probabilities, the model's own: before penalties and temperature."
+    n: int | None = Field(None, ge=1, le=MAX_N, description="How many answers to generate from the one prompt.")
+    best_of: int | None = Field(None, ge=1, le=MAX_N, description="Generate that many, return the n most probable.")
+    use_beam_search: bool | None = Field(
+        None, description="Search for the most probable answers, with best_of (or n) beams, instead of sampling."
     )
-    top_logprobs: int | None = Field(None, ge=0, le=MAX_TOP_LOGPROBS)
-    chat_template_kwargs: dict[str, Any] | None = None
-    add_generation_prompt: bool | None = None
-    continue_final_message: bool | None = Field(
-        None, description="Go on with the last message instead of answering it."
-    )
+    length_penalty: float | None = Field(None, description="Beam search: above 0 long answers gain; 1 when left out.")
+    early_stopping: bool | None = Field(None, description="Beam search: end with as many answers as there are beams.")
+    response_format: ResponseFormat | None = Field(None, description="Text, JSON, or JSON that keeps to a schema.")
+    guided_json: Any = Field(None, description="An older name of structured_outputs.json.")
+    guided_regex: str | None = Field(None, description="An older name of structured_outputs.regex.")
+    guided_choice: list[str] | None = Field(None, description="An older name of structured_outputs.choice.")
+    guided_grammar: str | None = Field(None, description="An older name of structured_outputs.grammar.")
+    stream_options: StreamOptions | None = None
 
 
 class CompletionRequest(GenerationRequest):
@@ -101,7 +122,9 @@ class CompletionRequest(GenerationRequest):
     max_tokens: int | None = Field(None, ge=0, description="The rest of the context when left out; 0 only with echo.")
     logprobs: int | None = Field(None, ge=0, le=MAX_TOP_LOGPROBS)
     echo: bool | None = Field(None, description="Begin the answer with the prompt.")
-    best_of: int | None = Field(None, ge=1)
+    suffix: str | None = Field(
+        None, description="What follows the text to write, for models that were trained to fill in the middle."
+    )
 
     @field_validator("prompt")
     @classmethod
@@ -111,25 +134,6 @@ class CompletionRequest(GenerationRequest):
         return prompt
 
 
-class TokenizeRequest(_Request):
-    """Body of ``POST /tokenize``: a prompt or messages."""
-
-    model: str | None = None
-    prompt: str | None = None
-    messages: list[ChatMessage] | None = Field(None, min_length=1)
-    add_special_tokens: bool | None = None
-    add_generation_prompt: bool | None = None
-    chat_template_kwargs: dict[str, Any] | None = None
-    return_token_strs: bool | None = None
-
-
-class DetokenizeRequest(_Request):
-    """Body of ``POST /detokenize``."""
-
-    model: str | None = None
-    tokens: list[TokenId]
-
-
 # -- responses ---------------------------------------------------------------------------------------
 
 
@@ -137,6 +141,7 @@ class PromptTokensDetails(BaseModel):
     """How the prompt's tokens were come by."""
 
     cached_tokens: int
+    truncated_tokens: int | None = None  # left out of it, where the request allowed that
 
 
 class Usage(BaseModel):
@@ -157,87 +162,17 @@ class TimingsBody(BaseModel):
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
+    drafted_tokens: int  # guessed ahead by speculation or forced by a grammar
+    accepted_tokens: int  # of those
 
 
-class TopLogprob(BaseModel):
-    """A token that could have stood here."""
+class CompletionIdentity(BaseModel):
+    """Which answer this is, and of what."""
 
-    token: str
-    logprob: float
-    bytes: list[int] | None
-
-
-class ChatTokenLogprob(TopLogprob):
-    """The token that stands here."""
-
-    top_logprobs: list[TopLogprob]
-
-
-class ChatLogprobs(BaseModel):
-    """Log-probabilities of a chat answer's tokens."""
-
-    content: list[ChatTokenLogprob]
-    refusal: None
-
-
-class AssistantMessage(BaseModel):
-    """The answer."""
-
-    role: Literal["assistant"]
-    content: str
-    refusal: None
-
-
-class ChatChoice(BaseModel):
-    """One of n answers."""
-
-    index: int
-    message: AssistantMessage
-    logprobs: ChatLogprobs | None
-    finish_reason: FinishReason
-    stop_reason: str | int | None = None
-
-
-class _Completion(BaseModel):
     id: str
     created: int
     model: str
     system_fingerprint: str
-
-
-class ChatCompletion(_Completion):
-    """A whole chat answer."""
-
-    object: Literal["chat.completion"]
-    choices: list[ChatChoice]
-    usage: Usage
-    timings: TimingsBody | None = None
-
-
-class ChatDelta(BaseModel):
-    """What a chunk adds to a message."""
-
-    role: Literal["assistant"] | None = None
-    content: str | None = None
-
-
-class ChatChunkChoice(BaseModel):
-    """What a chunk adds to one of n answers."""
-
-    index: int
-    delta: ChatDelta
-    logprobs: ChatLogprobs | None
-    finish_reason: FinishReason | None
-    stop_reason: str | int | None = None
-
-
-class ChatCompletionChunk(_Completion):
-    """One event of a chat stream."""
-
-    object: Literal["chat.completion.chunk"]
-    choices: list[ChatChunkChoice]
-    usage: Usage | None = None
-    timings: TimingsBody | None = None
 
 
 class CompletionLogprobs(BaseModel):
@@ -259,7 +194,7 @@ class CompletionChoice(BaseModel):
     stop_reason: str | int | None = None
 
 
-class Completion(_Completion):
+class Completion(CompletionIdentity):
     """A whole text completion, or one event of its stream."""
 
     object: Literal["text_completion"]
@@ -284,21 +219,6 @@ class ModelList(BaseModel):
 
     object: Literal["list"] = "list"
     data: list[ModelCard]
-
-
-class Tokenized(BaseModel):
-    """The answer of ``/tokenize``, as vLLM's."""
-
-    count: int
-    max_model_len: int
-    tokens: list[int]
-    token_strs: list[str] | None = None
-
-
-class Detokenized(BaseModel):
-    """The answer of ``/detokenize``, as vLLM's."""
-
-    prompt: str
 
 
 class ErrorBody(BaseModel):

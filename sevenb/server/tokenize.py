@@ -1,16 +1,66 @@
-"""Text to token ids and back, in vLLM's shapes."""
+"""Text to token ids and back, in vLLM's shapes, and a chat as the prompt it becomes, in llama.cpp's."""
 
 from functools import partial
+from typing import Any
 
 from fastapi import APIRouter
+from pydantic import BaseModel, Field
 
 from sevenb.errors import InvalidRequest
 from sevenb.server.chat_prompt import render_chat
 from sevenb.server.dependencies import ServiceDependency
 from sevenb.server.json_body import JsonRoute
-from sevenb.server.openai_types import Detokenized, DetokenizeRequest, Tokenized, TokenizeRequest
+from sevenb.server.openai_chat_types import ChatMessage, FunctionTool
+from sevenb.server.openai_types import RequestBody, TokenId
+from sevenb.server.parameters import tools_of
+from sevenb.server.service import ServedModel, Service
 
 router = APIRouter(tags=["tokens"], route_class=JsonRoute)
+
+
+class TemplateRequest(RequestBody):
+    """Body of ``POST /apply-template``."""
+
+    model: str | None = None
+    messages: list[ChatMessage] = Field(min_length=1)
+    tools: list[FunctionTool] | None = None
+    add_generation_prompt: bool | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+
+
+class TokenizeRequest(RequestBody):
+    """Body of ``POST /tokenize``: a prompt or messages."""
+
+    model: str | None = None
+    prompt: str | None = None
+    messages: list[ChatMessage] | None = Field(None, min_length=1)
+    tools: list[FunctionTool] | None = None
+    add_special_tokens: bool | None = None
+    add_generation_prompt: bool | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+    return_token_strs: bool | None = None
+
+
+class DetokenizeRequest(RequestBody):
+    """Body of ``POST /detokenize``."""
+
+    model: str | None = None
+    tokens: list[TokenId]
+
+
+class Tokenized(BaseModel):
+    """The answer of ``/tokenize``, as vLLM's."""
+
+    count: int
+    max_model_len: int
+    tokens: list[int]
+    token_strs: list[str] | None = None
+
+
+class Prompt(BaseModel):
+    """The answer of ``/detokenize``, as vLLM's, and of ``/apply-template``, as llama.cpp's."""
+
+    prompt: str
 
 
 @router.post("/tokenize", response_model_exclude_unset=True)
@@ -19,15 +69,7 @@ async def tokenize(service: ServiceDependency, body: TokenizeRequest) -> Tokeniz
     model = await service.model(body.model)
     tokenizer = model.text.tokenizer
     if body.messages is not None and body.prompt is None:
-        token_ids = await service.in_thread(
-            partial(
-                render_chat,
-                model.text,
-                body.messages,
-                add_generation_prompt=body.add_generation_prompt is not False,
-                template_kwargs=body.chat_template_kwargs,
-            )
-        )
+        token_ids = await _rendered(service, model, body, body.messages)
     elif body.prompt is not None and body.messages is None:
         add_bos = False if body.add_special_tokens is False else None
         token_ids = await service.in_thread(partial(tokenizer.encode, body.prompt, parse_special=True, add_bos=add_bos))
@@ -40,7 +82,7 @@ async def tokenize(service: ServiceDependency, body: TokenizeRequest) -> Tokeniz
 
 
 @router.post("/detokenize")
-async def detokenize(service: ServiceDependency, body: DetokenizeRequest) -> Detokenized:
+async def detokenize(service: ServiceDependency, body: DetokenizeRequest) -> Prompt:
     """The text of token ids, special tokens spelled out."""
     model = await service.model(body.model)
     tokenizer = model.text.tokenizer
@@ -51,4 +93,28 @@ async def detokenize(service: ServiceDependency, body: DetokenizeRequest) -> Det
                 "tokens",
             )
     text = await service.in_thread(partial(tokenizer.decode, body.tokens, skip_special_tokens=False))
-    return Detokenized(prompt=text)
+    return Prompt(prompt=text)
+
+
+@router.post("/apply-template")
+async def apply_template(service: ServiceDependency, body: TemplateRequest) -> Prompt:
+    """The prompt that a chat becomes, as text."""
+    model = await service.model(body.model)
+    token_ids = await _rendered(service, model, body, body.messages)
+    decode = partial(model.text.tokenizer.decode, token_ids, skip_special_tokens=False)
+    return Prompt(prompt=await service.in_thread(decode))
+
+
+async def _rendered(
+    service: Service, model: ServedModel, body: TokenizeRequest | TemplateRequest, messages: list[ChatMessage]
+) -> list[int]:
+    return await service.in_thread(
+        partial(
+            render_chat,
+            model.text,
+            [message.plain() for message in messages],
+            tools=tools_of(body.tools),
+            add_generation_prompt=body.add_generation_prompt,
+            template_kwargs=body.chat_template_kwargs,
+        )
+    )

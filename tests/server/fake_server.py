@@ -28,6 +28,7 @@ class ByteTokenizer:
     end_ids = frozenset({fake_engine.END_TOKEN})
     special_ids = end_ids
     special_tokens: ClassVar = {"<|end|>": fake_engine.END_TOKEN}
+    added_tokens = special_tokens
     bos_id = eos_id = pad_id = None
 
     def split_special(self, text: str) -> Iterator[str | int]:
