@@ -99,23 +99,26 @@ class LLM:
         prompts: Prompt | Iterable[Prompt],
         sampling_params: SamplingParams | Sequence[SamplingParams] | None = None,
         *,
+        adapter: str | Sequence[str] = "",
         progress: bool = False,
     ) -> list[Completion]:
         """Complete each prompt, all side by side; answers come in the order of the prompts.
 
         A prompt is text, in which special tokens count as such, or a list of token ids. One `SamplingParams` serves all
-        prompts, a list has one for each. ``progress`` shows a bar on the terminal.
+        prompts, a list has one for each; so it is with ``adapter``, a name in ``lora_modules``, "" for the model alone.
+        ``progress`` shows a bar on the terminal.
         """
         listed = _as_list(prompts)
         texts = [prompt if isinstance(prompt, str) else None for prompt in listed]
         token_ids = [self._encode(prompt) for prompt in listed]
-        return self._complete(texts, token_ids, sampling_params or SamplingParams(), progress=progress)
+        return self._complete(texts, token_ids, sampling_params or SamplingParams(), adapter, progress=progress)
 
     def chat(
         self,
         messages: Sequence[Message] | Sequence[Sequence[Message]],
         sampling_params: SamplingParams | Sequence[SamplingParams] | None = None,
         *,
+        adapter: str | Sequence[str] = "",
         progress: bool = False,
         **template_variables: object,
     ) -> list[Completion]:
@@ -127,23 +130,28 @@ class LLM:
         conversations = [messages] if one else messages
         token_ids = [self.render_chat(conversation, **template_variables) for conversation in conversations]  # type: ignore[arg-type]
         texts = [None] * len(token_ids)
-        return self._complete(texts, token_ids, sampling_params or SamplingParams(max_tokens=None), progress=progress)
+        params = sampling_params or SamplingParams(max_tokens=None)
+        return self._complete(texts, token_ids, params, adapter, progress=progress)
 
     # -- as it comes -----------------------------------------------------------------------------------
 
-    def stream(self, prompt: Prompt, sampling_params: SamplingParams | None = None) -> "CompletionStream":
+    def stream(
+        self, prompt: Prompt, sampling_params: SamplingParams | None = None, *, adapter: str = ""
+    ) -> "CompletionStream":
         """Complete one prompt piece by piece."""
-        return CompletionStream(self, self._encode(prompt), sampling_params or SamplingParams())
+        return CompletionStream(self, self._encode(prompt), sampling_params or SamplingParams(), adapter)
 
     def stream_chat(
         self,
         messages: Sequence[Message],
         sampling_params: SamplingParams | None = None,
+        *,
+        adapter: str = "",
         **template_variables: object,
     ) -> "CompletionStream":
         """Answer one conversation piece by piece."""
         token_ids = self.render_chat(messages, **template_variables)
-        return CompletionStream(self, token_ids, sampling_params or SamplingParams(max_tokens=None))
+        return CompletionStream(self, token_ids, sampling_params or SamplingParams(max_tokens=None), adapter)
 
     # -- around ----------------------------------------------------------------------------------------
 
@@ -189,6 +197,7 @@ class LLM:
         texts: Sequence[str | None],
         token_ids: Sequence[list[int]],
         sampling_params: SamplingParams | Sequence[SamplingParams],
+        adapter: str | Sequence[str],
         *,
         progress: bool,
     ) -> list[Completion]:
@@ -200,10 +209,16 @@ class LLM:
                 f"There are {len(token_ids)} prompts but {len(params)} SamplingParams; give one for all or one each.",
                 "sampling_params",
             )
+        adapters = [adapter] * len(token_ids) if isinstance(adapter, str) else adapter
+        if len(adapters) != len(token_ids):
+            raise InvalidRequest(
+                f"There are {len(token_ids)} prompts but {len(adapters)} adapters; give one for all or one each.",
+                "adapter",
+            )
         answers: dict[str, OutputProcessor] = {}
         try:
-            for prompt, wanted in zip(token_ids, params, strict=True):
-                answers.update([self._submit(prompt, wanted)])
+            for prompt, wanted, worn in zip(token_ids, params, adapters, strict=True):
+                answers.update([self._submit(prompt, wanted, worn)])
             finished = (None for _, _, done in self._serve(answers) if done)
             for _ in track(finished, "Generating", total=len(answers), disable=not progress):
                 pass
@@ -211,7 +226,7 @@ class LLM:
             self._abandon(answers)
         return [answer.completion(text) for answer, text in zip(answers.values(), texts, strict=True)]
 
-    def _submit(self, prompt: list[int], params: SamplingParams) -> tuple[str, OutputProcessor]:
+    def _submit(self, prompt: list[int], params: SamplingParams, adapter: str) -> tuple[str, OutputProcessor]:
         end_ids = frozenset[int]() if params.ignore_eos else self.tokenizer.end_ids
         request = AddRequest(
             request_id=uuid.uuid4().hex,
@@ -219,6 +234,7 @@ class LLM:
             params=params,
             stop_token_ids=sorted(end_ids.union(params.stop_token_ids)),
             arrival=time.monotonic(),
+            adapter=adapter,
         )
         with self._lock:
             self._abandon_dropped()
@@ -284,9 +300,9 @@ class CompletionStream:
     With ``n > 1`` the pieces of all answers come mixed; iterate `deltas` to tell them apart.
     """
 
-    def __init__(self, llm: LLM, prompt_token_ids: list[int], params: SamplingParams) -> None:
+    def __init__(self, llm: LLM, prompt_token_ids: list[int], params: SamplingParams, adapter: str = "") -> None:
         self._llm = llm
-        self._answers = dict([llm._submit(prompt_token_ids, params)])
+        self._answers = dict([llm._submit(prompt_token_ids, params, adapter)])
         # A stream that nobody keeps ends, too. It can go in the midst of a step, so it only leaves word.
         weakref.finalize(self, llm._dropped.extend, list(self._answers)).atexit = False
 
