@@ -1,37 +1,131 @@
-"""How families of models write tool calls: recognised by the chat template, enforced by a grammar, read by a reader."""
+"""How families of models write tool calls: told by the chat template, enforced by a grammar, found by a reader."""
 
+import json
+import re
+import secrets
+import string
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sevenb.structured.constraint import Constraint
-from sevenb.structured.tool_reader import ToolReader
-from sevenb.structured.tools import Tool, ToolChoice
+from sevenb.structured.grammars import serialise
+from sevenb.structured.json_schema import SchemaGrammar
+from sevenb.structured.tool_grammar import CallGrammar, CallNotation, any_text, arguments_grammar, calls_or_output
+from sevenb.structured.tool_opening import CallOpenings
+from sevenb.structured.tool_reader import ArgumentsPart, CallStarted, ToolReader
+from sevenb.structured.tools import Tool, ToolChoice, check_tools
+
+_HERMES = CallNotation(marker="<tool_call>", head="\n", between="\n</tool_call>\n<tool_call>\n", after="\n</tool_call>")
+_LLAMA = CallNotation(marker="<|python_tag|>", head="", between="; ", after="", key="parameters", marks_always=False)
+_MISTRAL = CallNotation(marker="[TOOL_CALLS]", head=" [", between=", ", after="]")
 
 
+@dataclass(frozen=True)
 class ToolStyle:
-    """One family's way of writing calls. Immutable; one serves all requests of a model."""
+    """One family's way of writing calls. One object serves all requests of a model.
 
+    ``knows_tools`` tells whether the chat template renders ``tools`` itself; where it does not, `instructions` belong
+    into a system turn. ``id_length`` is the length of call ids that the template insists on, if it does.
+    """
+
+    notation: CallNotation
     knows_tools: bool
-    """Whether the chat template renders ``tools`` itself; if not, `instructions` belong into a system turn."""
+    id_length: int | None = None
 
     @staticmethod
     def detect(template_source: str | None, special_tokens: Mapping[str, int]) -> "ToolStyle":
-        """The style of a model, from its chat template's source and its special tokens."""
-        raise NotImplementedError
+        """The style of a model, from its chat template's source and its special tokens.
+
+        The formats are the published ones: Qwen2.5's and Hermes 2 Pro's ``<tool_call>``, Llama 3.1's JSON and Mistral's
+        ``[TOOL_CALLS]``. A model of none of them is told to write calls as Hermes does.
+        """
+        source = template_source or ""
+        knows_tools = re.search(r"\btools\b", source) is not None
+        if _MISTRAL.marker in special_tokens:
+            notation = replace(_MISTRAL, head="[") if "[TOOL_CALLS][" in source else _MISTRAL
+            style = ToolStyle(notation, knows_tools, id_length=9)
+        elif _LLAMA.marker in special_tokens:
+            style = ToolStyle(_LLAMA, knows_tools)
+        else:
+            style = ToolStyle(_HERMES, knows_tools and _HERMES.marker in source)
+        marks = {style.notation.marker, style.notation.after.strip()}
+        tokens = {mark: special_tokens[mark] for mark in marks & special_tokens.keys()}
+        return replace(style, notation=replace(style.notation, tokens=tokens))
 
     def constraint(
         self, tools: Sequence[Tool], choice: ToolChoice, output: Constraint | None = None
     ) -> Constraint | None:
-        """What an answer must look like; None if anything goes.
+        """What an answer must look like: text, calls, or what ``output`` says; None if anything goes.
 
         Raises `InvalidRequest` that names the tool and the keyword of a schema that cannot be guaranteed. Takes
         milliseconds for each schema that is new, so call it off the event loop.
         """
-        raise NotImplementedError
+        check_tools(tools, choice)
+        if not tools or choice.mode == "none":
+            return output or (Constraint(serialise(any_text())) if tools and self.notation.tokens else None)
+        arguments = {
+            tool.name: arguments_grammar(tool, i)
+            for i, tool in enumerate(tools)
+            if choice.mode != "named" or tool.name == choice.name
+        }
+        grammar = CallGrammar(self.notation, arguments, parallel=choice.parallel and choice.mode != "named")
+        if choice.mode != "auto":
+            return Constraint(serialise(grammar.calls()), check=self._check(arguments, None))
+        if output is None:
+            return Constraint(serialise(grammar.text_and_calls()), check=self._check(arguments, None))
+        return Constraint(calls_or_output(grammar, output.grammar), check=self._check(arguments, output))
 
     def reader(self, tools: Sequence[Tool], choice: ToolChoice, new_id: Callable[[], str] | None = None) -> ToolReader:
-        """A reader for one answer. ``new_id`` makes the ids of calls; by default such as the template can take."""
-        raise NotImplementedError
+        """A reader for one answer. ``new_id`` makes the ids of calls; `new_id` of this style unless given."""
+        names = {tool.name for tool in tools if choice.mode != "named" or tool.name == choice.name}
+        return self._reader(names if choice.mode != "none" else set(), new_id or self.new_id, parallel=choice.parallel)
+
+    def new_id(self, prefix: str = "call_") -> str:
+        """An id for a call such as the template takes it back: nine letters and digits for Mistral's."""
+        length = self.id_length or 24
+        characters = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))
+        return characters if self.id_length else prefix + characters
 
     def instructions(self, tools: Sequence[Tool]) -> str:
         """What to tell a model whose template does not know tools: which there are and how to call them."""
-        raise NotImplementedError
+        notation = self.notation
+        before = notation.marker if notation.marks_always else ""
+        call = f'{{"name": "the function\'s name", "{notation.key}": {{its arguments}}}}'
+        listed = "\n".join(json.dumps(tool.template_form(), ensure_ascii=False) for tool in tools)
+        return (
+            "You can call these functions, each described by a JSON Schema:\n"
+            f"{listed}\n\n"
+            "To call one, write nothing but the call, in exactly this form:\n"
+            f"{before}{notation.head}{call}{notation.after}\n"
+            "If none of them helps, answer in words."
+        )
+
+    def _reader(self, names: set[str], new_id: Callable[[], str], *, parallel: bool) -> ToolReader:
+        notation = self.notation
+        closer = notation.after.strip() if notation.marker in notation.between else ""
+        return ToolReader(CallOpenings.of(names, {notation.marker: closer}), new_id, parallel=parallel)
+
+    def _check(
+        self, arguments: Mapping[str, SchemaGrammar], output: Constraint | None
+    ) -> Callable[[str], str | None] | None:
+        """What is wrong with a finished answer, as far as its grammar cannot tell; None if that can tell all."""
+        output_check = output.check if output else None
+        if output_check is None and all(grammar.check is None for grammar in arguments.values()):
+            return None
+
+        def check(text: str) -> str | None:
+            reader = self._reader(set(arguments), self.new_id, parallel=True)
+            parts = reader.feed(text) + reader.finish()
+            names = [part.name for part in parts if isinstance(part, CallStarted)]
+            if not names:
+                return output_check(text) if output_check else None
+            written = [""] * len(names)
+            for part in parts:
+                if isinstance(part, ArgumentsPart):
+                    written[part.call] += part.text
+            checks = (arguments[name].check for name in names)
+            return next(
+                (wrong for proof, text in zip(checks, written, strict=True) if proof and (wrong := proof(text))), None
+            )
+
+        return check

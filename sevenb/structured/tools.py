@@ -79,7 +79,7 @@ class Tool:
         kind = self.parameters.get("type", "object")
         if kind != "object" and not (isinstance(kind, list) and "object" in kind):
             raise InvalidRequest(
-                f"{parameter}.type is {kind!r:.60}; arguments have names, so write 'object' and list them in properties.",
+                f"{parameter}.type is {kind!r:.60}; write 'object' and list the arguments in properties.",
                 f"{parameter}.type",
             )
 

@@ -1,0 +1,162 @@
+"""Grammars of tool calls: the texts a model may write where it may, or must, call certain tools."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sevenb.structured.grammars import lark_literal, serialise
+from sevenb.structured.json_schema import SchemaGrammar, compile_schema
+from sevenb.structured.tool_opening import ARGUMENT_KEYS
+from sevenb.structured.tools import Tool, schema_field
+
+MAX_CALLS = 32  # side by side: small models know no end
+
+_TEXT = r"TEXT: /(?s:.*)/"
+_SPACE = r"SPACE: /[ \t\r\n]{1,40}/"
+_END = r"END: /\s*\]?\s*(```|<\/tools>)?\s*/"
+
+
+@dataclass(frozen=True)
+class CallNotation:
+    """How a family writes calls: ``marker head CALL between CALL after``, a call being ``{"name": …, key: {…}}``.
+
+    ``tokens`` are the special tokens among these texts, by spelling. Without ``marks_always`` the model was trained to
+    begin with the bare call, and the marker is only understood.
+    """
+
+    marker: str
+    head: str
+    between: str
+    after: str
+    key: str = "arguments"
+    marks_always: bool = True
+    tokens: Mapping[str, int] = field(default_factory=dict)
+
+    def terms(self, text: str) -> str:
+        """A text as a sequence of Lark terms, its special tokens by id."""
+        marks = re.compile(f"({'|'.join(map(re.escape, self.tokens))})") if self.tokens else re.compile("($^)")
+        parts = (part for part in marks.split(text) if part)
+        return " ".join(f"<[{self.tokens[part]}]>" if part in self.tokens else lark_literal(part) for part in parts)
+
+
+class CallGrammar:
+    """The Lark rules for calls of certain tools in one notation."""
+
+    def __init__(self, notation: CallNotation, arguments: Mapping[str, SchemaGrammar], *, parallel: bool) -> None:
+        """``arguments`` are those of each tool by its name."""
+        self._notation = notation
+        self._names = list(arguments)
+        self._arguments = arguments
+        self._parallel = parallel
+
+    def calls(self) -> str:
+        """An answer that is one call, or several."""
+        return "\n".join(["start: calls", self._calls(), *self._call_rules()])
+
+    def calls_or(self, rule: str) -> str:
+        """An answer that is calls, or what another Lark rule says."""
+        bare = f"bare: call{self._more('; ')}"
+        return "\n".join([f"start: calls | bare | {rule}", bare, self._calls(), *self._call_rules()])
+
+    def text_and_calls(self) -> str:
+        """Any text in which calls, once opened, are well-formed; bare ones, which some models prefer, too.
+
+        The opening of a bare call is recognised in whatever spacing. What is forced then is the tool's schema.
+        """
+        notation = self._notation
+        rules = []
+        if notation.marker in notation.tokens:
+            opening = f"TEXT {notation.terms(notation.marker)}"
+        else:
+            opening = "opening"
+            rules.append(f"opening[lazy]: /(?s:.*){_regex(notation.marker)}/")
+        more = self._more(notation.between) if notation.marker not in notation.between else ""
+        rules.append(f"marked: {opening} {notation.terms(notation.head)} call{more} {notation.terms(notation.after)}")
+        rules.append(f"bare: {' | '.join(f'bare_{i}' for i in range(len(self._names)))}")
+        for i, name in enumerate(self._names):
+            rules.append(f"opening_{i}[lazy]: /(?s:.*){_bare_opening(name)}/")
+            rules.append(f'bare_{i}: opening_{i} SPACE? arguments_{i} SPACE? "}}"')
+        start = "start: (marked | bare)* TEXT" if self._parallel else "start: TEXT | (marked | bare) END"
+        return "\n".join([start, *rules, *self._call_rules(), _TEXT, _SPACE, *([] if self._parallel else [_END])])
+
+    def _calls(self) -> str:
+        notation = self._notation
+        before = (notation.marker if notation.marks_always else "") + notation.head
+        return f"calls: {notation.terms(before)} call{self._more(notation.between)} {notation.terms(notation.after)}"
+
+    def _more(self, between: str) -> str:
+        return f" ({self._notation.terms(between)} call){{0,{MAX_CALLS - 1}}}" if self._parallel else ""
+
+    def _call_rules(self) -> list[str]:
+        rules = [f"call: {' | '.join(f'call_{i}' for i in range(len(self._names)))}"]
+        for i, name in enumerate(self._names):
+            # Cut as JSON schemas are: the lexer is greedy, and must not miss an output that begins like a call.
+            opening = ["{", '"name"', ": ", f'"{name}"', ", ", f'"{self._notation.key}"', ": "]
+            rules.append(f'call_{i}: {" ".join(map(lark_literal, opening))} arguments_{i} "}}"')
+            rules.append(f"arguments_{i}: {self._arguments[name].rule}")
+        return rules
+
+
+def any_text() -> str:
+    """Any text, but no special token: no call behind a marker."""
+    return f"start: TEXT\n{_TEXT}"
+
+
+def calls_or_output(calls: CallGrammar, output: str) -> str:
+    """The serialised grammar of an answer that is calls or what the serialised grammar ``output`` says."""
+    (start,) = json.loads(serialise(calls.calls_or("@output")))["grammars"]
+    shape, *others = json.loads(output)["grammars"]
+    return json.dumps({"grammars": [start, {**shape, "name": "output"}, *others]})
+
+
+# -- arguments -------------------------------------------------------------------------------------------
+
+# Where one of these occurs, to close an object might contradict the schema instead of narrowing it.
+_COMBINING = frozenset(
+    {"allOf", "oneOf", "not", "if", "dependentSchemas", "unevaluatedProperties", "propertyNames", "contains"}
+)
+_SAYS_WHAT_ELSE = frozenset({"additionalProperties", "patternProperties", "$ref", "anyOf", "minProperties"})
+
+
+def arguments_grammar(tool: Tool, index: int) -> SchemaGrammar:
+    """The arguments of the tool at ``index`` of a request; raises `InvalidRequest` for a schema with no grammar.
+
+    Objects that name their properties have no others unless the schema says so: valid in any case, and what is meant.
+    """
+    schema = {"type": "object", **tool.parameters}
+    if set(schema) <= {"type", "properties", "required", "title", "description", "$schema"} and not (
+        schema.get("properties") or schema.get("required")
+    ):
+        return SchemaGrammar(lark_literal("{}"))
+    return compile_schema(schema if _combines(schema) else _closed(schema), schema_field(tool, index))
+
+
+def _combines(schema: Any) -> bool:
+    if isinstance(schema, Mapping):
+        return not _COMBINING.isdisjoint(schema) or any(map(_combines, schema.values()))
+    return isinstance(schema, list) and any(map(_combines, schema))
+
+
+def _closed(schema: Any) -> Any:
+    """The schema with additionalProperties false wherever properties are listed and nothing is said of others."""
+    if isinstance(schema, list):
+        return [_closed(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    closed = {
+        key: value if key in ("enum", "const", "default", "examples") else _closed(value)
+        for key, value in schema.items()
+    }
+    if isinstance(schema.get("properties"), Mapping) and _SAYS_WHAT_ELSE.isdisjoint(schema):
+        closed["additionalProperties"] = False
+    return closed
+
+
+def _regex(text: str) -> str:
+    return re.escape(text).replace("/", r"\/")
+
+
+def _bare_opening(name: str) -> str:
+    return rf'\{{\s*"name"\s*:\s*"{_regex(name)}"\s*,\s*"({"|".join(ARGUMENT_KEYS)})"\s*:'
