@@ -28,6 +28,7 @@ ChatFinish = Literal["stop", "length", "tool_calls", "abort"]
 class ChatTurn:
     """What a dialect asks for. ``messages`` are in OpenAI's form, as the model's template takes them.
 
+    ``prompt`` are token ids that take the place of messages: nothing is rendered.
     ``parameter`` names the request's field that is blamed for a prompt that is too long. ``truncate_prompt_tokens``
     keeps that many of the prompt's last tokens (-1: as many as fit); ``drop_oldest`` leaves out the oldest turns, never
     the system's, until the rest fits. ``call_id_prefix`` begins the ids of calls, where the dialect has a habit.
@@ -47,6 +48,7 @@ class ChatTurn:
     truncate_prompt_tokens: int | None = None
     drop_oldest: bool = False
     call_id_prefix: str | None = None
+    prompt: Sequence[int] | None = None
 
     @property
     def may_call(self) -> bool:
@@ -170,6 +172,11 @@ class ChatGeneration:
     def prompt_tokens(self) -> int:
         """Tokens of the prompt, known from the start."""
         return len(self._generation.prompts[0])
+
+    @property
+    def token_ids(self) -> list[int]:
+        """Tokens of the prompt and of the first answer, as far as it has come, its end token included."""
+        return [*self._generation.prompts[0], *self._generation.outputs[0].token_ids]
 
     @property
     def usage(self) -> Usage:
@@ -342,6 +349,8 @@ def _without_oldest(model: ServedModel, turn: ChatTurn) -> list[int]:
 
 
 def _prompt(model: ServedModel, turn: ChatTurn, messages: Sequence[Mapping[str, Any]]) -> list[int]:
+    if turn.prompt is not None:
+        return list(turn.prompt)
     # A model that may not call is not shown the tools: it would only be tempted.
     return render_chat(
         model.text,
