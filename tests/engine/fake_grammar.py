@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from llguidance import LLMatcher
@@ -15,6 +16,11 @@ from tests.engine.fake_model import VOCAB_SIZE, logits_after, sample_row
 
 END_TOKENS = [0, 1]
 FIRST = 30  # token 2 is the space
+
+
+@cache
+def _compiler() -> GrammarCompiler:
+    return fake_compiler()
 
 
 def fake_compiler() -> GrammarCompiler:
@@ -41,15 +47,21 @@ def lark(source: str) -> str:
 def expected_tokens(
     prompt: Sequence[int], params: SamplingParams, *, index: int = 0, stop_token_ids: Sequence[int] = ()
 ) -> list[int]:
-    """What a constrained request must generate, where its grammar governs from the first token on."""
+    """What a constrained request must generate, one token at a time."""
     assert params.grammar is not None
-    matcher = fake_compiler().compile(params.grammar)
+    compiler = _compiler()
+    matcher = None if params.grammar_triggers else compiler.compile(params.grammar)
     seeds = np.random.SeedSequence((params.seed or 0) % 2**64, spawn_key=(index,))
     generator = np.random.Generator(np.random.PCG64(seeds))
     output: list[int] = []
     while len(output) < (params.max_tokens or 10**9):
-        mask = np.empty((1, -(-VOCAB_SIZE // 32)), dtype=np.uint32)
-        fill_masks([(matcher, [])], mask)
+        mask = np.full((1, VOCAB_SIZE // 32), 0xFFFFFFFF, dtype=np.uint32)
+        if matcher is not None:
+            fill_masks([(matcher, [])], mask)
+        if len(output) < params.min_tokens:
+            kept = mask[0].copy()
+            kept[0] &= ~np.uint32(sum(1 << token_id for token_id in stop_token_ids))
+            mask[0] = kept if kept.any() else mask[0]
         control = SampleControl(
             temperature=params.temperature,
             top_p=params.top_p,
@@ -64,7 +76,12 @@ def expected_tokens(
         output.append(token_id)
         if token_id in stop_token_ids:
             break
-        matcher.accept([token_id])
-        if matcher.finished:
-            break
+        if matcher is None and token_id in params.grammar_triggers:
+            matcher = compiler.compile(params.grammar)
+        if matcher is not None:
+            matcher.accept([token_id])
+            if matcher.finished and not params.grammar_triggers:
+                break
+            if matcher.finished:
+                matcher = None
     return output
