@@ -17,7 +17,7 @@ from sevenb.model.origins import HuggingFaceRepo, ModelFile, ModelScopeRepo, Ori
 DEFAULT_MODEL = "qwen2.5-coder:0.5b"
 FIT_CONTEXT = 8192  # tokens of KV cache that "fits this machine" promises
 
-_BYTES_PER_Q4_K_M_WEIGHT = 0.61  # 4.85 bits, for files whose size no hub has told us yet
+_BYTES_PER_WEIGHT = {"Q4_K_M": 0.61, "Q8_0": 1.073}  # for files whose size no hub has told us yet
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[\w./-]+)?")
 
 
@@ -35,6 +35,7 @@ class CatalogEntry:
     head_dim: int
     origins: tuple[Origin, ...]
     quantization: str = "Q4_K_M"
+    writes: bool = True  # False: made for vectors or for relevance, not for text
 
     @property
     def download_bytes(self) -> int:
@@ -43,7 +44,7 @@ class CatalogEntry:
         files = (first.file,) if isinstance(first, PackageMirror) else first.files
         sizes = [file.size for file in files]
         known = [size for size in sizes if size is not None]
-        return sum(known) if len(known) == len(sizes) else int(self.parameters * _BYTES_PER_Q4_K_M_WEIGHT)
+        return sum(known) if len(known) == len(sizes) else int(self.parameters * _BYTES_PER_WEIGHT[self.quantization])
 
     @property
     def kv_bytes_per_token(self) -> int:
@@ -111,9 +112,10 @@ class Catalog:
         raise ModelNotFound(self._not_found(name))
 
     def fitting(self, memory: int, larger_than: CatalogEntry | None = None) -> list[CatalogEntry]:
-        """Entries that run within ``memory`` bytes with 8K of context, largest first."""
+        """Entries that write text and run within ``memory`` bytes with 8K of context, largest first."""
         floor = larger_than.parameters if larger_than else 0
-        fitting = [entry for entry in self.entries if entry.parameters > floor and entry.memory_bytes() <= memory]
+        writers = [entry for entry in self.entries if entry.writes and entry.parameters > floor]
+        fitting = [entry for entry in writers if entry.memory_bytes() <= memory]
         return sorted(fitting, key=lambda entry: entry.parameters, reverse=True)
 
     def closest(self, name: str, count: int = 3) -> list[str]:
@@ -163,6 +165,13 @@ def _qwen(
     if mirror:
         origins.append(mirror)
     return CatalogEntry(name, title, parameters, license, 32768, layers, kv_heads, head_dim, tuple(origins))
+
+
+def _qwen3_search(name: str, title: str, repo: str, file: str) -> CatalogEntry:
+    """Half of Qwen's bilingual pair for search (arXiv 2506.05176), in 8 bits: fewer would cost relevance."""
+    files = (ModelFile(file),)
+    origins = (HuggingFaceRepo(repo, files), ModelScopeRepo(repo, files))
+    return CatalogEntry(name, title, 595_776_512, _APACHE, 32768, 28, 8, 128, origins, "Q8_0", writes=False)
 
 
 _CODER_05B = ModelFile(
@@ -382,6 +391,18 @@ CATALOG = Catalog(
                 ),
             ),
             quantization="Q4_1",
+        ),
+        _qwen3_search(
+            "qwen3-embedding:0.6b",
+            "Qwen3-Embedding-0.6B",
+            "Qwen/Qwen3-Embedding-0.6B-GGUF",
+            "Qwen3-Embedding-0.6B-Q8_0.gguf",
+        ),
+        _qwen3_search(
+            "qwen3-reranker:0.6b",
+            "Qwen3-Reranker-0.6B",
+            "ggml-org/Qwen3-Reranker-0.6B-Q8_0-GGUF",
+            "qwen3-reranker-0.6b-q8_0.gguf",
         ),
     )
 )
