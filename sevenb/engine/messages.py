@@ -3,14 +3,12 @@
 Only token ids cross the socket: text is made and unmade in the API process.
 """
 
-from typing import Literal
-
 import msgspec
 
 from sevenb.engine.sampling_params import SamplingParams
+from sevenb.model.embedding import Pooling
 
 Logprobs = list[tuple[int, float]]
-Pooling = Literal["mean", "last"]
 
 
 class _Message(msgspec.Struct, frozen=True, tag=True, kw_only=True):

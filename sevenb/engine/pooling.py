@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sevenb.backend.protocol import FloatArray
-from sevenb.engine.messages import Pooling
+from sevenb.model.embedding import Pooling
 
 
 class Pool:
