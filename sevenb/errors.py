@@ -75,6 +75,14 @@ class EngineNotReady(SevenbError):
     """The engine is still loading or is shutting down."""
 
 
+class TooManyRequests(SevenbError):
+    """A client, or all clients together, ask for more than the server was told to take. ``retry_after``: seconds."""
+
+    def __init__(self, message: str, retry_after: float = 2.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class AddressInUse(SevenbError):
     """Another program already listens on the address the server was told to use."""
 

@@ -29,7 +29,7 @@ from sevenb.engine.messages import (
 )
 from sevenb.engine.process import Launch
 from sevenb.engine.transport import ApiChannel
-from sevenb.errors import EngineDied, EngineNotReady, InvalidRequest, SevenbError
+from sevenb.errors import EngineDied, EngineNotReady, InvalidRequest, SevenbError, TooManyRequests
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class EngineClient:
     """Starts the engine process, carries requests to it, and brings it back when it dies.
 
     ``config`` is the JSON that the engine process loads from; ``command`` is how to start one. ``max_open_requests``
-    bounds memory: more are refused with `EngineNotReady`.
+    bounds memory: more are refused with `TooManyRequests`.
     """
 
     def __init__(
@@ -178,13 +178,14 @@ class EngineClient:
     def submit(self, *requests: AddRequest) -> RequestStream:
         """Send requests to the ready engine; one stream brings the news of all. Use it as an async context manager.
 
-        Raises `EngineNotReady` while there is no engine to take them (see `wait_ready`) or too many requests are open.
+        Raises `EngineNotReady` while there is no engine to take them (see `wait_ready`), `TooManyRequests` when too
+        many are open; those that come together are taken in any number when no others are.
         """
         if self.state != "ready" or self._channel is None:
             raise EngineNotReady(self._describe_wait())
-        if len(self._streams) + len(requests) > self._max_open_requests:
-            raise EngineNotReady(
-                f"{len(self._streams)} requests are open and this server takes {self._max_open_requests} at once; "
+        if self._streams and len(self._streams) + len(requests) > self._max_open_requests:
+            raise TooManyRequests(
+                f"{len(self._streams)} requests are open and this model takes {self._max_open_requests} at once; "
                 "try again soon."
             )
         stream = RequestStream(self, [request.request_id for request in requests])

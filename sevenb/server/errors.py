@@ -1,6 +1,7 @@
 """What an error looks like over HTTP: one `Problem` for every exception, and the shape of each dialect."""
 
 import logging
+import math
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from sevenb.errors import (
     ModelNotFound,
     OutOfMemory,
     SevenbError,
+    TooManyRequests,
 )
 
 logger = logging.getLogger(__name__)
@@ -46,12 +48,13 @@ class Problem:
     message: str
     code: str | None = None
     parameter: str | None = None
+    retry_after: float = RETRY_AFTER_SECONDS
 
     @property
     def headers(self) -> dict[str, str]:
         """Response headers that belong to the status."""
-        if self.status == 503:
-            return {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        if self.status in (429, 503):
+            return {"Retry-After": str(max(1, math.ceil(self.retry_after)))}
         if self.status == 401:
             return {"WWW-Authenticate": "Bearer"}
         return {}
@@ -68,6 +71,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(400, "invalid_request_error", str(error), None, parameter)
         case ModelNotFound():
             return Problem(404, "invalid_request_error", str(error), "model_not_found", "model")
+        case TooManyRequests(retry_after=retry_after):
+            return Problem(429, "rate_limit_error", str(error), "rate_limit_exceeded", retry_after=retry_after)
         case EngineNotReady():
             return Problem(503, "server_error", str(error), "not_ready")
         case EngineDied():
