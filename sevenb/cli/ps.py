@@ -8,12 +8,12 @@ Figures of a server that asks for an API key are shown when SEVENB_API_KEY holds
 
 
 def ps() -> None:
-    """Show the servers that run on this machine: model, address, memory, and what they are doing."""
+    """Show the servers that run on this machine: loaded models, address, memory, and what they are doing."""
     from rich.table import Table
 
     from sevenb.cli.console import out, size_text
     from sevenb.cli.list import age_text
-    from sevenb.server.instances import memory_bytes, read_figures, running
+    from sevenb.server.instances import ModelFigures, memory_bytes, read_figures, running
 
     instances = running()
     if not instances:
@@ -35,18 +35,20 @@ def ps() -> None:
         table.add_column(heading, no_wrap=True)
     for instance in instances:
         figures = read_figures(instance)
-        table.add_row(
-            instance.model,
-            instance.url,
-            str(instance.pid),
-            figures.state,
-            size_text(memory_bytes(instance)),
-            _number(figures.running),
-            _number(figures.waiting),
-            "–" if figures.kv_usage is None else f"{figures.kv_usage:.0%}",
-            _number(figures.max_model_len),
-            age_text(time.time() - instance.started),
-        )
+        for number, model in enumerate(figures.models or [ModelFigures(instance.model, figures.state)]):
+            # What belongs to the server stands in the row of its first model alone.
+            table.add_row(
+                model.name,
+                instance.url,
+                str(instance.pid),
+                model.state,
+                "" if number else size_text(memory_bytes(instance)),
+                _number(model.running),
+                _number(model.waiting),
+                "–" if model.kv_usage is None else f"{model.kv_usage:.0%}",
+                _number(model.max_model_len),
+                age_text(time.time() - instance.started),
+            )
     out.print(table)
 
 

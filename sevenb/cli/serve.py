@@ -1,4 +1,4 @@
-"""``sevenb serve``: start the OpenAI-compatible server."""
+"""``sevenb serve``: start the server."""
 
 import asyncio
 import contextlib
@@ -6,17 +6,14 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
-import typer
-
+from sevenb.cli import serve_options as options
 from sevenb.cli.engine_options import (
-    COMPUTING,
     DEFAULT_PREFIX_CACHE_DISK,
-    MEMORY,
     Backend,
     KVCacheDtype,
     MaxModelLen,
@@ -36,7 +33,9 @@ from sevenb.model.catalog import DEFAULT_MODEL
 if TYPE_CHECKING:
     from sevenb.engine.engine_config import EngineConfig
     from sevenb.model.store import Store
+    from sevenb.server.api_keys import ApiKeys
     from sevenb.server.instances import Instance
+    from sevenb.server.limits import Limits
     from sevenb.server.service import Service
 
 EPILOG = """Examples:
@@ -45,68 +44,33 @@ EPILOG = """Examples:
 
 [dim]$[/] sevenb serve qwen2.5-coder:1.5b --port 8080 --max-model-len 131072
 
+[dim]$[/] sevenb serve qwen2.5-coder:1.5b smollm2:135m --memory-budget 4  [dim]# two models in 4 GiB[/]
+
 [dim]$[/] sevenb serve ./model.gguf --host 0.0.0.0 --api-key SECRET  [dim]# for the whole network[/]"""
 
 
-_ACCESS = "Address and access"
-
-
 def serve(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL", help="Catalog name (see sevenb list --all), hub repository or path of a .gguf file."
-        ),
-    ] = DEFAULT_MODEL,
-    host: Annotated[
-        str,
-        typer.Option(
-            metavar="HOST", help="Address to listen on; other than loopback needs --api-key.", rich_help_panel=_ACCESS
-        ),
-    ] = "127.0.0.1",
-    port: Annotated[
-        int,
-        typer.Option(
-            metavar="PORT", min=0, max=65535, help="Port to listen on; 0 takes any free one.", rich_help_panel=_ACCESS
-        ),
-    ] = 8000,
-    api_key: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KEY",
-            envvar="SEVENB_API_KEY",
-            help="What clients must send as their API key.",
-            rich_help_panel=_ACCESS,
-        ),
-    ] = None,
-    allowed_origins: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ORIGIN",
-            help="Web pages of this origin may call the server; may be repeated.",
-            rich_help_panel=_ACCESS,
-        ),
-    ] = None,
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"],
-        typer.Option(
-            metavar="LEVEL", help="debug (shows every request), info, warning or error.", rich_help_panel=_ACCESS
-        ),
-    ] = "warning",
-    served_model_name: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="What clients call the model; may be repeated.", rich_help_panel=_ACCESS),
-    ] = None,
-    max_num_seqs: Annotated[
-        int, typer.Option(metavar="N", help="Answers generated at once; more wait.", rich_help_panel=MEMORY)
-    ] = 64,
+    models: options.Models = None,
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 8000,
+    api_key: options.ApiKey = None,
+    api_key_file: options.ApiKeyFile = None,
+    allowed_origins: options.AllowedOrigins = None,
+    log_level: options.LogLevel = "warning",
+    rate_limit: options.RateLimit = None,
+    max_concurrent: options.MaxConcurrent = None,
+    max_queue: options.MaxQueue = options.DEFAULT_MAX_QUEUE,
+    max_body_size: options.MaxBodySize = options.DEFAULT_MAX_BODY_SIZE,
+    served_model_name: options.ServedModelName = None,
+    only: options.Only = False,
+    keep_alive: options.KeepAlive = None,
+    memory_budget: options.MemoryBudget = None,
+    lora_modules: options.LoraModules = None,
+    max_num_seqs: options.MaxNumSeqs = 64,
     max_model_len: MaxModelLen = None,
     kv_cache_dtype: KVCacheDtype = "auto",
     memory_utilization: MemoryUtilization = 0.5,
-    no_enable_prefix_caching: Annotated[
-        bool,
-        typer.Option("--no-enable-prefix-caching", help="Compute every prompt from its start.", rich_help_panel=MEMORY),
-    ] = False,
+    no_enable_prefix_caching: options.NoPrefixCaching = False,
     swap_space: SwapSpace = None,
     prefix_cache_dir: PrefixCacheDir = None,
     prefix_cache_disk: PrefixCacheDisk = DEFAULT_PREFIX_CACHE_DISK,
@@ -115,52 +79,39 @@ def serve(
     num_speculative_tokens: NumSpeculativeTokens = 16,
     backend: Backend = "native",
     threads: Threads = None,
-    cpu_isa: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Force the kernels of an instruction set, e.g. portable.",
-            show_default="the best here",
-            rich_help_panel=COMPUTING,
-        ),
-    ] = None,
-    max_num_batched_tokens: Annotated[
-        int, typer.Option(metavar="N", help="Tokens one step computes at most.", rich_help_panel=COMPUTING)
-    ] = 512,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=2**63 - 1,
-            metavar="N",
-            help="Seed of requests that bring none.",
-            show_default="random",
-            rich_help_panel=COMPUTING,
-        ),
-    ] = None,
+    cpu_isa: options.CpuIsa = None,
+    max_num_batched_tokens: options.MaxNumBatchedTokens = 512,
+    seed: options.Seed = None,
 ) -> None:
-    """Start the OpenAI-compatible server.
+    """Start the server that OpenAI, Anthropic and Ollama clients talk to.
 
-    The model is downloaded when it is not on this machine yet. Ctrl-C (or SIGTERM) lets running answers end, a second
-    one does not.
+    Models are downloaded when they are not on this machine yet. Any other model that is here can be asked for by its
+    name, too, and is loaded then (see --only). Ctrl-C (or SIGTERM) lets running answers end, a second one does not.
     """
     from sevenb.cli.console import download_progress, stoppable
     from sevenb.engine.engine_config import EngineConfig
     from sevenb.model.store import Store
+    from sevenb.server.api_keys import read_api_keys
+    from sevenb.server.durations import parse_duration
+    from sevenb.server.limits import MEBIBYTE, Limits
     from sevenb.server.listener import begin_listening, check_address, listen
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    check_address(host, api_key)
+    keys = read_api_keys(api_key or [], api_key_file, os.environ)
+    check_address(host, has_key=bool(keys))
+    stay = None if keep_alive is None else (parse_duration(keep_alive, "--keep-alive"),)
+    adapters = options.adapter_paths(lora_modules or [])
     store = Store()
-    name = _display_name(store, model)
+    wanted = models or [DEFAULT_MODEL]
+    names = [_display_name(store, model) for model in wanted]
     with listen(host, port) as listener:  # before anything slow: a port in use is known at once
         with stoppable("What arrived is kept; run the same command again to go on."), download_progress() as progress:
-            path = store.ensure(model, progress)
+            paths = [store.ensure(model, progress) for model in wanted]
             draft = draft_path(store, speculative_model, progress)
         begin_listening(listener)
         config = EngineConfig(
-            model=str(path),
-            served_model_name=name,
+            model=str(paths[0]),
+            served_model_name=names[0],
             backend=backend,
             threads=threads,
             cpu_isa=cpu_isa,
@@ -174,16 +125,23 @@ def serve(
             speculative_model=draft,
             num_speculative_tokens=num_speculative_tokens,
             seed=seed,
+            lora_modules=adapters,
             **memory_fields(
                 swap_space=swap_space, prefix_cache_dir=prefix_cache_dir, prefix_cache_disk=prefix_cache_disk
             ),
         )
         launch = _Launch(
             config=config,
+            paths=paths,
+            names=[served_model_name or names[:1], *([name] for name in names[1:])],
             listener=listener,
             host=host,
-            names=served_model_name or [name],
-            api_key=api_key,
+            keys=keys,
+            limits=Limits(rate_limit, max_concurrent, int(max_body_size * MEBIBYTE)),
+            max_queue=max_queue,
+            only=only,
+            keep_alive=stay,
+            memory_budget=options.budget_bytes(memory_budget),
             allowed_origins=allowed_origins or [],
             log_level=log_level,
         )
@@ -200,31 +158,30 @@ def _display_name(store: "Store", model: str) -> str:
 class _Launch:
     """One server from start to end."""
 
-    config: "EngineConfig"
+    config: "EngineConfig"  # of the first model
+    paths: Sequence[Path]
+    names: Sequence[Sequence[str]]  # of each model
     listener: socket.socket
     host: str
-    names: list[str]
-    api_key: str | None
-    allowed_origins: list[str]
+    keys: "ApiKeys"
+    limits: "Limits"
+    max_queue: int
+    only: bool
+    keep_alive: tuple[float | None] | None  # None: as is usual
+    memory_budget: int | None
+    allowed_origins: Sequence[str]
     log_level: str
 
     async def run(self) -> None:
         """Serve until a signal comes. Raises what kept the engine from loading, or from coming back."""
-        import msgspec
-
-        from sevenb.engine.client import EngineClient
-
-        client = EngineClient(msgspec.json.encode(self.config))
-        await client.start()
-        # The engine loads from here on, beside these imports and the tokenizer.
+        service = self._service()
+        await service.start()
+        # The first engine loads from here on, beside these imports and the tokenizer.
         from sevenb.server.app import create_app
         from sevenb.server.instances import registered
         from sevenb.server.runner import Server
-        from sevenb.server.service import Service, load_text
 
-        service = Service(client, partial(load_text, Path(self.config.model)), names=self.names, root=self.config.model)
-        service.start()
-        app = create_app(service, api_key=self.api_key, allowed_origins=self.allowed_origins)
+        app = create_app(service, keys=self.keys, limits=self.limits, allowed_origins=self.allowed_origins)
         server = Server(app, service, log_level=self.log_level)
         serving = asyncio.create_task(server.serve([self.listener]), name="HTTP server")
         with registered(self._instance()):
@@ -239,19 +196,37 @@ class _Launch:
         if failure is not None:
             raise failure
 
+    def _service(self) -> "Service":
+        from sevenb.server.model_source import LocalModel, StoreModels, further_model
+        from sevenb.server.service import KEEP_ALIVE_SECONDS, Service
+
+        first = LocalModel(self.config, self.names[0], self.config.lora_modules, self.max_queue)
+        others = [
+            further_model(self.config, str(path), names, self.max_queue)
+            for path, names in zip(self.paths[1:], self.names[1:], strict=True)
+        ]
+        return Service(
+            [first, *others],
+            installed=None if self.only else StoreModels(self.config, self.max_queue),
+            keep_first=self.keep_alive[0] if self.keep_alive else None,
+            keep_others=self.keep_alive[0] if self.keep_alive else KEEP_ALIVE_SECONDS,
+            memory_budget=self.memory_budget,
+        )
+
     async def _announce(self, service: "Service") -> None:
         """Show how the model loads, then that it is ready."""
         from sevenb.cli.console import out
         from sevenb.cli.serve_screen import loading_progress, ready_message
 
-        with loading_progress(self.names[0]) as show:
+        with loading_progress(self.names[0][0]) as show:
             waiting = asyncio.create_task(service.wait_ready())
             while not waiting.done():
                 await asyncio.wait({waiting}, timeout=0.1)
-                show(service.client.plan, service.client.progress)
+                show(service.main.plan, service.main.progress)
         if waiting.exception() is None:
             with contextlib.suppress(SystemExit):  # rich's answer to a closed pipe; clients are served all the same
-                out.print(ready_message(self._instance(), waiting.result().engine), soft_wrap=True)
+                others = [names[0] for names in self.names[1:]]
+                out.print(ready_message(self._instance(), waiting.result().engine, others), soft_wrap=True)
 
     def _instance(self) -> "Instance":
         import psutil
@@ -261,7 +236,7 @@ class _Launch:
         return Instance(
             pid=os.getpid(),
             process_started=psutil.Process().create_time(),
-            model=self.names[0],
+            model=self.names[0][0],
             host=self.host,
             port=self.listener.getsockname()[1],
             started=time.time(),

@@ -1,7 +1,7 @@
 """What ``sevenb serve`` shows: the model as it loads, and the lines of a server that is ready."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import psutil
 from rich.markup import escape
@@ -44,8 +44,8 @@ class _Loading:
             self._bar.update(self._bar.task_ids[0], total=progress.total, completed=progress.done)
 
 
-def ready_message(instance: Instance, engine: EngineReady) -> str:
-    """Where the server is, what it serves and how much it holds."""
+def ready_message(instance: Instance, engine: EngineReady, others: Sequence[str] = ()) -> str:
+    """Where the server is, what it serves and how much it holds; ``others`` are models that it will load when asked."""
     lines = [
         f"[bold green]Server is ready![/]  [bold]{instance.url}/v1[/]  [dim](documentation: {instance.url}/docs)[/]",
         f"  [dim]Model[/]    {escape(instance.model)} on {escape(engine.device)}, "
@@ -54,6 +54,8 @@ def ready_message(instance: Instance, engine: EngineReady) -> str:
         f"  [dim]KV pool[/]  {engine.kv_tokens:,} tokens for all conversations together in {engine.kv_dtype}, "
         f"{size_text(engine.kv_bytes)} beside {size_text(engine.weight_bytes)} of weights",
     ]
+    if others:
+        lines.append(f"  [dim]Others[/]   {escape(', '.join(others))}  [dim](loaded when they are asked for)[/]")
     if larger := _larger_models(instance.model):
         lines.append(f"  [dim]Larger[/]   {larger}  [dim](sevenb serve NAME)[/]")
     return "\n".join(lines)

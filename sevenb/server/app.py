@@ -7,7 +7,10 @@ from fastapi import FastAPI
 
 from sevenb import __version__
 from sevenb.server import anthropic, docs_page, health, models, openai_chat, openai_completions, tokenize
+from sevenb.server.api_keys import ApiKeys
 from sevenb.server.errors import install_error_handlers
+from sevenb.server.holds import HoldMiddleware
+from sevenb.server.limits import BodyLimitMiddleware, LimitMiddleware, Limits
 from sevenb.server.metrics import HttpMetricsMiddleware
 from sevenb.server.openai_types import ErrorResponse
 from sevenb.server.security import ApiKeyMiddleware, allow_origins
@@ -21,13 +24,26 @@ ignored; one that is listed with a bad value is an error of status 400 that name
 _ERRORS: dict[int | str, str] = {
     "default": "Any error",
     400: "The request cannot be served as it is; `param` names the field at fault",
+    401: "No API key, or a wrong one",
     404: "No such model; the message names those that are served",
-    503: "The engine is loading or restarting; try again",
+    413: "The body of the request is too large",
+    429: "More requests than this client, or all together, may send; `Retry-After` tells when to try again",
+    503: "The model is loading or restarting, or has no room beside others; try again",
 }
 
 
-def create_app(service: Service, *, api_key: str | None = None, allowed_origins: Sequence[str] = ()) -> FastAPI:
-    """Build the ASGI application over a started service, which it closes with its own shutdown."""
+def create_app(
+    service: Service,
+    *,
+    keys: ApiKeys | None = None,
+    limits: Limits | None = None,
+    allowed_origins: Sequence[str] = (),
+) -> FastAPI:
+    """Build the ASGI application over a started service, which it closes with its own shutdown.
+
+    Without ``keys`` anybody may use it; ``limits`` hold for each client.
+    """
+    limits = limits or Limits()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -47,8 +63,13 @@ def create_app(service: Service, *, api_key: str | None = None, allowed_origins:
     for dialect in (openai_chat, openai_completions, anthropic, models, tokenize, health, docs_page):
         app.include_router(dialect.router)
     install_error_handlers(app)
-    if api_key:
-        app.add_middleware(ApiKeyMiddleware, api_key=api_key)
+    # What is added later is met earlier.
+    app.add_middleware(HoldMiddleware)
+    app.add_middleware(BodyLimitMiddleware, max_bytes=limits.body_bytes)
+    if limits.per_client:
+        app.add_middleware(LimitMiddleware, limits=limits)
+    if keys:
+        app.add_middleware(ApiKeyMiddleware, keys=keys)
     app.add_middleware(HttpMetricsMiddleware, metrics=service.metrics)
     allow_origins(app, allowed_origins)
     return app

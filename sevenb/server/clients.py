@@ -1,8 +1,14 @@
-"""Who asks: the clients among whom the engine shares its time."""
+"""Who asks: the clients among whom the engine shares its time, and whom limits hold for."""
 
 import hashlib
 
 from fastapi import Request
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from sevenb.server.api_keys import credentials
+
+CLIENT = "sevenb.client"  # where a scope has the name of the API key that let it pass
 
 
 def client_of(request: Request, user: str | None) -> str:
@@ -10,6 +16,14 @@ def client_of(request: Request, user: str | None) -> str:
 
     The name is a hash, so that no key leaves this process.
     """
-    address = request.client.host if request.client is not None else ""
-    parts = (address, request.headers.get("authorization", ""), user or "")
+    keys = b"\n".join(credentials(Headers(scope=request.scope))).decode("latin-1")
+    return _hash(address_of(request.scope), keys, user or "")
+
+
+def address_of(scope: Scope) -> str:
+    """The address that a request came from; empty where it came over a socket without one."""
+    return str(scope["client"][0]) if scope.get("client") else ""
+
+
+def _hash(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -14,11 +14,12 @@ router = APIRouter(tags=["server"])
     responses={200: {"description": "Ready to serve"}, 503: {"description": "Loading, restarting or stopping"}},
 )
 async def health(service: ServiceDependency) -> Response:
-    """Whether a request would be served now. Needs no API key."""
-    if service.ready:
-        return Response(b'{"status":"ok"}', media_type="application/json")
-    status = b'{"status":"%s"}' % service.client.state.replace("ready", "loading").encode()
-    return Response(status, 503, {"Retry-After": "1"}, "application/json")
+    """Whether a request for the first model would be served now, or after a load. Needs no API key."""
+    status = service.health
+    body = b'{"status":"%s"}' % status.encode()
+    if status == "ok":
+        return Response(body, media_type="application/json")
+    return Response(body, 503, {"Retry-After": "1"}, "application/json")
 
 
 @router.get("/metrics", response_class=Response)

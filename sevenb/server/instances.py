@@ -6,12 +6,14 @@ import os
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 from sevenb.server.listener import is_loopback
 
@@ -88,18 +90,27 @@ def _is_private(path: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class Figures:
-    """A server's state as its own `/health` tells it, and figures that it shows to who has its API key."""
+class ModelFigures:
+    """One of a server's models that is not merely installed; None where a figure is not known."""
 
+    name: str
     state: str
+    max_model_len: int | None = None
     running: float | None = None
     waiting: float | None = None
     kv_usage: float | None = None
-    max_model_len: int | None = None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A server's state as its own `/health` tells it, and its loaded models, which it shows to who has an API key."""
+
+    state: str
+    models: tuple[ModelFigures, ...] = ()
 
 
 def read_figures(instance: Instance) -> Figures:
-    """Ask a server. ``SEVENB_API_KEY`` is sent along where it is set."""
+    """Ask a server. The first key of ``SEVENB_API_KEY`` is sent along where it is set."""
     try:
         state = json.loads(_get(instance, "/health"))["status"]
     except (OSError, ValueError, KeyError):
@@ -107,23 +118,41 @@ def read_figures(instance: Instance) -> Figures:
     if state != "ok":
         return Figures(state)
     try:
-        card = json.loads(_get(instance, "/v1/models"))["data"][0]
-        gauges = dict(
-            line.split(" ", 1) for line in _get(instance, "/metrics").decode().splitlines() if line[:1] != "#"
-        )
-        return Figures(
-            "ready",
-            running=float(gauges["sevenb_num_requests_running"]),
-            waiting=float(gauges["sevenb_num_requests_waiting"]),
-            kv_usage=float(gauges["sevenb_kv_cache_usage_perc"]),
-            max_model_len=card["max_model_len"],
-        )
+        cards = json.loads(_get(instance, "/v1/models"))["data"]
+        gauges = _gauges(_get(instance, "/metrics").decode())
+        loaded = {card["root"]: card for card in reversed(cards) if card["state"] != "installed" and not card["parent"]}
+        return Figures("ready", tuple(_model_figures(card, gauges) for card in reversed(loaded.values())))
     except (OSError, ValueError, KeyError):
         return Figures("ready")
 
 
+def _model_figures(card: Mapping[str, Any], gauges: Mapping[tuple[str, str], float]) -> ModelFigures:
+    def gauge(name: str) -> float | None:
+        return gauges.get((f"sevenb_{name}", card["id"]))
+
+    return ModelFigures(
+        name=card["id"],
+        state=card["state"],
+        max_model_len=card["max_model_len"],
+        running=gauge("num_requests_running"),
+        waiting=gauge("num_requests_waiting"),
+        kv_usage=gauge("kv_cache_usage_perc"),
+    )
+
+
+def _gauges(text: str) -> dict[tuple[str, str], float]:
+    """What Prometheus' format says of each model: metric and model -> value."""
+    return {
+        (sample.name, sample.labels["model_name"]): sample.value
+        for family in text_string_to_metric_families(text)
+        if family.type == "gauge"
+        for sample in family.samples
+        if "model_name" in sample.labels
+    }
+
+
 def memory_bytes(instance: Instance) -> int:
-    """Resident memory of a server's two processes."""
+    """Resident memory of a server and its engine processes."""
     try:
         server = psutil.Process(instance.pid)
         return sum(int(process.memory_info().rss) for process in (server, *server.children(recursive=True)))
@@ -133,7 +162,7 @@ def memory_bytes(instance: Instance) -> int:
 
 def _get(instance: Instance, path: str) -> bytes:
     request = urllib.request.Request(instance.url + path)
-    if key := os.environ.get("SEVENB_API_KEY"):
+    if key := os.environ.get("SEVENB_API_KEY", "").partition(",")[0].strip():
         request.add_header("Authorization", f"Bearer {key}")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # this machine needs no proxy
     try:

@@ -1,4 +1,4 @@
-"""Request bodies as strict JSON: bounded in size, valid UTF-8, no NaN, no bottomless nesting."""
+"""Request bodies as strict JSON: valid UTF-8, no NaN, no bottomless nesting."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -12,8 +12,6 @@ from starlette.responses import Response
 from sevenb.errors import InvalidRequest
 from sevenb.server.errors import HttpError
 from sevenb.server.streaming import ClientGone
-
-MAX_BODY_BYTES = 32 * 1024 * 1024
 
 
 class JsonRoute(APIRoute):
@@ -48,7 +46,7 @@ class _ReadRequest(Request):
 
 
 async def read_json(request: Request) -> Any:
-    """Read and parse a body. Raises `InvalidRequest`, or `HttpError` with 413 or 415."""
+    """Read and parse a body. Raises `InvalidRequest`, or `HttpError` with 415."""
     # Requiring the JSON content type also keeps web pages of other origins out: a browser asks before it sends one.
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json" and not content_type.endswith("+json"):
@@ -73,9 +71,6 @@ async def _read_body(request: Request) -> bytearray:
     try:
         async for chunk in request.stream():
             body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                limit = MAX_BODY_BYTES // 2**20
-                raise HttpError(413, f"The body is larger than {limit} MiB; send a shorter request.", "body_too_large")
     except ClientDisconnect:
         raise ClientGone from None
     return body

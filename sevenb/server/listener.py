@@ -43,9 +43,9 @@ def begin_listening(listener: socket.socket, backlog: int = 2048) -> None:
         raise _taken(*listener.getsockname()[:2]) from None
 
 
-def check_address(host: str, api_key: str | None) -> None:
+def check_address(host: str, *, has_key: bool) -> None:
     """Raise `UnsafeAddress` when others could reach the server and nothing would stop them."""
-    if api_key or is_loopback(host):
+    if has_key or is_loopback(host):
         return
     raise UnsafeAddress(
         f"Listening on {host} would let anybody on the network use this server; give it a key with --api-key KEY "

@@ -1,9 +1,9 @@
-"""What `/metrics` shows: counters and histograms of the requests, and the engine's own gauges, in Prometheus' format.
+"""What `/metrics` shows: counters and histograms of the requests, and the engines' own gauges, in Prometheus' format.
 
-Names follow vLLM's where it has the metric, with the prefix ``sevenb_``.
+Names and the label ``model_name`` follow vLLM's where it has the metric, with the prefix ``sevenb_``.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -17,25 +17,28 @@ _SECONDS_BUCKETS = (0.05, 0.1, 0.3, 0.5, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 
 _TOKEN_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
+LABEL = "model_name"
+
 
 class Metrics:
-    """All metrics of one server, in a registry of its own. ``engine_stats`` is asked at every scrape."""
+    """All metrics of one server, in a registry of its own.
 
-    def __init__(self, engine_stats: Callable[[], EngineStats | None]) -> None:
+    ``engine_stats`` is asked at every scrape: the newest report of each loaded model's engine, by the model's name.
+    """
+
+    def __init__(self, engine_stats: Callable[[], Mapping[str, EngineStats]]) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(_EngineCollector(engine_stats))
 
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-            return Histogram(f"sevenb_{name}", text, buckets=buckets, registry=self.registry)
+            return Histogram(f"sevenb_{name}", text, [LABEL], buckets=buckets, registry=self.registry)
 
-        self.http_requests = Counter(
-            "sevenb_http_requests", "HTTP requests answered", ["method", "path", "status"], registry=self.registry
-        )
-        self.request_success = Counter(
-            "sevenb_request_success",
-            "Finished sequences by how they ended",
-            ["finished_reason"],
-            registry=self.registry,
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"sevenb_{name}", text, labels, registry=self.registry)
+
+        self.http_requests = counter("http_requests", "HTTP requests answered", "method", "path", "status")
+        self.request_success = counter(
+            "request_success", "Finished sequences by how they ended", LABEL, "finished_reason"
         )
         self.time_to_first_token = histogram(
             "time_to_first_token_seconds", "From arrival to the first token", _TTFT_BUCKETS
@@ -54,51 +57,89 @@ class Metrics:
             "request_generation_tokens", "Generated tokens of a request", _TOKEN_BUCKETS
         )
 
-    def observe_timings(self, timings: Timings) -> None:
-        """Enter a finished request."""
-        self.queue_time.observe(timings.queue)
-        self.prefill_time.observe(timings.prefill)
-        self.decode_time.observe(timings.decode)
-        self.request_latency.observe(timings.queue + timings.prefill + timings.decode)
-        self.request_prompt_tokens.observe(timings.prompt_tokens)
-        self.request_generation_tokens.observe(timings.completion_tokens)
-
     def render(self) -> bytes:
         """The text that a scrape gets."""
         return generate_latest(self.registry)
 
 
-class _EngineCollector:
-    """The engine process's own numbers; counters start again with the engine, which Prometheus expects."""
+class ModelMetrics:
+    """The metrics of one model's requests."""
 
-    def __init__(self, engine_stats: Callable[[], EngineStats | None]) -> None:
+    def __init__(self, metrics: Metrics, model: str) -> None:
+        self.time_to_first_token = metrics.time_to_first_token.labels(model)
+        self.inter_token_latency = metrics.inter_token_latency.labels(model)
+        self._request_success = metrics.request_success
+        self._model = model
+        self._request_latency = metrics.request_latency.labels(model)
+        self._queue_time = metrics.queue_time.labels(model)
+        self._prefill_time = metrics.prefill_time.labels(model)
+        self._decode_time = metrics.decode_time.labels(model)
+        self._prompt_tokens = metrics.request_prompt_tokens.labels(model)
+        self._generation_tokens = metrics.request_generation_tokens.labels(model)
+
+    def count_finished(self, reason: str) -> None:
+        """Enter a finished sequence and how it ended."""
+        self._request_success.labels(self._model, reason).inc()
+
+    def observe_timings(self, timings: Timings) -> None:
+        """Enter a finished request."""
+        self._queue_time.observe(timings.queue)
+        self._prefill_time.observe(timings.prefill)
+        self._decode_time.observe(timings.decode)
+        self._request_latency.observe(timings.queue + timings.prefill + timings.decode)
+        self._prompt_tokens.observe(timings.prompt_tokens)
+        self._generation_tokens.observe(timings.completion_tokens)
+
+
+Value = Callable[[EngineStats], float]
+
+_GAUGES: dict[str, tuple[str, Value]] = {
+    "num_requests_running": ("Requests in the running batch", lambda stats: stats.running),
+    "num_requests_waiting": ("Requests that wait to be scheduled", lambda stats: stats.waiting),
+    "kv_cache_usage_perc": (
+        "Share of the KV pool in use, 0 to 1",
+        lambda stats: stats.kv_blocks_used / stats.kv_blocks_total if stats.kv_blocks_total else 0.0,
+    ),
+    "kv_blocks_used": ("KV blocks in use", lambda stats: stats.kv_blocks_used),
+    "kv_blocks_total": ("KV blocks of the pool", lambda stats: stats.kv_blocks_total),
+}
+_COUNTERS: dict[str, tuple[str, Value]] = {
+    "prompt_tokens": ("Prompt tokens taken in", lambda stats: stats.prompt_tokens),
+    "generation_tokens": ("Tokens generated", lambda stats: stats.generated_tokens),
+    "prefix_cache_hits": ("Prompt tokens found in the prefix cache", lambda stats: stats.cached_tokens),
+    "num_preemptions": ("Sequences preempted", lambda stats: stats.preemptions),
+    "engine_steps": ("Steps computed", lambda stats: stats.steps),
+    "spec_decode_num_draft_tokens": ("Tokens guessed ahead and checked", lambda stats: stats.drafted_tokens),
+    "spec_decode_num_accepted_tokens": ("Of those, tokens that were right", lambda stats: stats.accepted_tokens),
+    "kv_blocks_spilled": (
+        "KV blocks copied out of the pool when it evicted them",
+        lambda stats: stats.kv_blocks_spilled,
+    ),
+    "kv_blocks_restored": ("KV blocks copied back into the pool", lambda stats: stats.kv_blocks_restored),
+}
+
+
+class _EngineCollector:
+    """The engine processes' own numbers; counters start again with the engine, which Prometheus expects."""
+
+    def __init__(self, engine_stats: Callable[[], Mapping[str, EngineStats]]) -> None:
         self._engine_stats = engine_stats
 
     def collect(self) -> Iterator[Metric]:
-        """One metric a field of `EngineStats`; nothing before the engine's first report."""
-        if (stats := self._engine_stats()) is None:
+        """One metric a field of `EngineStats`, one series a loaded model; nothing before an engine's first report."""
+        by_model = self._engine_stats()
+        if not by_model:
             return
-        used = stats.kv_blocks_used / stats.kv_blocks_total if stats.kv_blocks_total else 0.0
-        for name, text, value in (
-            ("num_requests_running", "Requests in the running batch", stats.running),
-            ("num_requests_waiting", "Requests that wait to be scheduled", stats.waiting),
-            ("kv_cache_usage_perc", "Share of the KV pool in use, 0 to 1", used),
-            ("kv_blocks_used", "KV blocks in use", stats.kv_blocks_used),
-            ("kv_blocks_total", "KV blocks of the pool", stats.kv_blocks_total),
-        ):
-            yield GaugeMetricFamily(f"sevenb_{name}", text, value=value)
-        for name, text, value in (
-            ("prompt_tokens", "Prompt tokens taken in", stats.prompt_tokens),
-            ("generation_tokens", "Tokens generated", stats.generated_tokens),
-            ("prefix_cache_hits", "Prompt tokens found in the prefix cache", stats.cached_tokens),
-            ("num_preemptions", "Sequences preempted", stats.preemptions),
-            ("engine_steps", "Steps computed", stats.steps),
-            ("spec_decode_num_draft_tokens", "Tokens guessed ahead and checked", stats.drafted_tokens),
-            ("spec_decode_num_accepted_tokens", "Of those, tokens that were right", stats.accepted_tokens),
-            ("kv_blocks_spilled", "KV blocks copied out of the pool when it evicted them", stats.kv_blocks_spilled),
-            ("kv_blocks_restored", "KV blocks copied back into the pool", stats.kv_blocks_restored),
-        ):
-            yield CounterMetricFamily(f"sevenb_{name}", text, value=value)
+        for name, (text, value) in _GAUGES.items():
+            gauge = GaugeMetricFamily(f"sevenb_{name}", text, labels=[LABEL])
+            for model, stats in by_model.items():
+                gauge.add_metric([model], value(stats))
+            yield gauge
+        for name, (text, value) in _COUNTERS.items():
+            counter = CounterMetricFamily(f"sevenb_{name}", text, labels=[LABEL])
+            for model, stats in by_model.items():
+                counter.add_metric([model], value(stats))
+            yield counter
 
 
 class HttpMetricsMiddleware:

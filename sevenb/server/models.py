@@ -1,26 +1,66 @@
-"""OpenAI's list of models: the served one, under each of its names."""
+"""OpenAI's list of models: those this server was started with under each of their names, then the installed ones."""
+
+from typing import Literal
 
 from fastapi import APIRouter
+from pydantic import BaseModel, Field
 
 from sevenb.server.dependencies import ServiceDependency
-from sevenb.server.openai_types import ModelCard, ModelList
-from sevenb.server.service import ServedModel, Service
+from sevenb.server.service import ModelStatus, Service
 
 router = APIRouter(prefix="/v1/models", tags=["OpenAI"])
 
 
+class ModelCard(BaseModel):
+    """A model that may be asked for by this ``id``."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str = "sevenb"
+    root: str
+    parent: str | None = Field(None, description="The model that this one, a LoRA adapter, is worn by.")
+    max_model_len: int | None = Field(
+        None, description="Tokens that prompt and answer may have together; null until the model is loaded."
+    )
+    state: Literal["installed", "loading", "ready", "restarting", "unloading"] = Field(
+        description="A model that is only installed is loaded by the first request for it."
+    )
+
+
+class ModelList(BaseModel):
+    """All of them."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelCard]
+
+
 @router.get("")
 async def list_models(service: ServiceDependency) -> ModelList:
-    """What this server serves. ``max_model_len`` is how many tokens prompt and answer may have together."""
-    model = await service.model(None)
-    return ModelList(data=[_card(service, model, name) for name in service.names])
+    """What may be asked for, the models that this server was started with first."""
+    return ModelList(data=await _cards(service))
 
 
 @router.get("/{name:path}")
 async def retrieve_model(service: ServiceDependency, name: str) -> ModelCard:
-    """One of them."""
-    return _card(service, await service.model(name), name)
+    """One of them; it is not loaded for that."""
+    wanted = await service.resolve(name)
+    return next(card for card in await _cards(service) if card.id == wanted)
 
 
-def _card(service: Service, model: ServedModel, name: str) -> ModelCard:
-    return ModelCard(id=name, created=service.created, root=service.root, max_model_len=model.max_model_len)
+async def _cards(service: Service) -> list[ModelCard]:
+    if service.health == "loading":
+        await service.model(None)  # the length of its context is not known before
+    return [card for status in await service.installed() for card in _cards_of(service, status)]
+
+
+def _cards_of(service: Service, status: ModelStatus) -> list[ModelCard]:
+    created = service.created if status.stored is None else int(status.stored.pulled_at)
+    context = status.engine.max_model_len if status.engine is not None else None
+
+    def card(name: str, parent: str | None = None) -> ModelCard:
+        return ModelCard(
+            id=name, created=created, root=status.root, parent=parent, max_model_len=context, state=status.state
+        )
+
+    return [card(name) for name in status.names] + [card(adapter, status.name) for adapter in status.adapters]

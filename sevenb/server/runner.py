@@ -41,12 +41,12 @@ class Server(uvicorn.Server):
             self._end_streams()
         else:
             self.should_exit = True
-            if open_requests := self._service.client.open_requests:
+            if open_requests := self._service.open_requests:
                 logger.warning("Shutting down once %d open requests have ended", open_requests)
             asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._end_streams)
 
     def _end_streams(self) -> None:
-        self._service.client.fail_open_requests(EngineNotReady("The server is shutting down; send the request later."))
+        self._service.fail_open_requests(EngineNotReady("The server is shutting down; send the request later."))
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

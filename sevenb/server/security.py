@@ -1,6 +1,5 @@
 """Who may talk to the server: the API key, and the web pages that may call it."""
 
-import hmac
 from collections.abc import Sequence
 
 from fastapi import FastAPI
@@ -8,6 +7,8 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sevenb.server.api_keys import ApiKeys, credentials
+from sevenb.server.clients import CLIENT
 from sevenb.server.errors import HttpError, error_response, problem_of
 
 PUBLIC_PATHS = frozenset({"/health"})
@@ -16,25 +17,25 @@ EDITOR_ORIGIN_PATTERN = r"vscode-webview://[a-z0-9-]+"
 
 
 class ApiKeyMiddleware:
-    """Let a request pass that carries the key as ``Authorization: Bearer KEY``; `PUBLIC_PATHS` need none."""
+    """Let a request pass that carries one of the keys (see `credentials`); `PUBLIC_PATHS` need none."""
 
-    def __init__(self, app: ASGIApp, api_key: str) -> None:
+    def __init__(self, app: ASGIApp, keys: ApiKeys) -> None:
         self._app = app
-        self._api_key = api_key.encode()
+        self._keys = keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application."""
-        if scope["type"] != "http" or scope["path"] in PUBLIC_PATHS or self._is_authorized(scope):
+        if scope["type"] != "http" or scope["path"] in PUBLIC_PATHS:
             await self._app(scope, receive, send)
             return
+        for key in credentials(Headers(scope=scope)):
+            if (client := self._keys.match(key)) is not None:
+                await self._app({**scope, CLIENT: client}, receive, send)
+                return
         error = HttpError(
             401, "This server needs an API key; send it as the header Authorization: Bearer KEY.", "invalid_api_key"
         )
         await error_response(scope["path"], problem_of(error))(scope, receive, send)
-
-    def _is_authorized(self, scope: Scope) -> bool:
-        scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and hmac.compare_digest(key.strip().encode("latin-1"), self._api_key)
 
 
 def allow_origins(app: FastAPI, origins: Sequence[str]) -> None:

@@ -1,153 +1,213 @@
-"""`Service`: what the routes serve: one model, its words, and the engine process that runs it."""
+"""`Service`: what the routes serve: models by name, loaded when they are asked for, each in an engine of its own."""
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import Literal, TypeVar
 
-from sevenb import __version__
-from sevenb.engine.client import EngineClient
-from sevenb.engine.messages import EngineReady
-from sevenb.errors import EngineNotReady, ModelNotFound, SevenbError
-from sevenb.server.metrics import Metrics
+from sevenb.engine.messages import EngineReady, EngineStats
+from sevenb.errors import SevenbError, TooManyRequests
+from sevenb.model.store import StoredModel
+from sevenb.server.holds import keep_until_answered
+from sevenb.server.managed_model import ManagedModel, ModelState
+from sevenb.server.metrics import Metrics, ModelMetrics
+from sevenb.server.model_directory import Found, Listed, ModelDirectory
+from sevenb.server.model_pool import ModelPool
+from sevenb.server.model_source import InstalledModels, ModelSource
+from sevenb.server.served_model import ModelText, ServedModel
 
-if TYPE_CHECKING:
-    from sevenb.model.chat_template import ChatTemplate
-    from sevenb.model.tokenizer import Tokenizer
+__all__ = ["ModelStatus", "ModelText", "ServedModel", "Service"]
 
-WAIT_SECONDS = 30.0  # how long a request waits for an engine that loads or restarts, before it gets a 503
+WAIT_SECONDS = 30.0  # how long a request waits for a model that loads or restarts, before it gets a 503
+KEEP_ALIVE_SECONDS = 300.0  # Ollama's default: how long a model stays that nobody uses
+
+Health = Literal["ok", "loading", "restarting", "failed", "stopping"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class ModelText:
-    """What turns text into token ids and back for one model."""
+class ModelStatus:
+    """One model that may be asked for, as it is now.
 
-    tokenizer: "Tokenizer"
-    chat_template: "ChatTemplate"
-
-
-@dataclass(frozen=True)
-class ServedModel:
-    """A model behind the routes, loaded, as one name means it.
-
-    ``name`` is what answers call it, ``root`` where it came from, ``adapter`` the LoRA adapter that the name stands
-    for, if it does; requests go to ``client``, figures about them to ``metrics``.
+    ``names`` are all it answers to, ``adapters`` the names of its LoRA adapters. ``memory`` is what weights, KV pool
+    and remembered prompts may take in bytes, 0 while it is not loaded; ``expires_at`` is the Unix time at which it
+    will be unloaded if nobody uses it, None for never. ``stored`` is its manifest, if the store has it.
     """
 
-    text: ModelText
-    engine: EngineReady
-    client: EngineClient
-    metrics: Metrics
     name: str
+    names: tuple[str, ...]
+    adapters: tuple[str, ...]
     root: str
-    adapter: str | None = None
-
-    @property
-    def max_model_len(self) -> int:
-        """Tokens that prompt and answer may have together."""
-        return self.engine.max_model_len
-
-    @property
-    def fingerprint(self) -> str:
-        """OpenAI's ``system_fingerprint``: the same for as long as the same request and seed give the same text."""
-        identity = f"{__version__} {self.engine.model_name} {self.engine.weight_bytes} {self.engine.device}"
-        return f"sevenb-{__version__}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+    state: ModelState
+    memory: int
+    expires_at: float | None
+    engine: EngineReady | None
+    stored: StoredModel | None
 
 
 class Service:
-    """One served model. ``names`` are those it answers to, the first one is shown; ``root`` is where it came from.
+    """The models of one server.
 
-    Takes a client that was started, and closes it.
+    ``sources`` are those it was started with; the first one is loaded at once, is meant by requests that name none,
+    and stays ``keep_first`` seconds after its last use (None: for ever). The others, and those of ``installed``, are
+    loaded when they are asked for and stay ``keep_others`` seconds. All together keep to ``memory_budget`` bytes.
     """
 
     def __init__(
-        self, client: EngineClient, load_text: Callable[[], ModelText], *, names: Sequence[str], root: str
+        self,
+        sources: Sequence[ModelSource],
+        *,
+        installed: InstalledModels | None = None,
+        keep_first: float | None = None,
+        keep_others: float | None = KEEP_ALIVE_SECONDS,
+        memory_budget: int | None = None,
+        wait_seconds: float = WAIT_SECONDS,
     ) -> None:
-        self.client = client
-        self.names = tuple(names)
-        self.root = root
+        named = [ManagedModel(source, keep_others if number else keep_first) for number, source in enumerate(sources)]
+        self.main = named[0]
         self.created = int(time.time())
-        self.metrics = Metrics(lambda: client.stats)
-        self._load_text = load_text
-        self._text: asyncio.Task[ModelText] | None = None
+        self.metrics = Metrics(self._engine_stats)
+        self._wait_seconds = wait_seconds
+        self._directory = ModelDirectory(named, installed, self.in_thread, keep_others)
+        self._pool = ModelPool(named, self.in_thread, budget=memory_budget, wait_seconds=wait_seconds)
+        self._model_metrics: dict[ManagedModel, ModelMetrics] = {}
+        self._stopping = False
+        self._failed = False
         # Templates and tokenizers of huge prompts run here: the event loop goes on serving the other streams. More
         # threads than cores, so that a short prompt need not wait for a few that take half a minute.
         self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="text")
 
     # -- life ------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Build the tokenizer beside the engine process, which the client has started; returns at once."""
-        self._text = asyncio.create_task(self.in_thread(self._load_text), name="load tokenizer")
+    async def start(self) -> None:
+        """Begin to load the first model; returns as soon as its engine process runs."""
+        await self._pool.start()
 
     async def wait_ready(self, timeout: float | None = None) -> ServedModel:
-        """The model, as soon as it can serve. Raises `EngineNotReady` after ``timeout`` seconds, or why it cannot."""
-        assert self._text is not None
-        engine = await self.client.wait_ready(timeout)
-        try:
-            text = await asyncio.wait_for(asyncio.shield(self._text), timeout)
-        except TimeoutError:
-            raise EngineNotReady("The tokenizer is still loading; try again in a few seconds.") from None
-        return ServedModel(text, engine, self.client, self.metrics, name=self.names[0], root=self.root)
+        """The first model, as soon as it can serve.
+
+        Raises `EngineNotReady` after ``timeout`` seconds, or why it cannot be loaded.
+        """
+        return await self._serve(Found(self.main, self.main.name), timeout)
 
     async def wait_failed(self) -> SevenbError | None:
         """Return when this service cannot go on: why, or None because it was closed."""
-        assert self._text is not None
-        engine = asyncio.create_task(self.client.wait_failed())
-        try:
-            await asyncio.wait({self._text, engine}, return_when=asyncio.FIRST_COMPLETED)
-            return self._text_failure or await engine
-        finally:
-            engine.cancel()
+        failure = await self._pool.wait_failed()
+        self._failed = failure is not None
+        return failure
 
     async def close(self) -> None:
-        """End open streams and the engine process."""
-        await self.client.close()
-        if self._text is not None:
-            self._text.cancel()
+        """End open streams and the engine processes."""
+        self._stopping = True
+        await self._pool.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def open_requests(self) -> int:
+        """Requests whose answers are being generated, or wait for that."""
+        return sum(model.client.open_requests for model in self._pool.models if model.client is not None)
+
+    def fail_open_requests(self, error: SevenbError) -> None:
+        """End every open stream with ``error``, and every wait for a model."""
+        self._stopping = True
+        self._pool.stop_waiting()
+        for model in self._pool.models:
+            if model.client is not None:
+                model.client.fail_open_requests(error)
 
     # -- for the routes --------------------------------------------------------------------------------
 
     @property
-    def ready(self) -> bool:
-        """Whether a request would be served at once."""
-        has_text = self._text is not None and self._text.done() and self._text_failure is None
-        return has_text and self.client.state == "ready"
+    def health(self) -> Health:
+        """Whether a request for the first model would be served: "ok" also where that would load it."""
+        if self._stopping or self._failed:
+            return "failed" if self._failed else "stopping"
+        state = self.main.state
+        return state if state in ("loading", "restarting") else "ok"
 
     @property
-    def _text_failure(self) -> SevenbError | None:
-        """Why the tokenizer could not be built, if so."""
-        if self._text is None or not self._text.done() or self._text.cancelled():
-            return None
-        error = self._text.exception()
-        return error if isinstance(error, SevenbError | None) else SevenbError(f"The tokenizer failed: {error}.")
+    def names(self) -> tuple[str, ...]:
+        """All names of the models that this server was started with, adapters' included."""
+        return self._directory.names
 
     async def model(self, name: str | None) -> ServedModel:
-        """The served model, if ``name`` means it; waits a while for an engine that is on its way."""
-        if name is not None and name not in self.names:
-            raise ModelNotFound(
-                f"The model {name!r:.200} does not exist here; this server serves {' and '.join(self.names)}."
-            )
-        return await self.wait_ready(WAIT_SECONDS)
+        """The model that ``name`` means, the first one if None, loaded if it is not; waits a while for that.
+
+        It is not unloaded before the request that is being served has been answered. Raises `ModelNotFound`,
+        `EngineNotReady`, `TooManyRequests`, or why it cannot be loaded.
+        """
+        found = Found(self.main, self.main.name) if name is None else await self._directory.find(name)
+        return await self._serve(found, self._wait_seconds)
+
+    async def resolve(self, name: str) -> str:
+        """What a model is called by which a client's name means; nothing is loaded. Raises `ModelNotFound`."""
+        return (await self._directory.find(name)).name
+
+    async def installed(self) -> list[ModelStatus]:
+        """All models that may be asked for, those first that this server was started with."""
+        return [self._status(listed) for listed in await self._directory.listed()]
+
+    async def loaded(self) -> list[ModelStatus]:
+        """Those of them that take memory now."""
+        return [status for status in await self.installed() if status.state != "installed"]
+
+    async def unload(self, name: str) -> None:
+        """Unload a model, and wait for that, unless somebody uses it: then it goes as soon as nobody does."""
+        if (task := self._pool.unload((await self._directory.find(name)).model)) is not None:
+            await asyncio.shield(task)
+
+    async def keep(self, name: str, seconds: float | None) -> None:
+        """Change how long a model stays once nobody uses it, until it is unloaded: None for ever, 0 not at all."""
+        self._pool.keep((await self._directory.find(name)).model, seconds)
 
     async def in_thread(self, function: Callable[[], T]) -> T:
         """Run work that would hold up the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, function)
 
+    # -- inside ----------------------------------------------------------------------------------------
 
-def load_text(path: Path) -> ModelText:
-    """The tokenizer and chat template of a model file. Only its header is read."""
-    from sevenb.model.chat_template import ChatTemplate
-    from sevenb.model.checkpoint import Checkpoint
-    from sevenb.model.tokenizer import Tokenizer
+    async def _serve(self, found: Found, timeout: float | None) -> ServedModel:
+        model = found.model
+        if model.waiting >= model.source.max_open_requests:
+            raise TooManyRequests(
+                f"{model.waiting} requests wait for {model.name} already, which is as many as this server lets wait; "
+                "try again soon."
+            )
+        release = self._pool.hold(model)
+        try:
+            client, text, engine = await self._pool.loaded(model, timeout)
+        except BaseException:
+            release()
+            raise
+        keep_until_answered(release)
+        if model not in self._model_metrics:
+            self._model_metrics[model] = ModelMetrics(self.metrics, model.name)
+        metrics = self._model_metrics[model]
+        return ServedModel(text, engine, client, metrics, found.name, model.source.root, found.adapter)
 
-    with Checkpoint.open(path) as checkpoint:
-        tokenizer = Tokenizer.from_metadata(checkpoint.metadata)
-        return ModelText(tokenizer, ChatTemplate.from_metadata(checkpoint.metadata, tokenizer))
+    def _engine_stats(self) -> dict[str, EngineStats]:
+        clients = {model.name: model.client for model in self._pool.models}
+        return {name: client.stats for name, client in clients.items() if client is not None and client.stats}
+
+    def _status(self, listed: Listed) -> ModelStatus:
+        model = listed.managed
+        if model is None:
+            return ModelStatus(listed.name, (listed.name,), (), listed.name, "installed", 0, None, None, listed.stored)
+        expires_at = None
+        if model.expires < float("inf"):
+            idle_since = time.monotonic() if model.users else model.last_used
+            expires_at = time.time() + (model.keep_alive or 0.0) + idle_since - time.monotonic()
+        return ModelStatus(
+            name=model.name,
+            names=tuple(model.source.names),
+            adapters=tuple(model.source.adapters),
+            root=model.source.root,
+            state=model.state,
+            memory=int(model.memory) if model.memory < float("inf") else 0,
+            expires_at=expires_at,
+            engine=model.engine,
+            stored=listed.stored,
+        )

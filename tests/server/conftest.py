@@ -33,9 +33,9 @@ class RunningServer:
     def complete(self, prompt: Any, **body: Any) -> httpx.Response:
         return self.post("/v1/completions", prompt=prompt, **body)
 
-    def gauge(self, name: str) -> float:
+    def gauge(self, name: str, model: str = "echo") -> float:
         for line in self.http.get("/metrics").text.splitlines():
-            if line.startswith(f"{name} "):
+            if line.startswith((f"{name} ", f'{name}{{model_name="{model}"}} ')):
                 return float(line.split()[1])
         raise AssertionError(f"/metrics has no {name}")
 

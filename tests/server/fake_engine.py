@@ -33,6 +33,8 @@ class FakeConfig(msgspec.Struct, kw_only=True):
     max_model_len: int = 4096
     refusal: str | None = None  # the engine cannot start, and says this
     dies_while_loading: bool = False
+    weight_bytes: int = 2**20
+    kv_bytes: int = 2**20
 
 
 @dataclass
@@ -154,9 +156,9 @@ def load(config: bytes, report: ReportLoading) -> tuple[FakeEngine, EngineReady]
         LoadPlan(
             max_model_len=settings.max_model_len,
             kv_tokens=100 * 32,
-            kv_bytes=2**20,
+            kv_bytes=settings.kv_bytes,
             kv_dtype="f16",
-            weight_bytes=2**20,
+            weight_bytes=settings.weight_bytes,
             free_bytes=2**30,
         )
     )
@@ -170,8 +172,8 @@ def load(config: bytes, report: ReportLoading) -> tuple[FakeEngine, EngineReady]
         model_name="echo",
         max_model_len=settings.max_model_len,
         kv_tokens=100 * 32,
-        kv_bytes=2**20,
-        weight_bytes=2**20,
+        kv_bytes=settings.kv_bytes,
+        weight_bytes=settings.weight_bytes,
         device="a fake engine",
         load_seconds=settings.load_seconds,
     )

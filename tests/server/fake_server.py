@@ -6,7 +6,8 @@ Run as a program: ``fake_server.py --port 0 [--api-key KEY] [FakeConfig as JSON]
 import argparse
 import asyncio
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar, cast
 
 import msgspec
@@ -14,8 +15,11 @@ import msgspec
 from sevenb.engine.client import EngineClient
 from sevenb.model.chat_template import ChatTemplate
 from sevenb.model.tokenizer import RenderedPrompt, Tokenizer
+from sevenb.server.api_keys import ApiKeys
 from sevenb.server.app import create_app
+from sevenb.server.limits import Limits
 from sevenb.server.listener import listen
+from sevenb.server.model_source import MemoryNeed
 from sevenb.server.runner import Server
 from sevenb.server.service import ModelText, Service
 from tests.server import fake_engine
@@ -65,24 +69,63 @@ class ByteTokenizer:
 TEMPLATE = "{{ messages[-1].content }}"
 
 
+@dataclass(frozen=True)
+class FakeModel:
+    """A model whose engine is the fake one; ``config`` is a `FakeConfig` as JSON."""
+
+    config: bytes
+    names: Sequence[str]
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    max_open_requests: int = 1024
+    on_engine: Callable[[int | None], None] = lambda _: None
+
+    @property
+    def root(self) -> str:
+        return self.names[0]
+
+    def prepare(self) -> MemoryNeed:
+        settings = msgspec.json.decode(self.config, type=fake_engine.FakeConfig)
+        return MemoryNeed(settings.weight_bytes, settings.weight_bytes + settings.kv_bytes)
+
+    def engine(self, memory: int | None) -> EngineClient:
+        self.on_engine(memory)
+        command = (sys.executable, fake_engine.__file__)
+        return EngineClient(self.config, command=command, max_open_requests=self.max_open_requests)
+
+    def load_text(self) -> ModelText:
+        tokenizer = cast(Tokenizer, ByteTokenizer())
+        return ModelText(tokenizer, ChatTemplate(TEMPLATE, tokenizer))
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--api-key")
+    parser.add_argument("--api-key", action="append", default=[])
     parser.add_argument("--allowed-origin", action="append", default=[])
+    parser.add_argument("--rate-limit", type=int)
+    parser.add_argument("--max-concurrent", type=int)
+    parser.add_argument("--max-body-bytes", type=int, default=Limits.body_bytes)
+    parser.add_argument("--max-open-requests", type=int, default=1024)
+    parser.add_argument("--memory-budget", type=int)
+    parser.add_argument("--wait-seconds", type=float, default=30.0)
+    parser.add_argument("--model", action="append", default=[], help="NAME=FakeConfig as JSON: one more model")
     parser.add_argument("config", nargs="?", default="{}")
     options = parser.parse_args()
     listener = listen("127.0.0.1", options.port)
-    client = EngineClient(
-        msgspec.json.encode(msgspec.json.decode(options.config)), command=(sys.executable, fake_engine.__file__)
+    sources = [FakeModel(options.config.encode(), ["echo", "other-name"], max_open_requests=options.max_open_requests)]
+    for model in options.model:
+        name, _, config = model.partition("=")
+        sources.append(FakeModel(config.encode(), [name], max_open_requests=options.max_open_requests))
+    service = Service(sources, memory_budget=options.memory_budget, wait_seconds=options.wait_seconds)
+    await service.start()
+    app = create_app(
+        service,
+        keys=ApiKeys(options.api_key),
+        limits=Limits(options.rate_limit, options.max_concurrent, options.max_body_bytes),
+        allowed_origins=options.allowed_origin,
     )
-    await client.start()
-    tokenizer = cast(Tokenizer, ByteTokenizer())
-    text = ModelText(tokenizer, ChatTemplate(TEMPLATE, tokenizer))
-    service = Service(client, lambda: text, names=["echo", "other-name"], root="echo")
-    service.start()
-    app = create_app(service, api_key=options.api_key, allowed_origins=options.allowed_origin)
-    print(listener.getsockname()[1], client.pid, flush=True)
+    assert service.main.client is not None
+    print(listener.getsockname()[1], service.main.client.pid, flush=True)
     await Server(app, service).serve([listener])
 
 

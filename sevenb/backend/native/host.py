@@ -63,6 +63,16 @@ def free_memory(root: Path = _ROOT) -> int:
     return max(0, available)
 
 
+def total_memory(root: Path = _ROOT) -> int:
+    """Bytes of memory that this machine has, or that the control groups around this process leave of it."""
+    total = int(psutil.virtual_memory().total)
+    for group in _control_groups(root, "memory"):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            if (limit := _number(group / name)) is not None:
+                total = min(total, limit)
+    return total
+
+
 # -- cores ---------------------------------------------------------------------------------------------
 
 
