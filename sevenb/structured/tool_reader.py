@@ -151,7 +151,7 @@ class ToolReader:
             self._closing += character
             if self._closing == awaited:
                 self._closers.pop()
-                self._closing = ""
+                self._closing = self._space = ""
             return None
         if self._closing:
             again, self._closing = self._closing + character, ""
