@@ -1,38 +1,148 @@
-"""Shapes other than JSON Schema, as grammars: any JSON object, a regular expression, a choice, Lark and GBNF."""
+"""Shapes as grammars: any JSON object, a regular expression, a choice, Lark's notation and llama.cpp's GBNF."""
 
+import json
+import re
 from collections.abc import Sequence
+from typing import Any
+
+from sevenb.errors import InvalidRequest
+from sevenb.structured.limits import MAX_ENUM, MAX_GRAMMAR_BYTES, MAX_SOURCE_BYTES, parser_limits
+
+# The spacing of json.dumps, which models were trained on. Without \u escapes every name has one spelling only, and no
+# half of a surrogate pair is written.
+_JSON_STYLE = {
+    "whitespace_flexible": False,
+    "item_separator": ", ",
+    "key_separator": ": ",
+    "json_allowed_escapes": 'nrbtf\\"',
+}
 
 
 def lark_literal(text: str) -> str:
     """A text as a Lark string literal, quoted."""
-    raise NotImplementedError
+    return json.dumps(text, ensure_ascii=False)
+
+
+def lark_of_schema(schema: dict[str, Any]) -> str:
+    """The right-hand side of a Lark rule for a JSON Schema that uses only the keywords llguidance has."""
+    return f"%json {json.dumps({'x-guidance': _JSON_STYLE, **schema})}"
 
 
 def json_object_rule() -> str:
     """The right-hand side of a Lark rule for any JSON object, spaced like `json.dumps`."""
-    raise NotImplementedError
-
-
-def regex_grammar(pattern: str, parameter: str) -> str:
-    """The grammar of all texts that match the whole of a regular expression."""
-    raise NotImplementedError
-
-
-def choice_grammar(choices: Sequence[str], parameter: str) -> str:
-    """The grammar of exactly these texts."""
-    raise NotImplementedError
-
-
-def text_grammar(source: str, parameter: str) -> str:
-    """The grammar of a text in Lark's or llama.cpp's (GBNF) notation."""
-    raise NotImplementedError
+    return lark_of_schema({"type": "object"})
 
 
 def serialise(lark: str) -> str:
     """A Lark source in the form that `Constraint.grammar` has."""
-    raise NotImplementedError
+    return json.dumps({"grammars": [{"lark_grammar": lark}]}, ensure_ascii=False)
 
 
-def validate(grammar: str, parameter: str) -> None:
+def regex_grammar(pattern: str, parameter: str) -> str:
+    """The grammar of all texts that match the whole of a regular expression.
+
+    The notation is that of Rust's regex crate, which is Python's without look-around and back references; ``\\d``,
+    ``\\w`` and ``\\s`` mean ASCII. Raises `InvalidRequest`.
+    """
+    from llguidance import regex_to_lark
+
+    _refuse_long(pattern, "regular expression", parameter)
+    grammar = serialise(f"start: /{regex_to_lark(_unanchored(pattern), 'dws')}/")
+    validate(grammar, parameter, "regular expression")
+    return grammar
+
+
+def _unanchored(pattern: str) -> str:
+    """Without the anchors at its ends, which matching the whole implies."""
+    body = pattern.removeprefix("^")
+    escapes = re.search(r"(\\*)\$$", body)
+    if escapes is not None and len(escapes[1]) % 2 == 0:
+        body = body[:-1]
+    return f"(?:{body})"
+
+
+def choice_grammar(choices: Sequence[str], parameter: str) -> str:
+    """The grammar of exactly these texts. Raises `InvalidRequest`."""
+    if not choices or not all(isinstance(choice, str) for choice in choices):
+        raise InvalidRequest(f"{parameter} must be a list of at least one text.", parameter)
+    if len(choices) > MAX_ENUM or sum(map(len, choices)) > MAX_SOURCE_BYTES:
+        raise InvalidRequest(
+            f"{parameter} is too long; at most {MAX_ENUM} choices and {MAX_SOURCE_BYTES // 1024} KB are compiled.",
+            parameter,
+        )
+    texts = list(dict.fromkeys(filter(None, choices)))
+    one = f"CHOICE: {' | '.join(map(lark_literal, texts))}"
+    start = "CHOICE?" if "" in choices else "CHOICE"
+    grammar = serialise(f"start: {start}\n{one}" if texts else 'start: ""')
+    validate(grammar, parameter, "choice")
+    return grammar
+
+
+def text_grammar(source: str, parameter: str) -> str:
+    """The grammar of a text in Lark's or llama.cpp's (GBNF) notation. Raises `InvalidRequest`.
+
+    JSON Schemas inside (``%json``) are compiled like those of `json_schema`, and must be provable.
+    """
+    from llguidance.gbnf_to_lark import any_to_lark
+
+    _refuse_long(source, "grammar", parameter)
+    try:
+        lark = any_to_lark(source)
+    except Exception as error:  # the converter raises whatever its parsing runs into
+        raise InvalidRequest(f"The grammar in {parameter} is neither GBNF nor Lark: {error}.", parameter) from error
+    grammar = serialise(_with_schemas(lark, parameter))
+    validate(grammar, parameter)
+    return grammar
+
+
+def _with_schemas(lark: str, parameter: str) -> str:
+    """The source with every ``%json`` schema in it compiled."""
+    from sevenb.structured.json_schema import compile_schema
+
+    done: list[str] = []
+    at = 0
+    for found in re.finditer(r"%json\s*(?=\{)", lark):
+        if found.start() < at:
+            continue
+        try:
+            schema, end = json.JSONDecoder().raw_decode(lark, found.end())
+        except (ValueError, RecursionError) as error:
+            raise InvalidRequest(
+                f"The grammar in {parameter} has a %json that is not JSON: {error}.", parameter
+            ) from error
+        compiled = compile_schema(schema, parameter)
+        if compiled.check is not None:
+            raise InvalidRequest(
+                f"The grammar in {parameter} has a %json whose {compiled.unproven[0]!r} cannot be enforced.", parameter
+            )
+        done += [lark[at : found.start()], compiled.rule]
+        at = end
+    return "".join(done) + lark[at:]
+
+
+def validate(grammar: str, parameter: str, what: str = "grammar") -> None:
     """Raise `InvalidRequest`, which blames ``parameter``, if a serialised grammar is malformed or too large."""
-    raise NotImplementedError
+    problem = problem_of(grammar)
+    if problem is not None:
+        raise InvalidRequest(f"The {what} in {parameter} cannot be used: {problem}.", parameter)
+
+
+def problem_of(grammar: str) -> str | None:
+    """What llguidance has against a serialised grammar, in one line; None if nothing."""
+    from llguidance import LLMatcher
+
+    problem = str(LLMatcher.validate_grammar(grammar, None, limits=parser_limits())).strip()
+    if not problem or problem.startswith("WARNING"):
+        return None
+    told = re.sub(r"^at \d+\(\d+\): (failed to compile JSON schema: )?", "", problem)
+    told = re.split(r"\n\s*\d+ \|", told)[0]  # what follows shows the place in a source that is not the user's
+    return " ".join(told.split())[:500]
+
+
+def _refuse_long(source: str, what: str, parameter: str) -> None:
+    if not isinstance(source, str) or not source.strip():
+        raise InvalidRequest(f"{parameter} must be a text that holds a {what}.", parameter)
+    if len(source.encode(errors="replace")) > MAX_GRAMMAR_BYTES:
+        raise InvalidRequest(
+            f"The {what} in {parameter} is too long; at most {MAX_GRAMMAR_BYTES // 1024} KB are compiled.", parameter
+        )

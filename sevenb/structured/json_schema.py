@@ -1,20 +1,35 @@
 """JSON Schema to a grammar that is exact, or a refusal that names the keyword."""
 
+import json
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from sevenb.errors import InvalidRequest
+from sevenb.structured.grammars import lark_of_schema, problem_of, serialise
+from sevenb.structured.limits import measure
+from sevenb.structured.schema_check import schema_check
+from sevenb.structured.schema_modern import refusal
+from sevenb.structured.schema_recursion import refuse_explosion, without_endless
+from sevenb.structured.schema_rewrite import rewrite
+
+_CACHED_SCHEMAS = 64
 
 
 @dataclass(frozen=True)
 class SchemaGrammar:
     """A JSON Schema ready to be used in a grammar.
 
-    ``rule`` is the right-hand side of a Lark rule (``%json {…}``), to be composed with others;
-    ``check`` says what is wrong with a finished JSON text, None where ``rule`` alone is proof.
+    ``rule`` is the right-hand side of a Lark rule (``%json {…}``), to be composed with others; ``check`` says what is
+    wrong with a finished JSON text, None where ``rule`` alone is proof. ``unproven`` are the keywords that only
+    ``check`` holds wholly.
     """
 
     rule: str
     check: Callable[[str], str | None] | None = None
+    unproven: tuple[str, ...] = ()
 
 
 def compile_schema(schema: Any, parameter: str) -> SchemaGrammar:
@@ -22,4 +37,85 @@ def compile_schema(schema: Any, parameter: str) -> SchemaGrammar:
 
     Raises `InvalidRequest` that blames ``parameter`` and names the keyword or limit, in bounded time and memory.
     """
-    raise NotImplementedError
+    if not isinstance(schema, (dict, bool)):
+        raise InvalidRequest(f"The JSON Schema in {parameter} must be an object.", parameter)
+    measure(schema, parameter)
+    try:
+        key = json.dumps(schema, allow_nan=False)
+        key.encode()
+    except (ValueError, TypeError) as error:
+        raise InvalidRequest(f"The JSON Schema in {parameter} is not JSON: {error}.", parameter) from error
+    known = _cache.get(key)
+    if known is None:
+        known = _compile(schema, parameter)
+        _cache.put(key, known)
+    return known
+
+
+def _compile(schema: dict[str, Any] | bool, parameter: str) -> SchemaGrammar:
+    rewritten = rewrite(schema, parameter)
+    plain = rewritten.schema
+    if isinstance(plain, bool):
+        if not plain:
+            raise InvalidRequest(f"The JSON Schema in {parameter} allows no value at all.", parameter)
+        plain = {}
+    refuse_explosion(plain, parameter)
+    plain = without_endless(plain, parameter)
+    rule = lark_of_schema(plain)
+    problem = problem_of(serialise(f"start: {rule}"))
+    if problem is not None:
+        raise _explain(problem, parameter)
+    check = schema_check(schema, rewritten.unproven, parameter) if rewritten.unproven else None
+    return SchemaGrammar(rule, check, rewritten.unproven)
+
+
+# What llguidance says of a schema it does not take, and the keyword it means. The first that fits counts.
+_MEANING = (
+    ("patternProperty", "patternProperties"),
+    ("properties only supported", "minProperties"),
+    ("multipleOf", "multipleOf"),
+    ("MultipleOf", "multipleOf"),
+    ("minLength", "minLength"),
+    ("minItems", "minItems"),
+    ("prefixItems", "prefixItems"),
+    ("$ref", "$ref"),
+    ("efinition", "$ref"),
+    ("regex", "pattern"),
+    ("Regex", "pattern"),
+    ("required property", "required"),
+    ("range", "minimum"),
+    ("minimum", "minimum"),
+    ("anyOf", "anyOf"),
+    ("stack level", "allOf"),
+)
+
+
+def _explain(problem: str, parameter: str) -> InvalidRequest:
+    for sign, keyword in _MEANING:
+        if sign in problem:
+            return refusal(keyword, f"is not possible here ({problem})", parameter)
+    return InvalidRequest(f"The JSON Schema in {parameter} cannot be enforced: {problem}.", parameter)
+
+
+class _Cache:
+    """The schemas compiled last. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, SchemaGrammar] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> SchemaGrammar | None:
+        with self._lock:
+            known = self._known.get(key)
+            if known is not None:
+                self._known.move_to_end(key)
+            return known
+
+    def put(self, key: str, grammar: SchemaGrammar) -> None:
+        with self._lock:
+            self._known[key] = grammar
+            while len(self._known) > _CACHED_SCHEMAS:
+                self._known.popitem(last=False)
+
+
+_cache = _Cache()

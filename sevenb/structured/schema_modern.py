@@ -1,0 +1,115 @@
+"""One JSON Schema object as draft 2020-12 would write it, whatever its draft, and only what constrains values."""
+
+from typing import Any
+
+from sevenb.errors import InvalidRequest
+from sevenb.structured.limits import MAX_BRANCHES, MAX_ENUM, MAX_PATTERN_PROPERTIES, MAX_REPEAT
+from sevenb.structured.schema_formats import INTEGER_FORMATS, format_pattern
+from sevenb.structured.schema_keywords import OF_TYPE, REFUSED, is_constraint, malformed, subschemas
+from sevenb.structured.schema_references import References, Schema
+
+_MOST = {
+    "enum": (MAX_ENUM, "values"),
+    "anyOf": (MAX_BRANCHES, "branches"),
+    "oneOf": (MAX_BRANCHES, "branches"),
+    "allOf": (MAX_BRANCHES, "branches"),
+    "patternProperties": (MAX_PATTERN_PROPERTIES, "patterns"),
+}
+
+
+def modernise(schema: dict[str, Any], parameter: str) -> dict[str, Any]:
+    """The constraints of one well-formed schema object, not of its subschemas, in their order.
+
+    Annotations and keywords nobody knows are gone; older drafts' spellings, formats and needlessly large numbers are
+    replaced. Raises `InvalidRequest` for a number that is too large.
+    """
+    modern = {keyword: value for keyword, value in schema.items() if is_constraint(keyword)}
+    _replace_dependencies(modern)
+    _replace_tuples(modern)
+    _replace_exclusive_flags(modern)
+    _replace_format(modern)
+    _bound_repeats(modern, parameter)
+    return modern
+
+
+def refuse_malformed(root: Schema, references: References, parameter: str) -> None:
+    """Raise `InvalidRequest`, which names the keyword, if a schema that takes part anywhere is not well-formed."""
+    seen: set[int] = set()
+    rest = [root]
+    while rest:
+        schema = rest.pop()
+        if isinstance(schema, bool) or id(schema) in seen:
+            continue
+        seen.add(id(schema))
+        for keyword, value in schema.items():
+            wanted = malformed(keyword, value)
+            if wanted is not None:
+                message = f"The JSON Schema in {parameter} is invalid: {keyword!r} must be {wanted}."
+                raise InvalidRequest(message, parameter)
+            if keyword in REFUSED:
+                raise refusal(keyword, "cannot be guaranteed; remove it", parameter)
+            most, of_what = _MOST.get(keyword, (None, ""))
+            if most is not None and len(value) > most:
+                raise refusal(keyword, f"has {len(value)} {of_what}; at most {most} are compiled", parameter)
+            rest.extend(subschemas(keyword, value))
+        if "$ref" in schema:
+            rest.append(references.resolve(schema["$ref"]))
+
+
+def refusal(keyword: str, problem: str, parameter: str) -> InvalidRequest:
+    """The error for a schema that cannot be enforced because of one keyword."""
+    return InvalidRequest(f"The JSON Schema in {parameter} cannot be enforced: {keyword!r} {problem}.", parameter)
+
+
+def _replace_dependencies(schema: dict[str, Any]) -> None:
+    for name, needed in schema.pop("dependencies", {}).items():
+        keyword = "dependentRequired" if isinstance(needed, list) else "dependentSchemas"
+        schema[keyword] = {**schema.get(keyword, {}), name: needed}
+
+
+def _replace_tuples(schema: dict[str, Any]) -> None:
+    rest = schema.pop("additionalItems", None)
+    if isinstance(schema.get("items"), list):
+        prefix = schema.pop("items")
+        if prefix:
+            schema["prefixItems"] = prefix
+        if rest is not None:
+            schema["items"] = rest
+
+
+def _replace_exclusive_flags(schema: dict[str, Any]) -> None:
+    for exclusive, inclusive in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if isinstance(flag := schema.get(exclusive), bool):
+            del schema[exclusive]
+            if flag and inclusive in schema:
+                schema[exclusive] = schema.pop(inclusive)
+
+
+def _replace_format(schema: dict[str, Any]) -> None:
+    name = schema.pop("format", None)
+    if name is None:
+        return
+    if name in INTEGER_FORMATS and schema.get("type") == "integer":
+        least, most = INTEGER_FORMATS[name]
+        schema["minimum"] = max(least, schema.get("minimum", least))
+        schema["maximum"] = min(most, schema.get("maximum", most))
+    elif (pattern := format_pattern(name)) is not None:
+        if "pattern" in schema:
+            schema["allOf"] = [*schema.get("allOf", ()), {"pattern": pattern}]
+        else:
+            schema["pattern"] = pattern
+
+
+def _bound_repeats(schema: dict[str, Any], parameter: str) -> None:
+    for keyword in ("minItems", "minLength", "minProperties", "maxItems", "maxLength", "maxProperties"):
+        if keyword not in schema:
+            continue
+        if keyword.startswith("min") and schema[keyword] > MAX_REPEAT:
+            raise refusal(keyword, f"is {schema[keyword]}; at most {MAX_REPEAT} can be demanded", parameter)
+        schema[keyword] = min(int(schema[keyword]), MAX_REPEAT)
+
+
+def only_type(schema: dict[str, Any]) -> str | None:
+    """The one type that all of a schema's keywords speak of, where it names none itself; None if there is no such."""
+    spoken_of = {kind for kind, keywords in OF_TYPE.items() if any(keyword in schema for keyword in keywords)}
+    return spoken_of.pop() if len(spoken_of) == 1 and not {"enum", "const"} & schema.keys() else None
