@@ -6,13 +6,23 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from sevenb import __version__
-from sevenb.server import anthropic, docs_page, health, models, openai_chat, openai_completions, tokenize
+from sevenb.server import (
+    anthropic,
+    docs_page,
+    health,
+    models,
+    openai_chat,
+    openai_completions,
+    openai_responses,
+    tokenize,
+)
 from sevenb.server.api_keys import ApiKeys
 from sevenb.server.errors import install_error_handlers
 from sevenb.server.holds import HoldMiddleware
 from sevenb.server.limits import BodyLimitMiddleware, LimitMiddleware, Limits
 from sevenb.server.metrics import HttpMetricsMiddleware
 from sevenb.server.openai_types import ErrorResponse
+from sevenb.server.response_store import ResponseStore
 from sevenb.server.security import ApiKeyMiddleware, allow_origins
 from sevenb.server.service import Service
 
@@ -60,7 +70,8 @@ def create_app(
         responses={status: {"model": ErrorResponse, "description": text} for status, text in _ERRORS.items()},
     )
     app.state.service = service
-    for dialect in (openai_chat, openai_completions, anthropic, models, tokenize, health, docs_page):
+    app.state.responses = ResponseStore()
+    for dialect in (openai_chat, openai_completions, openai_responses, anthropic, models, tokenize, health, docs_page):
         app.include_router(dialect.router)
     install_error_handlers(app)
     # What is added later is met earlier.

@@ -79,7 +79,7 @@ async def chat_completions(service: ServiceDependency, request: Request, body: C
 def _turn(body: ChatCompletionRequest, client: str) -> ChatTurn:
     if body.top_logprobs is not None and not body.logprobs:
         raise InvalidRequest("top_logprobs needs logprobs: true.", "top_logprobs")
-    tools, tool_choice = tools_and_choice(body)
+    tools, tool_choice = tools_and_choice(body.tools, body.tool_choice, parallel=body.parallel_tool_calls)
     return ChatTurn(
         messages=[message.plain() for message in body.messages],
         params=sampling_params(
@@ -121,7 +121,7 @@ class _Writer:
                 ChatChoice(
                     index=answer.choice,
                     message=_message(answer),
-                    logprobs=_logprobs(answer.logprobs),
+                    logprobs=chat_logprobs(answer.logprobs),
                     finish_reason=answer.finish_reason,
                     stop_reason=answer.stop_reason,
                 )
@@ -214,10 +214,11 @@ def _call_piece(choice: int, piece: ToolCallDelta) -> ChatChunkChoice:
 
 
 def _choice(index: int, delta: ChatDelta, logprobs: Sequence[TokenLogprob] | None = None) -> ChatChunkChoice:
-    return ChatChunkChoice(index=index, delta=delta, logprobs=_logprobs(logprobs), finish_reason=None)
+    return ChatChunkChoice(index=index, delta=delta, logprobs=chat_logprobs(logprobs), finish_reason=None)
 
 
-def _logprobs(tokens: Sequence[TokenLogprob] | None) -> ChatLogprobs | None:
+def chat_logprobs(tokens: Sequence[TokenLogprob] | None) -> ChatLogprobs | None:
+    """Log-probabilities in the shape of a chat's answer."""
     if tokens is None:
         return None
     return ChatLogprobs(

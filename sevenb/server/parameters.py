@@ -9,7 +9,6 @@ from pydantic import BaseModel
 
 from sevenb.engine.sampling_params import SamplingParams
 from sevenb.errors import InvalidRequest
-from sevenb.server.openai_chat_types import AllowedToolChoice, ChatCompletionRequest, FunctionTool
 from sevenb.server.openai_types import GenerationRequest, RequestBody, SamplingFields
 from sevenb.structured.output_format import OutputFormat
 from sevenb.structured.tools import Tool, ToolChoice, tools_from_openai
@@ -155,20 +154,23 @@ def given(part: BaseModel) -> dict[str, Any]:
 # -- tools -------------------------------------------------------------------------------------------
 
 
-def tools_of(tools: Sequence[FunctionTool] | None) -> tuple[Tool, ...]:
+def tools_of(tools: Sequence[BaseModel] | None) -> tuple[Tool, ...]:
     """The tools of a request, none where there are none."""
     return tools_from_openai([given(tool) for tool in tools or ()])
 
 
-def tools_and_choice(body: ChatCompletionRequest) -> tuple[tuple[Tool, ...], ToolChoice]:
+def tools_and_choice(
+    tools: Sequence[BaseModel] | None, choice: BaseModel | str | None, *, parallel: bool | None
+) -> tuple[tuple[Tool, ...], ToolChoice]:
     """What the model may call, and whether it must. Of ``allowed_tools`` only those are left."""
-    tools, choice = tools_of(body.tools), body.tool_choice
-    parallel = body.parallel_tool_calls
-    if isinstance(choice, AllowedToolChoice):
-        names = [entry.function.name for entry in choice.allowed_tools.tools]
-        for name in names:
-            if name not in (tool.name for tool in tools):
-                raise InvalidRequest(f"tool_choice allows {name!r:.80}, which is not among the tools.", "tool_choice")
-        allowed = tuple(tool for tool in tools if tool.name in names)
-        return allowed, ToolChoice.from_openai(choice.allowed_tools.mode, parallel=parallel)
-    return tools, ToolChoice.from_openai(given(choice) if isinstance(choice, BaseModel) else choice, parallel=parallel)
+    offered = tools_of(tools)
+    value = given(choice) if isinstance(choice, BaseModel) else choice
+    if not isinstance(value, dict) or value["type"] != "allowed_tools":
+        return offered, ToolChoice.from_openai(value, parallel=parallel)
+    allowed = value.get("allowed_tools", value)  # the Responses API has no inner object
+    names = [entry.get("function", entry)["name"] for entry in allowed["tools"]]
+    for name in names:
+        if name not in (tool.name for tool in offered):
+            raise InvalidRequest(f"tool_choice allows {name!r:.80}, which is not among the tools.", "tool_choice")
+    left = tuple(tool for tool in offered if tool.name in names)
+    return left, ToolChoice.from_openai(allowed["mode"], parallel=parallel)
