@@ -60,6 +60,11 @@ class FakeDecoder:
         self.fail_on: int | None = None  # a token id that the model cannot stand
 
     def forward(self, batch: Batch, cache: FakeCache) -> FloatArray:
+        return self.forward_with_states(batch, cache, ())[0]
+
+    def forward_with_states(
+        self, batch: Batch, cache: FakeCache, state_rows: Sequence[int]
+    ) -> tuple[FloatArray, FloatArray]:
         self.batches.append(batch)
         self.now += self.step_seconds + self.token_seconds * batch.tokens
         if self.fail_on is not None and self.fail_on in batch.token_ids:
@@ -88,11 +93,13 @@ class FakeDecoder:
             blocks = -(-context_length // block_size)
             history = cache.tokens[batch.block_tables[index, :blocks]].reshape(-1)[:context_length]
             assert EMPTY not in history, "a position is read that was never computed"
-            for row in set(batch.logit_rows.tolist()):
+            for row in {*batch.logit_rows.tolist(), *state_rows}:
                 if start <= row < stop:
                     rows[row] = logits_after(history[: batch.positions[row] + 1])
         wanted = [rows[row] for row in batch.logit_rows.tolist()]
-        return np.stack(wanted) if wanted else np.empty((0, VOCAB_SIZE), dtype=np.float32)
+        states = [rows[row] for row in state_rows]  # what a head that changes nothing would see
+        empty = np.empty((0, VOCAB_SIZE), dtype=np.float32)
+        return np.stack(wanted) if wanted else empty, np.stack(states) if states else empty
 
 
 class FakeBackend:

@@ -18,6 +18,7 @@ from tests.model.tiny_gguf import TinyModel
 
 TINY = TinyModel()
 LLAMA = replace(TINY, architecture="llama")
+QWEN3 = replace(TINY, architecture="qwen3", head_dim=128)
 YARN = {"qwen2.rope.scaling.type": "yarn", "qwen2.rope.scaling.factor": 4.0}
 
 
@@ -239,6 +240,27 @@ def test_a_vocabulary_of_another_size_than_its_embeddings_is_refused(tokens: int
         config_of(metadata={"tokenizer.ggml.tokens": ["x"] * tokens})
 
 
+def test_a_qwen3_model_has_heads_of_its_own_length() -> None:
+    config = config_of(QWEN3)
+    assert (config.architecture, config.hidden_size, config.heads, config.head_dim) == ("qwen3", 256, 4, 128)
+    assert config.rope == RopeConfig(base=1e6, dim=128, interleaved=False)
+
+
+def test_a_qwen3_reranker_may_bring_its_classifier() -> None:
+    assert config_of(QWEN3, tensors=[float_tensor("cls.output.weight", [[0.5] * 256] * 2)]).architecture == "qwen3"
+
+
+@pytest.mark.parametrize("kind", ["q", "k"])
+def test_a_qwen3_model_without_the_norms_of_its_heads_is_refused(kind: str) -> None:
+    with pytest.raises(CorruptModelFile, match=f"attn_{kind}_norm"):
+        config_of(QWEN3, without=[f"blk.1.attn_{kind}_norm.weight"])
+
+
+def test_a_qwen3_model_has_no_place_for_biases() -> None:
+    with pytest.raises(UnsupportedModel, match=r"attn_q\.bias"):
+        config_of(QWEN3, tensors=[float_tensor("blk.0.attn_q.bias", [0.0] * 512)])
+
+
 @pytest.mark.parametrize(
     "factors", [[1.0] * 31, [1.0] * 31 + [0.0], [1.0] * 31 + [math.nan], [-1.0] * 32, [[1.0] * 32]]
 )
@@ -250,7 +272,7 @@ def test_bad_frequency_factors_are_refused(factors: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("metadata", "said"),
     [
-        ({"general.architecture": "qwen3moe"}, "'qwen3moe'.*qwen2 or llama"),
+        ({"general.architecture": "qwen3moe"}, "'qwen3moe'.*qwen2, qwen3 or llama"),
         ({"general.architecture": "\x1b[31m" * 100}, "x1b"),
         ({"general.type": "adapter"}, "'adapter', not a model"),
         ({"general.type": list(range(500))}, "not a model"),

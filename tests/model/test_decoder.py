@@ -25,6 +25,7 @@ PROMPT = np.random.default_rng(5).integers(0, 288, 40).astype(np.int32)
     [
         (TinyModel(quant_type=QuantType.F32), {}),
         (TinyModel(quant_type=QuantType.F32, tied=True, kv_heads=4), {}),
+        (TinyModel("qwen3", QuantType.F32, head_dim=128), {}),
         (TinyModel("llama", QuantType.F32, kv_heads=1), {}),
         (TinyModel("llama", QuantType.Q4_K), {"llama.attention.sliding_window": 9}),
         (
@@ -36,7 +37,7 @@ PROMPT = np.random.default_rng(5).integers(0, 288, 40).astype(np.int32)
             },
         ),
     ],
-    ids=["qwen2", "qwen2 tied", "llama", "sliding window", "yarn"],
+    ids=["qwen2", "qwen2 tied", "qwen3", "llama", "sliding window", "yarn"],
 )
 def test_logits_are_those_of_the_architecture(model: TinyModel, extra: dict[str, object], tmp_path: Path) -> None:
     checkpoint = Checkpoint.open(model.write(tmp_path / "tiny.gguf", **extra))
@@ -59,14 +60,32 @@ def test_only_the_wanted_rows_have_logits(tmp_path: Path) -> None:
     np.testing.assert_allclose(some, everything[[39, 3, 3]], atol=1e-4)
 
 
+def test_hidden_states_are_what_the_head_sees(tmp_path: Path) -> None:
+    checkpoint = Checkpoint.open(TinyModel("qwen3", QuantType.F32, tied=True).write(tmp_path / "tiny.gguf"))
+    backend = ReferenceBackend()
+    decoder = Decoder(checkpoint, backend)
+    cache = backend.allocate_kv(decoder.kv_layout(block_size=16), 4)
+    logits, states = decoder.forward_with_states(_batch(checkpoint, PROMPT), cache, [39, 3])
+    assert states.shape == (2, 256)
+    np.testing.assert_allclose(states @ decoder.head.T, logits[[39, 3]], atol=1e-4)
+
+
 def _decode(checkpoint: Checkpoint, tokens: npt.NDArray[np.int32], rows: list[int] | None = None) -> Array:
     """Logits by `Decoder` on the reference backend, the prompt in one step."""
     backend = ReferenceBackend()
     decoder = Decoder(checkpoint, backend)
     cache = backend.allocate_kv(decoder.kv_layout(block_size=16), 4)
+    batch = _batch(checkpoint, tokens)
+    if rows is not None:
+        batch = replace(batch, logit_rows=np.array(rows, np.int32))
+    return backend.to_host(decoder.forward(batch, cache)).astype(np.float64)
+
+
+def _batch(checkpoint: Checkpoint, tokens: npt.NDArray[np.int32]) -> Batch:
+    """A prompt in one step, the logits of all its tokens wanted."""
     positions = np.arange(len(tokens), dtype=np.int32)
     cos, sin = RopeProfile(checkpoint.config.rope).angles(positions)
-    batch = Batch(
+    return Batch(
         token_ids=tokens,
         positions=positions,
         query_starts=np.array([0, len(tokens)], np.int32),
@@ -76,9 +95,6 @@ def _decode(checkpoint: Checkpoint, tokens: npt.NDArray[np.int32], rows: list[in
         rope_cos=cos,
         rope_sin=sin,
     )
-    if rows is not None:
-        batch = replace(batch, logit_rows=np.array(rows, np.int32))
-    return backend.to_host(decoder.forward(batch, cache)).astype(np.float64)
 
 
 def _forward(checkpoint: Checkpoint, tokens: npt.NDArray[np.int32]) -> Array:
@@ -104,6 +120,8 @@ def _forward(checkpoint: Checkpoint, tokens: npt.NDArray[np.int32]) -> Array:
         for kind in "qkv":
             flat = normed @ block[f"attn_{kind}.weight"].T + block.get(f"attn_{kind}.bias", 0.0)
             heads[kind] = flat.reshape(len(tokens), -1, config.head_dim)
+            if (weight := block.get(f"attn_{kind}_norm.weight")) is not None:
+                heads[kind] = norm(heads[kind], weight)
         attended = np.zeros_like(heads["q"])
         for t in range(len(tokens)):
             first = 0 if config.sliding_window is None else max(0, t + 1 - config.sliding_window)

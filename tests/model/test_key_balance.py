@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from sevenb.backend.native import NativeBackend
+from sevenb.backend.quant_types import QuantType
 from sevenb.backend.reference import ReferenceBackend
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.config import ModelConfig, RopeConfig
 from sevenb.model.decoder import Decoder
-from sevenb.model.key_balance import key_balance
+from sevenb.model.key_balance import after_head_norm, key_balance
+from tests.model.gguf_writer import encode, float_tensor
+from tests.model.tiny_gguf import TinyModel
 
 
 def config(*, interleaved: bool = False) -> ModelConfig:
@@ -55,6 +58,40 @@ def test_a_constant_part_counts_only_where_it_turns_fast() -> None:
     fast[[0, 4]], slow[[3, 7]] = 64.0, 64.0
     assert key_balance(config(), ones, key, 0 * ones, fast)[0] < 1.0
     np.testing.assert_array_equal(key_balance(config(), ones, key, 0 * ones, slow), 1.0)
+
+
+def test_the_spread_of_normed_heads_is_told_from_the_weights() -> None:
+    rng = np.random.default_rng(1)
+    weight = rng.standard_normal((3 * 64, 256)) * rng.lognormal(0, 1, (3 * 64, 1))
+    norm = rng.lognormal(0, 1, 64).astype(np.float32)
+    heads = (rng.standard_normal((4000, 256)) @ weight.T).reshape(-1, 3, 64)
+    normed = heads / np.sqrt(np.mean(heads**2, axis=-1, keepdims=True)) * norm
+    told = after_head_norm(np.linalg.norm(weight, axis=1).astype(np.float32), norm)
+    # A channel that makes up most of its head is tamed by the norm a little more than the others.
+    np.testing.assert_allclose(told, normed.std(axis=0).ravel(), rtol=0.6)
+    assert np.corrcoef(np.log(told), np.log(normed.std(axis=0).ravel()))[0, 1] > 0.99
+
+
+def test_the_size_of_a_whole_head_is_lost_in_its_norm() -> None:
+    rows = np.random.default_rng(2).uniform(0.1, 9, 16).astype(np.float32)
+    norm = np.ones(8, np.float32)
+    np.testing.assert_allclose(after_head_norm(100 * rows, norm), after_head_norm(rows, norm), rtol=1e-5)
+
+
+def test_a_model_with_normed_heads_is_balanced_by_the_weights_of_its_norms(tmp_path: Path) -> None:
+    model = TinyModel("qwen3", QuantType.F32)
+    loud = np.ones(64, np.float32)
+    loud[[5, 37]] = 64.0  # the two channels of one pair
+    tensors = [
+        float_tensor(tensor.name, loud) if tensor.name == "blk.0.attn_k_norm.weight" else tensor
+        for tensor in model.tensors()
+    ]
+    path = tmp_path / "tiny.gguf"
+    path.write_bytes(encode(model.metadata(), tensors))
+    with Checkpoint.open(path) as checkpoint:
+        balance = Decoder(checkpoint, ReferenceBackend()).layers[0].attention.key_balance.reshape(2, 64)
+    np.testing.assert_array_equal(balance[:, 5], balance[:, 37])
+    assert (balance[:, 5] <= np.median(balance) / 4).all()
 
 
 def test_backends_measure_the_same_rows(coder_05b: Path) -> None:
