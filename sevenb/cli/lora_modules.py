@@ -1,23 +1,24 @@
 """What ``--lora-modules`` names: LoRA adapters that are served as models of their own."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from sevenb.errors import InvalidRequest
 
 
-def parse_lora_modules(values: Iterable[str]) -> dict[str, str]:
-    """Adapters by name, each with its file or folder.
+def parse_lora_modules(values: Iterable[str], taken: Container[str] = ()) -> dict[str, str]:
+    """Adapters by name, each with its file or folder; no name may be ``taken`` by a model.
 
     Forms as in vLLM: ``NAME=PATH``, or a JSON object with ``name`` and ``path``. Raises `InvalidRequest`.
     """
     modules: dict[str, str] = {}
     for value in values:
         name, path = _from_json(value) if value.lstrip().startswith("{") else _from_pair(value)
-        if name in modules:
+        if name in modules or name in taken:
             raise InvalidRequest(
-                f"--lora-modules names {name!r:.100} twice; give each adapter its own name.", "lora_modules"
+                f"--lora-modules calls an adapter {name!r:.100}, and so is another; give each its own name.",
+                "lora_modules",
             )
         if not Path(path).expanduser().exists():
             raise InvalidRequest(

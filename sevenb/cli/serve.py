@@ -92,6 +92,7 @@ def serve(
     from sevenb.engine.engine_config import EngineConfig
     from sevenb.model.store import Store
     from sevenb.server.api_keys import read_api_keys
+    from sevenb.cli.lora_modules import parse_lora_modules
     from sevenb.server.durations import parse_duration
     from sevenb.server.limits import MEBIBYTE, Limits
     from sevenb.server.listener import begin_listening, check_address, listen
@@ -100,10 +101,10 @@ def serve(
     keys = read_api_keys(api_key or [], api_key_file, os.environ)
     check_address(host, has_key=bool(keys))
     stay = None if keep_alive is None else (parse_duration(keep_alive, "--keep-alive"),)
-    adapters = options.adapter_paths(lora_modules or [])
     store = Store()
     wanted = models or [DEFAULT_MODEL]
     names = [_display_name(store, model) for model in wanted]
+    adapters = parse_lora_modules(lora_modules or [], taken=[*names, *(served_model_name or [])])
     with listen(host, port) as listener:  # before anything slow: a port in use is known at once
         with stoppable("What arrived is kept; run the same command again to go on."), download_progress() as progress:
             paths = [store.ensure(model, progress) for model in wanted]

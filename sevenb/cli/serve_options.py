@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import typer
 
 from sevenb.cli.engine_options import COMPUTING, GIB, MEMORY
-from sevenb.errors import InvalidRequest
 
 ACCESS = "Address and access"
 LIMITS = "Limits"
@@ -187,16 +186,3 @@ Seed = Annotated[
 def budget_bytes(gib: float | None) -> int | None:
     """``--memory-budget`` in bytes."""
     return None if gib is None else int(gib * GIB)
-
-
-def adapter_paths(modules: list[str]) -> dict[str, str]:
-    """Name -> path of each of ``--lora-modules``. Raises `InvalidRequest` for one that is written otherwise."""
-    paths: dict[str, str] = {}
-    for module in modules:
-        name, equals, path = module.partition("=")
-        if not (name and equals and path) or name in paths:
-            raise InvalidRequest(
-                f"--lora-modules {module} does not name an adapter of its own; write it as NAME=PATH.", "--lora-modules"
-            )
-        paths[name] = path
-    return paths

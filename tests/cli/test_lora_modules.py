@@ -25,6 +25,8 @@ def test_a_path_that_does_not_exist_is_refused() -> None:
         parse_lora_modules(["sql=/nowhere/at/all"])
 
 
-def test_a_name_may_not_come_twice(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="twice"):
+def test_each_name_means_one_thing(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="its own name"):
         parse_lora_modules([f"sql={tmp_path}", f"sql={tmp_path}"])
+    with pytest.raises(InvalidRequest, match="its own name"):
+        parse_lora_modules([f"coder={tmp_path}"], taken=["coder"])
