@@ -11,6 +11,10 @@ from sevenb.server import (
     docs_page,
     health,
     models,
+    ollama,
+    ollama_embed,
+    ollama_models,
+    ollama_pull,
     openai_chat,
     openai_completions,
     openai_responses,
@@ -25,6 +29,21 @@ from sevenb.server.openai_types import ErrorResponse
 from sevenb.server.response_store import ResponseStore
 from sevenb.server.security import ApiKeyMiddleware, allow_origins
 from sevenb.server.service import Service
+
+_DIALECTS = (
+    openai_chat,
+    openai_completions,
+    openai_responses,
+    anthropic,
+    ollama,
+    ollama_embed,
+    ollama_models,
+    ollama_pull,
+    models,
+    tokenize,
+    health,
+    docs_page,
+)
 
 _DESCRIPTION = """A language model on this machine, over OpenAI's API.
 
@@ -71,7 +90,7 @@ def create_app(
     )
     app.state.service = service
     app.state.responses = ResponseStore()
-    for dialect in (openai_chat, openai_completions, openai_responses, anthropic, models, tokenize, health, docs_page):
+    for dialect in _DIALECTS:
         app.include_router(dialect.router)
     install_error_handlers(app)
     # What is added later is met earlier.

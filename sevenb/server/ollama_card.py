@@ -1,0 +1,143 @@
+"""What Ollama tells of a model that need not be loaded: the header of its file, in Ollama's words."""
+
+import hashlib
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sevenb.errors import SevenbError
+from sevenb.model.store import Store
+
+_SHORT = 5  # longer lists are told only to those who ask for everything
+_LEFT_OUT = ("general.name", "tokenizer.chat_template")  # as Ollama does: one is no name, the other is told elsewhere
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+# Editors look for this in a template to see whether a model can fill in.
+_FILLS_IN = "{# Fills in what stands between .Prompt and .Suffix. #}\n"
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One weight as it lies in the file."""
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A model's file. ``architecture`` is "" where there is none to be read; ``modified_at`` is Unix time."""
+
+    architecture: str = ""
+    parameter_size: str = ""
+    quantization: str = ""
+    context_length: int = 0
+    license: str = ""
+    size: int = 0
+    modified_at: float = 0.0
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """More about a model, which takes longer to find out."""
+
+    capabilities: Sequence[str] = ("completion",)
+    template: str = ""
+    metadata: dict[str, Any] | None = None
+    tensors: Sequence[Tensor] = ()
+
+
+def model_card(root: str) -> ModelCard:
+    """The card of a file or stored model; an empty one for what cannot be read."""
+    try:
+        path = Store().resolve(root)
+        status = path.stat()
+        return _card(path.resolve(), status.st_size, status.st_mtime_ns)
+    except (SevenbError, OSError):
+        return ModelCard()
+
+
+def model_facts(root: str, *, verbose: bool = False) -> ModelFacts:
+    """The facts of a file or stored model; none for what cannot be read. With ``verbose`` lists are whole."""
+    try:
+        path = Store().resolve(root)
+        return (_facts.__wrapped__ if verbose else _facts)(path.resolve(), path.stat().st_mtime_ns, verbose)
+    except (SevenbError, OSError):
+        return ModelFacts()
+
+
+@lru_cache(64)
+def _card(path: Path, size: int, modified_ns: int) -> ModelCard:
+    from sevenb.model.checkpoint import Checkpoint
+
+    with Checkpoint.open(path) as checkpoint:
+        config = checkpoint.config
+        return ModelCard(
+            architecture=config.architecture,
+            parameter_size=_count_text(config.parameters),
+            quantization=config.quantization,
+            context_length=config.context_length,
+            license=str(checkpoint.metadata.get("general.license", "")),
+            size=max(size, checkpoint.total_bytes),
+            modified_at=modified_ns / 1e9,
+            # A file of the store is called by its hash; for others, something that stays the same as long as they do.
+            digest=path.name
+            if _SHA256.fullmatch(path.name)
+            else hashlib.sha256(f"{path} {size} {modified_ns}".encode()).hexdigest(),
+        )
+
+
+@lru_cache(64)
+def _facts(path: Path, _modified_ns: int, verbose: bool) -> ModelFacts:
+    from sevenb.model.checkpoint import Checkpoint
+    from sevenb.model.embedding import EmbeddingStyle
+    from sevenb.model.fim import FimTokens
+    from sevenb.model.tokenizer import Tokenizer
+
+    with Checkpoint.open(path) as checkpoint:
+        metadata = checkpoint.metadata
+        tokenizer = Tokenizer.from_metadata(metadata)
+        template = str(metadata.get("tokenizer.chat_template", ""))
+        style = EmbeddingStyle.from_metadata(metadata, tokenizer)
+        fills_in = FimTokens.of(tokenizer) is not None
+        tensors = checkpoint.tensors.values() if verbose else ()
+        told = {name: _plain(value, verbose) for name, value in metadata.items() if name not in _LEFT_OUT}
+        return ModelFacts(
+            capabilities=_capabilities(style, chats=bool(template), fills_in=fills_in),
+            template=(_FILLS_IN if fills_in else "") + template,
+            metadata=told | {"general.parameter_count": checkpoint.config.parameters},
+            tensors=[Tensor(tensor.name, tensor.quant_type.name, tensor.shape) for tensor in tensors],
+        )
+
+
+def _capabilities(style: Any, *, chats: bool, fills_in: bool) -> list[str]:
+    if style.trained or style.reranker:
+        return ["embedding"]
+    return ["completion", *(["tools"] if chats else []), *(["insert"] if fills_in else [])]
+
+
+def _plain(value: Any, verbose: bool) -> Any:
+    """A metadata value as JSON has it; [] for a long list unless ``verbose``."""
+    if isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float | np.generic):
+        number = value.item() if isinstance(value, np.generic) else value
+        return number if not isinstance(number, float) or math.isfinite(number) else None
+    if len(value) > _SHORT and not verbose:
+        return []
+    return [_plain(item, verbose) for item in value]
+
+
+def _count_text(count: int) -> str:
+    """A number of weights as Ollama writes it: ``494.03M``, ``7.6B``."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f}B"
+    return f"{count / 1e6:.2f}M" if count >= 1e6 else f"{count / 1e3:.2f}K"
