@@ -89,10 +89,10 @@ def serve(
     name, too, and is loaded then (see --only). Ctrl-C (or SIGTERM) lets running answers end, a second one does not.
     """
     from sevenb.cli.console import download_progress, stoppable
+    from sevenb.cli.lora_modules import parse_lora_modules
     from sevenb.engine.engine_config import EngineConfig
     from sevenb.model.store import Store
     from sevenb.server.api_keys import read_api_keys
-    from sevenb.cli.lora_modules import parse_lora_modules
     from sevenb.server.durations import parse_duration
     from sevenb.server.limits import MEBIBYTE, Limits
     from sevenb.server.listener import begin_listening, check_address, listen
