@@ -66,6 +66,7 @@ def serve(
     keep_alive: options.KeepAlive = None,
     memory_budget: options.MemoryBudget = None,
     lora_modules: options.LoraModules = None,
+    pooling: options.Pooling = None,
     max_num_seqs: options.MaxNumSeqs = 64,
     max_model_len: MaxModelLen = None,
     kv_cache_dtype: KVCacheDtype = "auto",
@@ -143,6 +144,7 @@ def serve(
             only=only,
             keep_alive=stay,
             memory_budget=options.budget_bytes(memory_budget),
+            pooling=pooling,
             allowed_origins=allowed_origins or [],
             log_level=log_level,
         )
@@ -170,6 +172,7 @@ class _Launch:
     only: bool
     keep_alive: tuple[float | None] | None  # None: as is usual
     memory_budget: int | None
+    pooling: options.Pooling  # of the first model
     allowed_origins: Sequence[str]
     log_level: str
 
@@ -201,7 +204,7 @@ class _Launch:
         from sevenb.server.model_source import LocalModel, StoreModels, further_model
         from sevenb.server.service import KEEP_ALIVE_SECONDS, Service
 
-        first = LocalModel(self.config, self.names[0], self.config.lora_modules, self.max_queue)
+        first = LocalModel(self.config, self.names[0], self.config.lora_modules, self.max_queue, pooling=self.pooling)
         others = [
             further_model(self.config, str(path), names, self.max_queue)
             for path, names in zip(self.paths[1:], self.names[1:], strict=True)

@@ -145,6 +145,14 @@ LoraModules = Annotated[
         rich_help_panel=MODELS,
     ),
 ]
+Pooling = Annotated[
+    Literal["mean", "last"] | None,
+    typer.Option(
+        help="How /v1/embeddings makes one vector of a text's tokens, with the first model.",
+        show_default="as its file says; else last for qwen3, mean for others",
+        rich_help_panel=MODELS,
+    ),
+]
 
 # -- the engine --------------------------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
 """Where models come from: the file behind a name, what it needs, and how its engine is started."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -13,6 +13,16 @@ from sevenb.model.catalog import FIT_CONTEXT, kv_bytes_per_token, memory_needed
 from sevenb.model.embedding import EmbeddingStyle, Pooling
 from sevenb.model.store import Store, StoredModel
 from sevenb.server.served_model import ModelText
+
+T = TypeVar("T")
+
+
+class InThread(Protocol):
+    """Runs work that would hold up the event loop."""
+
+    async def __call__(self, function: Callable[[], T]) -> T:
+        """What ``function`` returns."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -72,9 +82,9 @@ class LocalModel:
     config: EngineConfig
     names: Sequence[str]
     adapters: Mapping[str, str] = field(default_factory=dict)
-    pooling: Pooling | None = None  # how vectors are made; None: as the file says
     max_queue: int = 1024
     fit_context: bool = False
+    pooling: Pooling | None = None  # how vectors are made; None: as the file says
 
     @property
     def root(self) -> str:
