@@ -94,6 +94,13 @@ class SamplingFields(RequestBody):
     stream: bool | None = None
     user: str | None = Field(None, description="Clients, and the users they name here, get equal shares of the engine.")
 
+    @field_validator("truncate_prompt_tokens")
+    @classmethod
+    def _leaves_a_prompt(cls, count: int | None) -> int | None:
+        if count == 0:
+            raise ValueError("must be at least 1, or -1 for as many as fit")
+        return count
+
 
 class GenerationRequest(SamplingFields):
     """What chat and text completions share."""

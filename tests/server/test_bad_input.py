@@ -7,6 +7,10 @@ import pytest
 from tests.server.conftest import RunningServer
 
 USER = {"role": "user", "content": "hi"}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+TOOL = {"type": "function", "function": {"name": "f"}}
+NAMED = {"type": "function", "function": {"name": "g"}}
+ALLOWED = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [NAMED]}}
 
 
 def check(response: Any, status: int, *words: str, param: str | None = None, code: str | None = None) -> None:
@@ -71,11 +75,29 @@ def check(response: Any, status: int, *words: str, param: str | None = None, cod
         ({"messages": [USER], "top_logprobs": 5}, "top_logprobs"),
         ({"messages": [USER], "logprobs": True, "top_logprobs": 21}, "top_logprobs"),
         ({"messages": [USER], "chat_template_kwargs": {"messages": []}}, "chat_template_kwargs"),
-        ({"messages": [USER], "tools": [{"type": "function"}]}, "tools"),
+        ({"messages": [{"role": "user", "content": None}]}, "messages[0]"),
+        ({"messages": [USER, {"role": "user", "content": [{"type": "text"}]}]}, "messages[1].content[0]"),
+        ({"messages": [{**USER, "tool_calls": [CALL]}]}, "messages[0]"),
+        ({"messages": [{"role": "assistant", "tool_calls": [{}]}]}, "messages[0].tool_calls[0].function"),
+        ({"messages": [USER], "tools": "all"}, "tools"),
+        ({"messages": [USER], "tools": [{"type": "function"}]}, "tools[0].function"),
+        ({"messages": [USER], "tools": [{**TOOL, "type": "custom"}]}, "tools[0].type"),
+        ({"messages": [USER], "tools": [TOOL, TOOL]}, "tools[1].function.name"),
         ({"messages": [USER], "tool_choice": "required"}, "tool_choice"),
-        ({"messages": [USER], "response_format": {"type": "json_object"}}, "response_format"),
-        ({"messages": [USER], "structured_outputs": {"regex": "a"}}, "structured_outputs"),
-        ({"messages": [USER], "use_beam_search": True}, "use_beam_search"),
+        ({"messages": [USER], "tool_choice": "perhaps"}, "tool_choice"),
+        ({"messages": [USER], "tools": [TOOL], "tool_choice": NAMED}, "tool_choice"),
+        ({"messages": [USER], "tools": [TOOL], "tool_choice": ALLOWED}, "tool_choice"),
+        ({"messages": [USER], "functions": [{"name": "f"}]}, "functions"),
+        ({"messages": [USER], "response_format": {"type": "yaml"}}, "response_format.type"),
+        ({"messages": [USER], "response_format": {"type": "json_schema"}}, "response_format"),
+        ({"messages": [USER], "structured_outputs": {"regex": "("}}, "structured_outputs.regex"),
+        ({"messages": [USER], "structured_outputs": {"choice": []}}, "structured_outputs.choice"),
+        ({"messages": [USER], "guided_regex": "("}, "guided_regex"),
+        ({"messages": [USER], "guided_regex": "a", "guided_choice": ["a"]}, "guided_choice"),
+        ({"messages": [USER], "use_beam_search": True, "stream": True}, "use_beam_search"),
+        ({"messages": [USER], "best_of": 2, "stream": True}, "best_of"),
+        ({"messages": [USER], "length_penalty": 2}, "length_penalty"),
+        ({"messages": [USER], "truncate_prompt_tokens": 0}, "truncate_prompt_tokens"),
     ],
 )
 def test_a_chat_with_a_bad_value_is_refused_by_name(server: RunningServer, body: dict[str, Any], param: str) -> None:
@@ -100,7 +122,9 @@ def test_a_chat_with_a_bad_value_is_refused_by_name(server: RunningServer, body:
         ({"prompt": "a", "logprobs": 21}, "logprobs"),
         ({"prompt": "a", "logprobs": True}, "logprobs"),
         ({"prompt": "a", "suffix": "b"}, "suffix"),
-        ({"prompt": "a", "n": 2, "best_of": 3}, "best_of"),
+        ({"prompt": "a", "n": 3, "best_of": 2}, "best_of"),
+        ({"prompt": "a", "best_of": 1000}, "best_of"),
+        ({"prompt": "a", "structured_outputs": {"grammar": "start: ("}}, "structured_outputs.grammar"),
     ],
 )
 def test_a_completion_with_a_bad_value_is_refused_by_name(
