@@ -9,7 +9,9 @@ from sevenb import __version__
 from sevenb.server import (
     anthropic,
     docs_page,
+    embeddings,
     health,
+    infill,
     models,
     ollama,
     ollama_embed,
@@ -18,6 +20,7 @@ from sevenb.server import (
     openai_chat,
     openai_completions,
     openai_responses,
+    rerank,
     tokenize,
 )
 from sevenb.server.api_keys import ApiKeys
@@ -34,11 +37,14 @@ _DIALECTS = (
     openai_chat,
     openai_completions,
     openai_responses,
+    embeddings,
     anthropic,
     ollama,
     ollama_embed,
     ollama_models,
     ollama_pull,
+    infill,
+    rerank,
     models,
     tokenize,
     health,

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
@@ -104,9 +104,12 @@ async def embeddings(service: ServiceDependency, request: Request, body: Embeddi
     usage = EmbeddingUsage(prompt_tokens=embedded.prompt_tokens, total_tokens=embedded.prompt_tokens)
     if limit is not None:
         usage.truncated_tokens = embedded.truncated_tokens
-    write = _as_base64 if body.encoding_format == "base64" else np.ndarray.tolist
     data = [
-        Embedding(object="embedding", index=index, embedding=write(vector))
+        Embedding(
+            object="embedding",
+            index=index,
+            embedding=_as_base64(vector) if body.encoding_format == "base64" else vector.tolist(),
+        )
         for index, vector in enumerate(embedded.vectors)
     ]
     return json_response(EmbeddingList(object="list", data=data, model=body.model or model.name, usage=usage))
@@ -116,8 +119,8 @@ def _as_list(inputs: str | list[str] | list[int] | list[list[int]]) -> Sequence[
     if isinstance(inputs, str):
         return [inputs]
     if inputs and isinstance(inputs[0], int):
-        return [inputs]  # the first entry tells: these are one input's token ids
-    return inputs
+        return [cast(list[int], inputs)]  # the first entry tells: these are one input's token ids
+    return cast(list[str] | list[list[int]], inputs)
 
 
 def _as_base64(vector: FloatArray) -> str:
@@ -176,7 +179,8 @@ def unit_vectors(vectors: FloatArray) -> FloatArray:
     """Each row scaled to length 1; a row of zeros stays."""
     wide = vectors.astype(np.float64)
     lengths = np.sqrt(np.square(wide).sum(axis=1, keepdims=True))
-    return (wide / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
+    unit: FloatArray = (wide / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
+    return unit
 
 
 def new_request(

@@ -137,11 +137,20 @@ def ollama_error(problem: Problem) -> dict[str, Any]:
     return {"error": problem.message}
 
 
+# -- llama.cpp's shape -----------------------------------------------------------------------------------
+
+
+def llama_cpp_error(problem: Problem) -> dict[str, Any]:
+    """``{"error": {"code", "message", "type"}}``, as llama.cpp's server writes it; the code is the HTTP status."""
+    return {"error": {"code": problem.status, "message": problem.message, "type": problem.kind}}
+
+
 # -- one HTTP response for all of them -------------------------------------------------------------------
 
 _SHAPES: Sequence[tuple[str, Callable[[Problem], dict[str, Any]]]] = (
     ("/v1/messages", anthropic_error),
     ("/api/", ollama_error),
+    ("/infill", llama_cpp_error),
 )
 
 

@@ -19,7 +19,7 @@ from sevenb.errors import InvalidRequest
 from sevenb.model.fim import CodeFile, FimPrompt, FimTokens
 from sevenb.server.clients import client_of
 from sevenb.server.dependencies import ServiceDependency
-from sevenb.server.errors import Problem
+from sevenb.server.errors import Problem, llama_cpp_error
 from sevenb.server.generation import Generation
 from sevenb.server.infill_limits import InfillLimits
 from sevenb.server.json_body import JsonRoute
@@ -344,5 +344,4 @@ def _selected(answer: dict[str, Any], paths: list[str]) -> dict[str, Any]:
 
 
 def _error_event(problem: Problem) -> bytes:
-    error = {"code": problem.status, "message": problem.message, "type": problem.kind}
-    return b"data: " + msgspec.json.encode({"error": error}) + b"\n\n"
+    return b"data: " + msgspec.json.encode(llama_cpp_error(problem)) + b"\n\n"
