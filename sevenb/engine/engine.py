@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 import numpy as np
 
 from sevenb.backend.protocol import Backend, KVCache, Sampled
+from sevenb.engine.beams import Beams, token_output
 from sevenb.engine.block_pool import BlockPool
 from sevenb.engine.block_store import BlockStore
 from sevenb.engine.engine_config import EngineConfig
@@ -112,9 +113,16 @@ class Engine:
         self._scheduler.add(Sequence.first_of(request))
 
     def abort(self, request_id: str, index: int | None = None) -> None:
-        """End a request, or one of its sequences, before the next step; one that is unknown or done is no error."""
+        """End a request, or one of its sequences, before the next step; one that is unknown or done is no error.
+
+        Answers of a beam search are found together and do not end one by one.
+        """
         request = self._requests.get(request_id)
         if request is None:
+            return
+        if request.beams is not None:
+            if index is None:
+                self._abort_search(request)
             return
         for unforked in tuple(request.unforked):
             if index in (None, unforked):
@@ -127,6 +135,12 @@ class Engine:
                     sequence.reindex(request.unforked.pop(0))
                 else:
                     self._end(sequence)
+
+    def _abort_search(self, request: Request) -> None:
+        for index in range(request.params.n):
+            self._tell(request, SequenceOutput(index=index, tokens=[], finish_reason="abort"))
+        for sequence in tuple(request.sequences):
+            self._end(sequence)
 
     @property
     def has_work(self) -> bool:
@@ -218,9 +232,12 @@ class Engine:
         request = chunk.sequence.request
         if request.request_id not in self._requests:
             return  # dropped in this very step, because another of its chunks failed
-        request.prompt_logprobs += map(_token_output, result.prompt_logprobs)
+        request.prompt_logprobs += map(token_output, result.prompt_logprobs)
         if chunk.samplers and request.first_token is None:
             request.first_token = time.monotonic()
+        if request.beams is not None and chunk.samplers:
+            self._take_candidates(chunk, result.tokens, request.beams)
+            return
         news = [self._append(*gained) for gained in zip(chunk.samplers, result.tokens, strict=True)]
         if chunk.drafts:
             self._settle_drafts(chunk, accepted=len(news[0].tokens) - 1)
@@ -234,6 +251,19 @@ class Engine:
         if self._speculator is not None and not chunk.samplers and request.pool is None:
             self._speculator.read(request, 2 * (chunk.end - chunk.start))  # cached tokens are read on the way
 
+    def _take_candidates(self, chunk: Chunk, candidates: list[list[Sampled]], beams: Beams) -> None:
+        """Bring what may follow a beam into the search, and tell the answers if that was its end."""
+        request = chunk.sequence.request
+        self._scheduler.commit(chunk)
+        for sequence, tokens in zip(chunk.samplers, candidates, strict=True):
+            assert sequence.beam is not None
+            sequence.beam.candidates = tokens
+            self._generated_tokens += 1
+        for answer in beams.advance(request, self._scheduler):
+            self._tell(request, answer)
+        if request.finished:
+            self._forget(request)
+
     def _append(self, sequence: Sequence, gained: list[Sampled]) -> SequenceOutput:
         """Lengthen a sequence, at most to the token that ends it."""
         request = sequence.request
@@ -241,11 +271,9 @@ class Engine:
         finish_reason = None
         for sampled in gained:
             sequence.append(sampled.token_id)
-            tokens.append(_token_output(sampled))
-            if sampled.token_id in request.stop_token_ids:
-                finish_reason = "stop"
-                break
-            if sequence.guide is not None and sequence.guide.ended:
+            tokens.append(token_output(sampled))
+            complete = sequence.guide is not None and sequence.guide.ended
+            if complete or sampled.token_id in request.stop_token_ids:
                 finish_reason = "stop"
                 break
             if sequence.output_length >= request.max_output:
@@ -377,10 +405,6 @@ class Engine:
             compiling.cancel()
         if self._speculator is not None:
             self._speculator.forget(request)
-
-
-def _token_output(sampled: Sampled) -> TokenOutput:
-    return TokenOutput(token_id=sampled.token_id, logprob=sampled.logprob, top_logprobs=list(sampled.top_logprobs))
 
 
 def _embedding(request: Request) -> bytes | None:

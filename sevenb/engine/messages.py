@@ -19,7 +19,7 @@ class _Message(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
 
 class AddRequest(_Message, frozen=True):
-    """Generate ``params.n`` sequences from one prompt. ``arrival`` is `time.monotonic()` of this machine.
+    """Generate ``params.candidates`` sequences from one prompt. ``arrival`` is `time.monotonic()` of this machine.
 
     Smaller priorities run sooner. Clients share alike within a priority, however many requests each has open.
     ``adapter`` names the LoRA adapter that the model wears for this request; "" is the model alone. With ``pooling``
@@ -115,6 +115,7 @@ class SequenceOutput(_Message, frozen=True):
     tokens: list[TokenOutput]
     finish_reason: str | None = None  # "stop" | "length" | "abort"
     stop_token_id: int | None = None  # the token that ended it; it is the last of ``tokens``
+    cumulative_logprob: float | None = None  # of a beam, with all its tokens, when the search is over
 
 
 class Timings(_Message, frozen=True):
@@ -128,6 +129,8 @@ class Timings(_Message, frozen=True):
     completion_tokens: int
     drafted_tokens: int = 0
     accepted_tokens: int = 0
+    beam_kv_blocks: int = 0  # the most that the beams of a search held at once
+    beam_kv_blocks_unshared: int = 0  # what that would have been, had each had its own
 
 
 class RequestOutput(_Message, frozen=True):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sevenb.backend.protocol import IntArray
+from sevenb.engine.beams import Beams
 from sevenb.engine.messages import AddRequest, Timings, TokenOutput
 from sevenb.engine.pooling import Pool
 from sevenb.engine.sampling_params import SamplingParams
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False, slots=True)
 class Request:
-    """One prompt with ``params.n`` answers.
+    """One prompt with ``params.candidates`` answers, or one of ``beams``.
 
     The prompt is computed once, by the first of ``sequences``; those of ``unforked`` join when it is done. Ended
     sequences leave ``sequences``, so an empty list with nothing unforked means the request is done.
@@ -39,6 +40,7 @@ class Request:
     rope_profile: str = ""  # how its positions are rotated, for life; "" is the model's own way
     adapter: str = ""  # the LoRA adapter that the model wears for it; "" is none
     adapter_identity: str = ""  # names that adapter's contents
+    beams: Beams | None = None
     pool: Pool | None = None  # what its prompt becomes, instead of being answered
     sequences: "list[Sequence]" = field(default_factory=list)
     unforked: list[int] = field(default_factory=list)  # indices of sequences that wait for the prompt
@@ -91,7 +93,8 @@ class Request:
             adapter=message.adapter,
             adapter_identity=adapter_identity,
             pool=None if message.pooling is None else Pool(message.pooling, len(message.prompt_token_ids)),
-            unforked=list(range(1, params.n)),
+            unforked=list(range(1, params.candidates)) if params.beam is None else [],
+            beams=None if params.beam is None else Beams(params.beam, params.n),
             wants_prompt_logprobs=params.prompt_logprobs is not None,
         )
 
@@ -132,4 +135,6 @@ class Request:
             completion_tokens=self.completion_tokens,
             drafted_tokens=self.drafted_tokens,
             accepted_tokens=self.accepted_tokens,
+            beam_kv_blocks=0 if self.beams is None else self.beams.kv_blocks,
+            beam_kv_blocks_unshared=0 if self.beams is None else self.beams.kv_blocks_unshared,
         )

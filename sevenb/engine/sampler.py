@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sevenb.backend.protocol import Backend, SampleControl, Sampled, Tensor
+from sevenb.backend.protocol import Backend, FloatArray, SampleControl, Sampled, Tensor
 from sevenb.engine.grammars import NO_MASKS, Mask, Masks
 from sevenb.engine.scheduler import Chunk, StepPlan
 from sevenb.engine.sequence import Sequence
@@ -58,7 +58,13 @@ class Sampler:
                     replace(choice, top_logprobs=self._logprobs_of(wanted, logits, row + offset))
                     for offset, choice in enumerate(rows)
                 ]
-            tokens = [_confirmed(rows, chunk.drafts)] if chunk.drafts else [[token] for token in rows]
+            if chunk.sequence.request.beams is not None:
+                tokens = [
+                    self._candidates(sequence, choice, logits, row, masks.of(sequence, 0))
+                    for sequence, choice in zip(chunk.samplers, sampled[row:], strict=False)
+                ]
+            else:
+                tokens = [_confirmed(rows, chunk.drafts)] if chunk.drafts else [[token] for token in rows]
             results.append(ChunkResult(chunk, tokens, prompt_logprobs))
             row += len(rows)
         return results
@@ -70,18 +76,31 @@ class Sampler:
         top = chunk.sequence.request.params.prompt_logprobs or 0
         return self._backend.token_logprobs(logits, rows, following, top)
 
+    def _candidates(
+        self, sequence: Sequence, choice: Sampled, logits: Tensor, row: int, by_grammar: Mask | None
+    ) -> list[Sampled]:
+        """The most probable tokens that a beam may go on with, with the model's own log-probabilities."""
+        beams, top = sequence.request.beams, sequence.request.params.logprobs or 0
+        assert beams is not None
+        allowed = self._allowed(sequence, 0, by_grammar)
+        if allowed is None:
+            best = choice.top_logprobs
+            return [Sampled(token_id, logprob, best[:top]) for token_id, logprob in best[: beams.candidates]]
+        token_ids = _best_allowed(self._backend.to_host(logits)[row], allowed, beams.candidates)
+        return self._backend.token_logprobs(logits, [row] * len(token_ids), token_ids, top)
+
     def _logprobs_of(self, token_ids: tuple[int, ...], logits: Tensor, row: int) -> tuple[tuple[int, float], ...]:
         """The model's own log-probabilities of some tokens in one row."""
         records = self._backend.token_logprobs(logits, [row] * len(token_ids), token_ids, 0)
         return tuple((record.token_id, record.logprob) for record in records if record.logprob is not None)
 
     def _control(self, sequence: Sequence, drafts: list[int], allowed: Mask | None) -> SampleControl:
-        """How to choose the token that comes after ``drafts``, should they be right, among those ``allowed``."""
+        """How to choose the token that comes after ``drafts``, should they be right, among those the grammar allows."""
         request = sequence.request
         params = request.params
         ahead = len(drafts)
-        if sequence.output_length + ahead < params.min_tokens:
-            allowed = self._without_end(request.stop_token_ids, allowed)
+        if request.beams is not None:
+            return SampleControl(temperature=0.0, logprobs=max(request.beams.candidates, params.logprobs or 0))
         return SampleControl(
             temperature=params.temperature,
             top_k=max(params.top_k, 0),
@@ -94,9 +113,16 @@ class Sampler:
             prompt_tokens=request.distinct_prompt_tokens,
             output_counts=_counts(sequence.output_counts, drafts) if request.counts_output else None,
             logit_bias=params.logit_bias or None,
-            allowed=allowed,
-            logprobs=params.logprobs,
+            allowed=self._allowed(sequence, ahead, allowed),
+            logprobs=0 if params.ranked and params.logprobs is None else params.logprobs,
         )
+
+    def _allowed(self, sequence: Sequence, ahead: int, by_grammar: Mask | None) -> Mask | None:
+        """Which tokens may come after so many drafts."""
+        request = sequence.request
+        if sequence.output_length + ahead >= request.params.min_tokens:
+            return by_grammar
+        return self._without_end(request.stop_token_ids, by_grammar)
 
     def _without_end(self, stop_token_ids: frozenset[int], allowed: Mask | None) -> Mask:
         """A mask that also forbids what ends a sequence before its ``min_tokens``, unless nothing else may come."""
@@ -105,6 +131,18 @@ class Sampler:
             if 0 <= token_id < self._vocab_size:
                 mask[token_id // 32] &= np.uint32(~(1 << token_id % 32) & 0xFFFFFFFF)
         return mask if allowed is None or mask.any() else allowed
+
+
+def _best_allowed(logits: FloatArray, allowed: Mask, count: int) -> list[int]:
+    """The tokens with the largest of the logits [V] that a mask allows, largest first, ties by lower id."""
+    bits = np.unpackbits(allowed.view(np.uint8), bitorder="little", count=len(logits))
+    token_ids = np.flatnonzero(bits)
+    values = np.nan_to_num(logits[token_ids], nan=-np.inf)
+    if len(values) > count:
+        bound = np.partition(values, len(values) - count)[len(values) - count]
+        token_ids, values = token_ids[values >= bound], values[values >= bound]
+    best: list[int] = token_ids[np.argsort(-values, kind="stable")][:count].tolist()
+    return best
 
 
 def _counts(output_counts: dict[int, int], drafts: list[int]) -> dict[int, int]:

@@ -42,8 +42,8 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ``grammar`` is a `Constraint`'s: only tokens that it allows are generated, from the first one on or, with
     ``grammar_triggers``, from each such token on that is drawn until the grammar is satisfied.
 
-    ``best_of`` answers are generated and the ``n`` most probable of them returned. ``beam`` searches instead of
-    sampling: temperature, top-p and the like do not matter then.
+    ``best_of`` answers are sampled and the ``n`` most probable of them, by the mean over their tokens, returned.
+    ``beam`` searches instead: temperature, top-p, penalties, biases and ``best_of`` do not matter then.
     """
 
     n: int = 1
@@ -123,8 +123,13 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     @property
     def candidates(self) -> int:
-        """How many answers are generated side by side, of which ``n`` are returned."""
-        return self.beam.width if self.beam is not None else self.best_of or self.n
+        """How many answers are sampled, of which ``n`` are returned; with beams these are found together."""
+        return self.best_of or self.n if self.beam is None else self.n
+
+    @property
+    def ranked(self) -> bool:
+        """Whether answers are chosen once all are there."""
+        return self.candidates > self.n
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "SamplingParams":

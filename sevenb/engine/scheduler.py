@@ -112,6 +112,13 @@ class Scheduler:
         self._release(sequence)
         sequence.status = SequenceStatus.FINISHED
 
+    def fork(self, sequence: Sequence, index: int) -> Sequence:
+        """Another sequence that begins as this one, on the same blocks."""
+        sibling = sequence.fork(index)
+        self._pool.share(sibling.block_table)
+        insort(self.running if sibling.status is SequenceStatus.RUNNING else self.waiting, sibling, key=_rank)
+        return sibling
+
     # -- planning --------------------------------------------------------------------------------------
 
     def schedule(self) -> StepPlan:
@@ -119,8 +126,7 @@ class Scheduler:
         plan = StepPlan()
         while len(self.running) > self._max_num_seqs:  # a prompt that ended has forked into more than the seats
             self._preempt_last()
-        while (newcomer := self._next_waiting()) is not None and self._admit(newcomer):
-            pass
+        self._admit_waiting()
         for sequence in fair_order(self.running):
             if sequence.uncomputed == 1 and self._grow(sequence, plan):
                 samplers = _samplers(sequence, sequence.computed + 1)
@@ -157,11 +163,20 @@ class Scheduler:
 
     # -- seats and blocks ------------------------------------------------------------------------------
 
+    def _admit_waiting(self) -> None:
+        """Let in whoever there is room for. Beams that only wait for one outside give up theirs."""
+        while True:
+            while (newcomer := self._next_waiting()) is not None and self._admit(newcomer):
+                pass
+            if not self.running or not all(sequence.settled for sequence in self.running):
+                return
+            self._preempt_last()
+
     def _next_waiting(self) -> Sequence | None:
         """Whose turn it is: within a priority, that of the client with the fewest sequences running."""
         running = Counter(_group(sequence) for sequence in self.running)
         return min(
-            (sequence for sequence in self.waiting if sequence.request.ready),
+            (sequence for sequence in self.waiting if sequence.request.ready and not sequence.settled),
             key=lambda sequence: (sequence.request.priority, running[_group(sequence)], sequence.rank),
             default=None,
         )
@@ -246,10 +261,7 @@ class Scheduler:
         """Where a prompt ends, let the other sequences of its request begin: on the same blocks."""
         if chunk.samplers and chunk.sequence.request.unforked:
             for index in chunk.sequence.request.unforked:
-                sibling = chunk.sequence.fork(index)
-                self._pool.share(sibling.block_table)
-                insort(self.running, sibling, key=_rank)
-                chunk.samplers.append(sibling)
+                chunk.samplers.append(self.fork(chunk.sequence, index))
             chunk.sequence.request.unforked.clear()
 
     # -- tokens ahead ----------------------------------------------------------------------------------
@@ -264,7 +276,7 @@ class Scheduler:
     def _force(self, chunk: Chunk, budget: int) -> int:
         """Take what must come next by a sequence's grammar into the step; returns how many tokens that are."""
         guide = chunk.sequence.guide
-        if guide is None or len(chunk.samplers) != 1:
+        if guide is None or len(chunk.samplers) != 1 or chunk.sequence.beam is not None:
             return 0
         forced = guide.forced()[: min(_draft_room(chunk), budget, MOST_FORCED)]
         chunk.add_drafts(forced[: self._room(chunk, len(forced))])
@@ -273,7 +285,11 @@ class Scheduler:
 
     def _speculate(self, plan: StepPlan, step_tokens: int) -> None:
         """Let the sequences that decode, and have a choice, try guesses."""
-        chunks = [chunk for chunk in plan.chunks if chunk.end - chunk.start == 1 and len(chunk.samplers) == 1]
+        chunks = [
+            chunk
+            for chunk in plan.chunks
+            if chunk.end - chunk.start == 1 and len(chunk.samplers) == 1 and chunk.sequence.beam is None
+        ]
         if self._speculator is None or not chunks:
             return
         drafts = self._speculator.draft(

@@ -7,6 +7,7 @@ from enum import Enum, auto
 
 import numpy as np
 
+from sevenb.engine.beams import Beam
 from sevenb.engine.guide import Guide
 from sevenb.engine.prefix_cache import Link
 from sevenb.engine.request import Request
@@ -36,6 +37,7 @@ class Sequence:
     links: list[Link] = field(default_factory=list)  # hash chain over the full blocks, made as needed
     status: SequenceStatus = SequenceStatus.WAITING
     guide: Guide | None = None  # by its grammar, if the request has one
+    beam: Beam | None = None  # if the request searches
     output_counts: dict[int, int] = field(default_factory=dict)  # kept only where a penalty needs it
     _generator: np.random.Generator | None = None
     _uniforms: deque[float] = field(default_factory=deque)  # drawn for tokens still to come
@@ -45,11 +47,12 @@ class Sequence:
         """The sequence that computes the prompt; it is added to the request."""
         prompt = request.prompt_token_ids
         sequence = cls(request, index=0, token_ids=list(prompt), prompt_length=len(prompt))
+        sequence.beam = None if request.beams is None else Beam()
         request.sequences.append(sequence)
         return sequence
 
     def fork(self, index: int) -> "Sequence":
-        """Another answer to the same prompt, with the same tokens and blocks so far. The caller counts the blocks."""
+        """Another answer, or beam, with the same tokens and blocks so far. The caller counts the blocks."""
         sibling = Sequence(
             self.request,
             index,
@@ -60,9 +63,15 @@ class Sequence:
             links=list(self.links),
             status=self.status,
             guide=None if self.guide is None else self.guide.copy(),
+            beam=None if self.beam is None else self.beam.copy(),
         )
         self.request.sequences.append(sibling)
         return sibling
+
+    @property
+    def settled(self) -> bool:
+        """Whether it waits for the other beams of its request, with nothing left to compute."""
+        return self.beam is not None and bool(self.beam.candidates)
 
     @property
     def rank(self) -> tuple[int, int, int]:

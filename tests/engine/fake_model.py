@@ -125,6 +125,9 @@ class FakeBackend:
         assert len(logits) == len(controls)
         return [sample_row(row, control) for row, control in zip(logits, controls, strict=True)]
 
+    def to_host(self, tensor: FloatArray) -> FloatArray:
+        return tensor.copy()
+
     def token_logprobs(
         self, logits: FloatArray, rows: Sequence[int], token_ids: Sequence[int], top: int
     ) -> list[Sampled]:
