@@ -101,9 +101,7 @@ def _candidates(body: GenerationRequest) -> dict[str, Any]:
             raise InvalidRequest("best_of cannot be streamed: which is best is known at the end.", "best_of")
         return {"n": n, "best_of": best_of}
     if body.stream:
-        raise InvalidRequest(
-            "use_beam_search cannot be streamed: which is best is known at the end.", "use_beam_search"
-        )
+        raise InvalidRequest("use_beam_search cannot be streamed: the best is known at the end.", "use_beam_search")
     penalty = 1.0 if body.length_penalty is None else body.length_penalty
     beam = {"width": best_of or n, "length_penalty": penalty, "early_stopping": bool(body.early_stopping)}
     return {"n": n, "beam": beam}
