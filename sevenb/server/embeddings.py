@@ -119,7 +119,7 @@ def _as_list(inputs: str | list[str] | list[int] | list[list[int]]) -> Sequence[
     if isinstance(inputs, str):
         return [inputs]
     if inputs and isinstance(inputs[0], int):
-        return [cast(list[int], inputs)]  # the first entry tells: these are one input's token ids
+        return [inputs]  # the first entry tells: these are one input's token ids
     return cast(list[str] | list[list[int]], inputs)
 
 

@@ -1,6 +1,7 @@
 """A test double of the engine process: every request is answered with its own prompt, token by token.
 
-It speaks the real messages over the real socket, in a real process. Token ids are bytes; 256 is the end token.
+It speaks the real messages over the real socket, in a real process. Token ids are bytes; 256 is the end token. A vector
+counts the tokens of its prompt by their remainder of `VECTOR_SIZE`.
 """
 
 import sys
@@ -8,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 
 import msgspec
+import numpy as np
 
 from sevenb.engine.messages import (
     AddRequest,
@@ -22,9 +24,10 @@ from sevenb.engine.messages import (
     TokenOutput,
 )
 from sevenb.engine.process import ReportLoading, run
-from sevenb.errors import ContextOverflow, UnsupportedModel
+from sevenb.errors import ContextOverflow, OutOfMemory, UnsupportedModel
 
 END_TOKEN = 256
+VECTOR_SIZE = 8
 
 
 class FakeConfig(msgspec.Struct, kw_only=True):
@@ -32,6 +35,7 @@ class FakeConfig(msgspec.Struct, kw_only=True):
     load_seconds: float = 0.0
     max_model_len: int = 4096
     refusal: str | None = None  # the engine cannot start, and says this
+    out_of_memory: bool = False
     dies_while_loading: bool = False
     weight_bytes: int = 2**20
     kv_bytes: int = 2**20
@@ -63,7 +67,7 @@ class FakeEngine:
         return bool(self._running)
 
     def add_request(self, request: AddRequest) -> None:
-        if len(request.prompt_token_ids) >= self._config.max_model_len:
+        if len(request.prompt_token_ids) >= self._config.max_model_len + (request.pooling is not None):
             raise ContextOverflow(len(request.prompt_token_ids), self._config.max_model_len)
         self._running[request.request_id] = _Running(request, request.arrival, set(range(request.params.n)))
 
@@ -81,6 +85,8 @@ class FakeEngine:
 
     def _advance(self, running: _Running) -> RequestOutput:
         request, outputs = running.request, []
+        if request.pooling is not None:
+            return self._pool(running)
         for index in sorted(running.open):
             token_id = running.token(index)
             ended = token_id in request.stop_token_ids and running.made >= request.params.min_tokens
@@ -121,6 +127,18 @@ class FakeEngine:
             cached_tokens=1,
             prompt_logprobs=prompt_logprobs,
             timings=self._timings(running) if finished else None,
+        )
+
+    def _pool(self, running: _Running) -> RequestOutput:
+        request = running.request
+        del self._running[request.request_id]
+        remainders = np.array(request.prompt_token_ids) % VECTOR_SIZE
+        return RequestOutput(
+            request_id=request.request_id,
+            sequences=[SequenceOutput(index=0, tokens=[], finish_reason="stop")],
+            finished=True,
+            timings=self._timings(running),
+            embedding=np.bincount(remainders, minlength=VECTOR_SIZE).astype(np.float32).tobytes(),
         )
 
     def _timings(self, running: _Running) -> Timings:
@@ -166,6 +184,8 @@ def load(config: bytes, report: ReportLoading) -> tuple[FakeEngine, EngineReady]
     time.sleep(settings.load_seconds)
     if settings.refusal:
         raise UnsupportedModel(settings.refusal)
+    if settings.out_of_memory:
+        raise OutOfMemory("There is no room for it.")
     if settings.dies_while_loading:
         sys.exit(3)
     ready = EngineReady(

@@ -14,6 +14,7 @@ import msgspec
 
 from sevenb.engine.client import EngineClient
 from sevenb.model.chat_template import ChatTemplate
+from sevenb.model.embedding import EmbeddingStyle
 from sevenb.model.tokenizer import RenderedPrompt, Tokenizer
 from sevenb.server.api_keys import ApiKeys
 from sevenb.server.app import create_app
@@ -94,7 +95,8 @@ class FakeModel:
 
     def load_text(self) -> ModelText:
         tokenizer = cast(Tokenizer, ByteTokenizer())
-        return ModelText(tokenizer, ChatTemplate(TEMPLATE, tokenizer))
+        style = EmbeddingStyle(size=fake_engine.VECTOR_SIZE)
+        return ModelText(tokenizer, ChatTemplate(TEMPLATE, tokenizer), style)
 
 
 async def main() -> None:
