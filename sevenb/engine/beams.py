@@ -99,7 +99,6 @@ class Beams:
                 tokens=answer.beam.tokens,
                 finish_reason=answer.finish_reason,
                 stop_token_id=answer.stop_token_id,
-                cumulative_logprob=answer.beam.logprob,
             )
             for index, answer in enumerate(answers)
         ]

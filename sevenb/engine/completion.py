@@ -27,6 +27,7 @@ class CompletionOutput:
 
     ``token_ids`` go up to the token that ended the answer, that one included; ``logprobs`` has an entry for each.
     ``stop_reason`` is the stop string or stop token id the caller had named, None for the model's own end token.
+    ``cumulative_logprob`` is known where log-probabilities, the best of several or a beam search were asked for.
     """
 
     index: int
@@ -35,6 +36,7 @@ class CompletionOutput:
     logprobs: list[TokenLogprob] | None
     finish_reason: str | None  # "stop" | "length" | "abort"; None while unfinished
     stop_reason: str | int | None
+    cumulative_logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,9 +254,8 @@ class LLM:
                 deltas = answer.process(report)
                 if report.finished:
                     self._abandon([report.request_id])
-                for delta in deltas:
-                    if delta.stop_string_found:
-                        self._abort(report.request_id, delta.index)
+                for index in answer.stopped:
+                    self._abort(report.request_id, index)
                 yield answer, deltas, report.finished
 
     def _next_reports(self, request_ids: Iterable[str]) -> list[Report]:

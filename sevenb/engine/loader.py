@@ -44,7 +44,7 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
         }
         free_bytes = backend.free_memory()
         if config.memory_budget is not None:
-            free_bytes = min(free_bytes, config.memory_budget)
+            free_bytes = min(free_bytes, max(0, config.memory_budget - (config.swap_space or 0)))
         block_bytes = backend.kv_block_bytes(layout)
         weight_bytes = checkpoint.total_bytes + sum(adapter.total_bytes for adapter in adapters.values())
         if draft is not None:

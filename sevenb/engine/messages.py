@@ -115,7 +115,6 @@ class SequenceOutput(_Message, frozen=True):
     tokens: list[TokenOutput]
     finish_reason: str | None = None  # "stop" | "length" | "abort"
     stop_token_id: int | None = None  # the token that ended it; it is the last of ``tokens``
-    cumulative_logprob: float | None = None  # of a beam, with all its tokens, when the search is over
 
 
 class Timings(_Message, frozen=True):

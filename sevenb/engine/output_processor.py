@@ -12,10 +12,7 @@ from sevenb.model.tokenizer import Tokenizer
 
 @dataclass(frozen=True, slots=True)
 class SequenceDelta:
-    """What one answer gained. ``text`` may be empty: half a character, or the beginning of a stop string, waits.
-
-    ``stop_string_found`` asks the caller to abort this sequence in the engine, which knows no text.
-    """
+    """What one answer gained. ``text`` may be empty: half a character, or the beginning of a stop string, waits."""
 
     index: int
     text: str
@@ -23,19 +20,26 @@ class SequenceDelta:
     logprobs: list[TokenLogprob] | None
     finish_reason: str | None = None
     stop_reason: str | int | None = None
-    stop_string_found: bool = False
 
 
 class OutputProcessor:
-    """One request's way back from the engine: feed it every `RequestOutput`, in order."""
+    """One request's way back from the engine: feed it every `RequestOutput`, in order.
+
+    Of answers to be ranked, the best are told all at once when the last one has ended.
+    """
 
     def __init__(self, tokenizer: Tokenizer, prompt_token_ids: Sequence[int], params: SamplingParams) -> None:
         self.prompt_logprobs: list[TokenLogprob | None] | None = None
         self.cached_tokens = 0
         self.timings: Timings | None = None
+        self.stopped: list[
+            int
+        ] = []  # by a stop string in the last news: to be aborted in the engine, which knows no text
         self._tokenizer = tokenizer
         self._prompt_token_ids = list(prompt_token_ids)
-        self._texts = [_SequenceText(tokenizer, params, index) for index in range(params.n)]
+        self._params = params
+        self._texts = [_SequenceText(tokenizer, params) for _ in range(params.candidates)]
+        self._told = False  # of ranked answers
 
     def process(self, output: RequestOutput) -> list[SequenceDelta]:
         """Take the news of one step; returns what there is to tell about each sequence."""
@@ -43,8 +47,20 @@ class OutputProcessor:
         self.timings = output.timings
         if output.prompt_logprobs is not None:
             self.prompt_logprobs = self._read_prompt_logprobs(output.prompt_logprobs)
-        texts = ((self._texts[news.index], news) for news in output.sequences)
-        return [text.take(news) for text, news in texts if not text.finished]
+        self.stopped = []
+        deltas = []
+        for news in output.sequences:
+            text = self._texts[news.index]
+            if not text.finished:
+                deltas.append(text.take(news))
+                if text.finished and news.finish_reason is None:
+                    self.stopped.append(news.index)
+        if not self._params.ranked:
+            return deltas
+        if self._told or not self.finished:
+            return []
+        self._told = True
+        return [text.delta(index) for index, text in enumerate(self._best())]
 
     @property
     def finished(self) -> bool:
@@ -66,11 +82,17 @@ class OutputProcessor:
         return Completion(
             prompt=prompt,
             prompt_token_ids=self._prompt_token_ids,
-            outputs=[text.output() for text in self._texts],
+            outputs=[text.output(index) for index, text in enumerate(self._best())],
             prompt_logprobs=self.prompt_logprobs,
             cached_tokens=self.cached_tokens,
             timings=self.timings,
         )
+
+    def _best(self) -> "list[_SequenceText]":
+        """The answers to return: the ``n`` most probable, if they are ranked."""
+        if not self._params.ranked:
+            return self._texts
+        return sorted(self._texts, key=lambda text: -text.mean_logprob)[: self._params.n]
 
     def _read_prompt_logprobs(self, records: Sequence[TokenOutput]) -> list[TokenLogprob | None]:
         detokenizer = IncrementalDetokenizer(self._tokenizer, skip_special_tokens=False)
@@ -85,12 +107,12 @@ class OutputProcessor:
 class _SequenceText:
     """One answer as it grows."""
 
-    def __init__(self, tokenizer: Tokenizer, params: SamplingParams, index: int) -> None:
-        self.index = index
+    def __init__(self, tokenizer: Tokenizer, params: SamplingParams) -> None:
         self.token_ids: list[int] = []
         self._tokenizer = tokenizer
         self._params = params
         self._text = ""
+        self._logprob: float | None = 0.0  # of all tokens, where the engine tells it
         self._decoded = 0  # characters, those that wait included
         self._logprobs: list[TokenLogprob] | None = None if params.logprobs is None else []
         self._detokenizer = IncrementalDetokenizer(tokenizer, params.skip_special_tokens)
@@ -109,26 +131,40 @@ class _SequenceText:
             if self._stops.found is not None:
                 self._finish_reason, self._stop_reason = "stop", self._stops.found
                 break
-        stop_string_found = self.finished
-        if news.finish_reason is not None and not stop_string_found:
+        if news.finish_reason is not None and not self.finished:
             self._finish(news)
+        return self.delta(news.index, tokens_before, text_before)
+
+    def delta(self, index: int, token_ids: int = 0, text: int = 0) -> SequenceDelta:
+        """What was gained after so many tokens and characters."""
         return SequenceDelta(
-            index=self.index,
-            text=self._text[text_before:],
-            token_ids=self.token_ids[tokens_before:],
-            logprobs=None if self._logprobs is None else self._logprobs[tokens_before:],
+            index=index,
+            text=self._text[text:],
+            token_ids=self.token_ids[token_ids:],
+            logprobs=None if self._logprobs is None else self._logprobs[token_ids:],
             finish_reason=self._finish_reason,
             stop_reason=self._stop_reason,
-            stop_string_found=stop_string_found,
         )
 
-    def output(self) -> CompletionOutput:
+    def output(self, index: int) -> CompletionOutput:
         return CompletionOutput(
-            self.index, self._text, self.token_ids, self._logprobs, self._finish_reason, self._stop_reason
+            index,
+            self._text,
+            self.token_ids,
+            self._logprobs,
+            self._finish_reason,
+            self._stop_reason,
+            cumulative_logprob=self._logprob,
         )
+
+    @property
+    def mean_logprob(self) -> float:
+        return (self._logprob or 0.0) / max(1, len(self.token_ids))
 
     def _take_token(self, token: TokenOutput, *, ends: bool) -> None:
         self.token_ids.append(token.token_id)
+        known = self._logprob is not None and token.logprob is not None
+        self._logprob = self._logprob + token.logprob if known else None
         if self._logprobs is not None:
             self._logprobs.append(_token_logprob(self._tokenizer, token, self._decoded))
         if not ends or self._params.include_stop_str_in_output:

@@ -183,9 +183,8 @@ class Generation:
                 job = by_id[output.request_id]
                 deltas = job.processor.process(output)
                 pieces = [Piece(job.choices[delta.index], job.prompt, delta) for delta in deltas]
-                for delta in deltas:
-                    if delta.stop_string_found:
-                        stream.abort_sequence(output.request_id, delta.index)
+                for index in job.processor.stopped:
+                    stream.abort_sequence(output.request_id, index)
                 self._measure(output, pieces)
                 yield pieces
 

@@ -26,7 +26,6 @@ class Outcome:
     records: dict[int, list[TokenOutput]] = field(default_factory=dict)
     finish_reasons: dict[int, str] = field(default_factory=dict)
     stop_token_ids: dict[int, int | None] = field(default_factory=dict)
-    cumulative_logprobs: dict[int, float | None] = field(default_factory=dict)
     prompt_logprobs: list[TokenOutput] | None = None
     cached_tokens: int = 0
     finished: bool = False
@@ -162,4 +161,3 @@ class Harness:
             if sequence.finish_reason is not None:
                 outcome.finish_reasons[sequence.index] = sequence.finish_reason
                 outcome.stop_token_ids[sequence.index] = sequence.stop_token_id
-                outcome.cumulative_logprobs[sequence.index] = sequence.cumulative_logprob

@@ -66,12 +66,15 @@ def test_a_character_that_never_ends_is_shown_as_such(tokenizer: Tokenizer) -> N
 def test_a_stop_string_split_over_tokens_is_never_leaked(tokenizer: Tokenizer, include: bool, text: str) -> None:
     params = SamplingParams(stop=("END",), include_stop_str_in_output=include)
     processor = OutputProcessor(tokenizer, [1], params)
-    deltas = feed(processor, ids_of(tokenizer, "one END two"))
+    deltas = feed(processor, ids_of(tokenizer, "one EN"))
+    assert not processor.stopped
+    deltas += feed(processor, ids_of(tokenizer, "D"))
+    assert processor.stopped == [0]
+    deltas += feed(processor, ids_of(tokenizer, " two"))
+    assert not processor.stopped
     assert "".join(delta.text for delta in deltas) == text
     assert len(deltas) == len("one END")  # later tokens are nobody's
-    assert deltas[-1].stop_string_found
     assert (deltas[-1].finish_reason, deltas[-1].stop_reason) == ("stop", "END")
-    assert not any(delta.stop_string_found for delta in deltas[:-1])
     assert processor.finished
     assert processor.completion_tokens == len("one END")
     assert processor.completion().outputs[0].text == text
@@ -81,7 +84,7 @@ def test_what_only_began_like_a_stop_string_is_shown_in_the_end(tokenizer: Token
     processor = OutputProcessor(tokenizer, [1], SamplingParams(stop=("END",)))
     deltas = feed(processor, ids_of(tokenizer, "xEN"), finish_reason="length")
     assert [delta.text for delta in deltas] == ["x", "", "EN"]
-    assert not deltas[-1].stop_string_found
+    assert not processor.stopped
 
 
 def test_stop_strings_are_not_looked_for_before_min_tokens(tokenizer: Tokenizer) -> None:
@@ -159,3 +162,30 @@ def test_answers_of_one_prompt_are_kept_apart(tokenizer: Tokenizer) -> None:
     assert processor.finished
     assert [output.text for output in processor.completion().outputs] == ["one?", "two"]
     assert [output.finish_reason for output in processor.completion().outputs] == ["length", "stop"]
+
+
+def tell(
+    processor: OutputProcessor, index: int, token_ids: list[int], logprob: float, reason: str | None
+) -> list[SequenceDelta]:
+    tokens = [TokenOutput(token_id=token_id, logprob=logprob) for token_id in token_ids]
+    news = SequenceOutput(index=index, tokens=tokens, finish_reason=reason)
+    return processor.process(RequestOutput(request_id="request", sequences=[news]))
+
+
+def test_the_best_of_several_answers_are_told_when_all_are_there(tokenizer: Tokenizer) -> None:
+    processor = OutputProcessor(tokenizer, [1], SamplingParams(n=2, best_of=4, stop=("END",)))
+    assert tell(processor, 2, ids_of(tokenizer, "poor"), -3.0, "length") == []
+    assert tell(processor, 1, ids_of(tokenizer, "long and good"), -0.5, "length") == []
+    assert tell(processor, 0, ids_of(tokenizer, "best END, and what comes after"), -0.25, None) == []
+    assert processor.stopped == [0]
+    deltas = tell(processor, 3, ids_of(tokenizer, "x"), -2.0, "length")
+    assert [(delta.index, delta.text, delta.finish_reason) for delta in deltas] == [
+        (0, "best ", "stop"),
+        (1, "long and good", "length"),
+    ]
+    assert tell(processor, 0, [], 0.0, "abort") == []
+    best, second = processor.completion().outputs
+    assert (best.index, best.text, best.stop_reason) == (0, "best ", "END")
+    assert best.cumulative_logprob == pytest.approx(-0.25 * len("best END"))
+    assert (second.index, second.text) == (1, "long and good")
+    assert processor.completion_tokens == len("poorlong and goodbest ENDx")
