@@ -1,8 +1,9 @@
-"""Measure speed and fidelity beside llama.cpp and ik_llama.cpp; print the tables and write them into the docs.
+"""Measure speed and fidelity beside llama.cpp and ik_llama.cpp, and tool calls; write the tables into the docs.
 
     python -m benchmarks                                 # all of it: about an hour
     python -m benchmarks speed --rows decode-0,edit      # some rows of it
     python -m benchmarks fidelity --long                 # what the type of the KV cache costs, too
+    python -m benchmarks tools                           # how well models call tools: some minutes
     python -m benchmarks report                          # tables and plots again, from what was kept
     python -m benchmarks --quick                         # minutes; figures are rough and only printed
 
@@ -16,24 +17,26 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from benchmarks import machine, results
 from benchmarks.contenders import Contenders, PeerPlaces
 from benchmarks.fidelity import measure_fidelity, measure_long_fidelity
-from benchmarks.page import PAGE, replace_section
+from benchmarks.page import PAGE, TOOLS_PAGE, replace_section
 from benchmarks.peers.environments import ik_llama_cpp_python, llama_cpp_python
 from benchmarks.plots import write_plots
-from benchmarks.report import fidelity_report, speed_report
+from benchmarks.report import fidelity_report, speed_report, tools_report
 from benchmarks.rows import LARGE_ROWS, QUICK_ROWS, ROWS, Row
 from benchmarks.speed import measure_facts, measure_rows
 from benchmarks.synthetic import SYNTHETIC_7B, synthetic_7b
+from benchmarks.tools.measure import measure_tools
 from sevenb.backend.native.host import usable_cores
 from sevenb.errors import SevenbError
 from sevenb.model.store import Store
 
 MODELS = ["qwen2.5-coder:0.5b", "qwen2.5-coder:1.5b", SYNTHETIC_7B]
-PARTS = ("speed", "fidelity", "report")
+PARTS = ("speed", "fidelity", "tools", "report")
 IK_SOURCE = "IK_LLAMA_SOURCE"
 
 
@@ -63,9 +66,23 @@ def _measure(options: argparse.Namespace, wanted: list[str] | None, folder: Path
     parts = options.parts or PARTS
     if set(parts) == {"report"}:
         return
-    places = PeerPlaces(llama_cpp_python(), ik_llama_cpp_python(), options.ik_source)
     models = options.models or (MODELS[:1] if options.quick else MODELS)
     paths = {name: synthetic_7b() if name == SYNTHETIC_7B else Store().ensure(name) for name in models}
+    if "speed" in parts or "fidelity" in parts:
+        _measure_beside_peers(options, parts, wanted, paths, folder)
+    for name, path in paths.items():
+        if "tools" in parts and name != SYNTHETIC_7B:
+            results.save(measure_tools(name, path, options.threads), folder)
+
+
+def _measure_beside_peers(
+    options: argparse.Namespace,
+    parts: Collection[str],
+    wanted: list[str] | None,
+    paths: Mapping[str, Path],
+    folder: Path,
+) -> None:
+    places = PeerPlaces(llama_cpp_python(), ik_llama_cpp_python(), options.ik_source)
     for name, path in paths.items():
         if "speed" in parts:
             _measure_speed(options, name, path, places, _rows(name, wanted), folder)
@@ -111,17 +128,22 @@ def _report(folder: Path, *, write: bool) -> None:
         print(f"\n{text}\n")
         if write:
             replace_section(section, text)
+    if tools := results.load_tools(folder):
+        text = tools_report(tools)
+        print(f"\n{text}\n")
+        if write:
+            replace_section("accuracy", text, TOOLS_PAGE)
     if write and rows:
         replace_section("plots", "\n\n".join(f"![{title}]({path})" for path, title in write_plots(rows).items()))
     if write:
-        print(f"Written into {PAGE}.")
+        print(f"Written into {PAGE} and {TOOLS_PAGE}.")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="*", metavar="PART", help="speed, fidelity or report; default: all")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument(
         "--models", nargs="+", metavar="MODEL", help=f"catalog names or {SYNTHETIC_7B}; default: {', '.join(MODELS)}"
     )

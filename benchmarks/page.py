@@ -1,4 +1,4 @@
-"""``docs/performance.md``: prose by people, and between markers the figures of the last run."""
+"""``docs/performance.md`` and ``docs/tools.md``: prose by people, and between markers the figures of the last run."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from benchmarks.remote import ROOT
 
 PAGE = ROOT / "docs" / "performance.md"
+TOOLS_PAGE = ROOT / "docs" / "tools.md"
 
 
 def replace_section(name: str, text: str, page: Path = PAGE) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from benchmarks.contenders import OURS
-from benchmarks.results import FidelityResult, ModelFacts, RowResult, Series
+from benchmarks.results import FidelityResult, ModelFacts, RowResult, Series, ToolResult
 from benchmarks.rows import IK, LLAMA_CPP, ROWS, Row
 
 
@@ -31,10 +31,15 @@ def fidelity_report(results: Sequence[FidelityResult]) -> str:
     return "\n\n".join(tables)
 
 
+def tools_report(results: Sequence[ToolResult]) -> str:
+    """All of the tools section: a table a model."""
+    return "\n\n".join([_conditions(results), *map(_tools_table, results)])
+
+
 # -- details -------------------------------------------------------------------------------------------
 
 
-def _conditions(results: Sequence[RowResult | ModelFacts | FidelityResult]) -> str:
+def _conditions(results: Sequence[RowResult | ModelFacts | FidelityResult | ToolResult]) -> str:
     lines = list(dict.fromkeys(result.conditions for result in results))
     loads = [result.load for result in results if isinstance(result, RowResult)]
     if loads:
@@ -126,3 +131,36 @@ def _fidelity_table(results: Sequence[FidelityResult]) -> str:
             for engine, fidelity in result.engines.items()
         ]
     return "\n".join(lines)
+
+
+def _tools_table(result: ToolResult) -> str:
+    lines = [
+        f"| **{result.model}** | cases | well-formed | right tools | right | demanded: well-formed | right |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for score in result.kinds:
+        demanded = [f"{score.demanded_well_formed} of {score.demanded}", f"{score.demanded_right} of {score.demanded}"]
+        cells = [
+            score.cases,
+            score.well_formed,
+            score.right_tools,
+            score.right,
+            *(demanded if score.demanded else ["–", "–"]),
+        ]
+        lines.append(f"| {score.kind} | {' | '.join(map(str, cells))} |")
+    cases, demanded_cases = (sum(getattr(score, field) for score in result.kinds) for field in ("cases", "demanded"))
+    shares = [
+        _share(sum(getattr(score, field) for score in result.kinds), whole)
+        for field, whole in [
+            ("well_formed", cases),
+            ("right_tools", cases),
+            ("right", cases),
+            ("demanded_well_formed", demanded_cases),
+            ("demanded_right", demanded_cases),
+        ]
+    ]
+    return "\n".join([*lines, f"| all | {cases} | {' | '.join(shares)} |"])
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.0%}" if whole else "–"

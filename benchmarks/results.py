@@ -69,7 +69,28 @@ class FidelityResult(msgspec.Struct, frozen=True):
     engines: dict[str, Fidelity]
 
 
-Result = RowResult | ModelFacts | FidelityResult
+class ToolKind(msgspec.Struct, frozen=True):
+    """Of the answers to cases of one kind, how many were well-formed and how many right; free to call, then not."""
+
+    kind: str
+    cases: int
+    well_formed: int
+    right: int
+    right_tools: int  # whatever their arguments
+    demanded: int
+    demanded_well_formed: int
+    demanded_right: int
+
+
+class ToolResult(msgspec.Struct, frozen=True):
+    """How one model calls tools."""
+
+    model: str
+    conditions: str
+    kinds: list[ToolKind]
+
+
+Result = RowResult | ModelFacts | FidelityResult | ToolResult
 
 
 def save(result: Result, folder: Path = FOLDER) -> None:
@@ -96,6 +117,11 @@ def load_fidelity(folder: Path = FOLDER) -> list[FidelityResult]:
     return sorted(results, key=lambda result: (result.length, result.model))
 
 
+def load_tools(folder: Path = FOLDER) -> list[ToolResult]:
+    """Every model's tool calls."""
+    return [msgspec.json.decode(path.read_bytes(), type=ToolResult) for path in sorted(folder.glob("*/tools.json"))]
+
+
 def _path(result: Result, folder: Path) -> Path:
     match result:
         case RowResult():
@@ -104,4 +130,6 @@ def _path(result: Result, folder: Path) -> Path:
             name = "facts.json"
         case FidelityResult():
             name = f"fidelity-{result.length}.json"
+        case ToolResult():
+            name = "tools.json"
     return folder / re.sub(r"[^\w.-]+", "-", result.model) / name

@@ -1,0 +1,109 @@
+"""Run the cases on a model and score what it calls."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from benchmarks import machine
+from benchmarks.results import ToolKind, ToolResult
+from benchmarks.tools.cases import CASES, KINDS, Case
+from benchmarks.tools.expectation import Call, same_calls, same_names
+from sevenb.engine.llm import LLM
+from sevenb.engine.sampling_params import SamplingParams
+from sevenb.structured.tool_reader import ArgumentsPart, CallEnded, CallStarted
+from sevenb.structured.tool_styles import ToolStyle
+from sevenb.structured.tools import ToolChoice
+
+MAX_TOKENS = 256  # an answer that needs none may be cut, a call never is as long
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model answered to a case. ``well_formed``: every call is whole and follows its tool's schema."""
+
+    case: Case
+    text: str
+    calls: list[Call]
+    well_formed: bool
+
+    @property
+    def right(self) -> bool:
+        """Exactly the calls that were expected."""
+        return self.well_formed and same_calls(self.case.calls, self.calls)
+
+    @property
+    def right_tools(self) -> bool:
+        """The right tools, whatever the arguments."""
+        return same_names(self.case.calls, self.calls)
+
+
+def measure_tools(name: str, path: Path, threads: int) -> ToolResult:
+    """All cases, left free to call or not; then those that need a call once more, with a call demanded."""
+    with LLM(path, threads=threads) as llm:
+        free = answers(llm, CASES, ToolChoice("auto"))
+        demanded = answers(llm, [case for case in CASES if case.calls], ToolChoice("required"))
+    kinds = [
+        _score(kind, [a for a in free if a.case.kind == kind], [a for a in demanded if a.case.kind == kind])
+        for kind in KINDS
+    ]
+    return ToolResult(name, machine.conditions(threads), kinds)
+
+
+def answers(llm: LLM, cases: Sequence[Case], choice: ToolChoice) -> list[Answer]:
+    """The greedy answers to some cases, side by side."""
+    style = ToolStyle.detect(llm.chat_template.source, llm.tokenizer.added_tokens)
+    prompts, params = [], []
+    for case in cases:
+        prompts.append(llm.render_chat(case.messages, tools=[tool.template_form() for tool in case.tools]))
+        constraint = style.constraint(case.tools, choice)
+        assert constraint is not None
+        params.append(
+            SamplingParams(
+                temperature=0,
+                max_tokens=MAX_TOKENS,
+                grammar=constraint.grammar,
+                grammar_triggers=constraint.triggers,
+                skip_special_tokens=False,
+            )
+        )
+    completions = llm.generate(prompts, params, progress=True)
+    return [_read(case, style, choice, done.outputs[0].text) for case, done in zip(cases, completions, strict=True)]
+
+
+def _read(case: Case, style: ToolStyle, choice: ToolChoice, text: str) -> Answer:
+    reader = style.reader(case.tools, choice)
+    events = reader.feed(text) + reader.finish()
+    schemas = {tool.name: {"type": "object", **tool.parameters} for tool in case.tools}
+    calls, well_formed = [], True
+    for call in (event for event in events if isinstance(event, CallStarted)):
+        written = "".join(e.text for e in events if isinstance(e, ArgumentsPart) and e.call == call.call)
+        arguments = _valid_arguments(written, schemas[call.name])
+        well_formed = well_formed and arguments is not None and CallEnded(call.call) in events
+        calls.append(Call(call.name, arguments or {}))
+    return Answer(case, text, calls, well_formed)
+
+
+def _valid_arguments(written: str, schema: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        arguments = json.loads(written)
+        jsonschema.validate(arguments, schema)
+    except (ValueError, jsonschema.ValidationError):
+        return None
+    return arguments if isinstance(arguments, dict) else None
+
+
+def _score(kind: str, free: Sequence[Answer], demanded: Sequence[Answer]) -> ToolKind:
+    return ToolKind(
+        kind=kind,
+        cases=len(free),
+        well_formed=sum(answer.well_formed for answer in free),
+        right=sum(answer.right for answer in free),
+        right_tools=sum(answer.right_tools for answer in free),
+        demanded=len(demanded),
+        demanded_well_formed=sum(answer.well_formed for answer in demanded),
+        demanded_right=sum(answer.right for answer in demanded),
+    )
