@@ -4,7 +4,6 @@ import hashlib
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -181,10 +180,7 @@ def _logprobs(body: ResponseRequest) -> int | None:
 def _text_format(body: ResponseContext) -> OutputFormat | None:
     if body.text is None or body.text.format is None:
         return None
-    asked = given(body.text.format)
-    kind = asked.pop("type")
-    output = OutputFormat.from_response_format({"type": kind, **({"json_schema": asked} if asked else {})})
-    return None if output is None else replace(output, parameter="text.format")
+    return OutputFormat.from_response_format(given(body.text.format), "text.format")
 
 
 # -- what is answered ------------------------------------------------------------------------------------

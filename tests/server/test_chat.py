@@ -1,0 +1,98 @@
+"""One turn of a chat, before it reaches the engine: what is rendered, what is left out, what is counted."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+from unittest.mock import MagicMock
+
+import pytest
+
+from sevenb.engine.sampling_params import SamplingParams
+from sevenb.errors import ContextOverflow
+from sevenb.model.chat_template import ChatTemplate
+from sevenb.model.tokenizer import Tokenizer
+from sevenb.server.chat import ChatTurn, count_turn, open_turn
+from sevenb.server.service import ModelText
+from sevenb.structured.tools import Tool, ToolChoice
+from tests.server.fake_server import ByteTokenizer
+
+WITH_TOOLS = (
+    "{% if tools %}<tool_call>{{ tools | tojson }}{% endif %}{% for m in messages %}[{{ m.content }}]{% endfor %}"
+)
+WITHOUT_TOOLS = "{% for m in messages %}{{ m.role[0] }}[{{ m.content }}]{% endfor %}"
+TOOL = Tool("look", "Looks.", {"type": "object", "properties": {}})
+
+
+def model(template: str, max_model_len: int = 100) -> Any:
+    tokenizer = cast(Tokenizer, ByteTokenizer())
+    text = ModelText(tokenizer, ChatTemplate(template, tokenizer))
+    return MagicMock(text=text, max_model_len=max_model_len, adapter=None)
+
+
+async def _in_thread(work: Callable[[], Any]) -> Any:
+    return work()
+
+
+SERVICE: Any = MagicMock(in_thread=_in_thread)
+
+
+def turn(*contents: str, role: str = "user", **fields: Any) -> ChatTurn:
+    messages = [{"role": role, "content": content} for content in contents]
+    return ChatTurn(**{"messages": messages, "params": SamplingParams(max_tokens=10), **fields})
+
+
+def prompt(template: str, asked: ChatTurn, max_model_len: int = 100) -> str:
+    generation = asyncio.run(open_turn(SERVICE, model(template, max_model_len), asked))
+    return bytes(generation._generation.prompts[0]).decode()
+
+
+def test_tools_are_part_of_the_prompt_and_of_its_count() -> None:
+    plain, offered = turn("hi"), turn("hi", tools=(TOOL,))
+    assert "look" in prompt(WITH_TOOLS, offered, 200)
+    counts = [asyncio.run(count_turn(SERVICE, model(WITH_TOOLS), asked)) for asked in (plain, offered)]
+    assert counts[0] == len("[hi]")
+    assert counts[1] > counts[0] + len("look")
+
+
+def test_a_model_that_may_not_call_is_not_shown_the_tools() -> None:
+    assert prompt(WITH_TOOLS, turn("hi", tools=(TOOL,), tool_choice=ToolChoice("none"))) == "[hi]"
+
+
+def test_a_template_that_knows_no_tools_gets_them_in_words() -> None:
+    made = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    messages = [
+        {"role": "developer", "content": "Be kind."},
+        {"role": "assistant", "content": None, "tool_calls": [made]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "a cat"},
+    ]
+    text = prompt(WITHOUT_TOOLS, turn(messages=messages, tools=(TOOL,)), 10_000)
+    assert text.startswith("s[Be kind.\n\n")
+    assert '"name": "look"' in text
+    assert 'a[<tool_call>\n{"name": "look", "arguments": {}}\n</tool_call>]' in text
+    assert text.endswith("u[<tool_response>\na cat\n</tool_response>]")
+
+
+def test_the_last_tokens_of_a_prompt_are_kept_where_that_is_asked_for_and_reported() -> None:
+    long = "x" * 200
+    with pytest.raises(ContextOverflow, match=r"202.*100"):
+        prompt(WITH_TOOLS, turn(long))
+    generation = asyncio.run(open_turn(SERVICE, model(WITH_TOOLS), turn(long, truncate_prompt_tokens=20)))
+    assert generation.prompt_tokens == 20
+    assert generation.usage.prompt_tokens_details.truncated_tokens == 182
+    assert len(prompt(WITH_TOOLS, turn(long, truncate_prompt_tokens=-1))) == 90
+
+
+def test_the_oldest_turns_are_dropped_where_that_is_asked_for() -> None:
+    messages = [
+        {"role": "system", "content": "s" * 10},
+        {"role": "user", "content": "a" * 30},
+        {"role": "assistant", "content": "b" * 30},
+        {"role": "user", "content": "c" * 30},
+        {"role": "assistant", "content": "d" * 30},
+        {"role": "user", "content": "e" * 5},
+    ]
+    assert prompt(WITH_TOOLS, turn(messages=messages, drop_oldest=True)) == (
+        f"[{'s' * 10}][{'c' * 30}][{'d' * 30}][{'e' * 5}]"
+    )
+    with pytest.raises(ContextOverflow):
+        prompt(WITH_TOOLS, turn("x" * 200, "y" * 200, drop_oldest=True))
