@@ -235,8 +235,8 @@ def test_metrics_count_requests_and_tokens(start_server: Callable[..., RunningSe
     text = server.http.get("/metrics").text
     assert 'sevenb_http_requests_total{method="POST",path="/v1/chat/completions",status="200"} 1.0' in text
     assert 'sevenb_request_success_total{finished_reason="stop",model_name="echo"} 1.0' in text
-    assert "sevenb_time_to_first_token_seconds_count{model_name="echo"} 1.0" in text
-    assert "sevenb_e2e_request_latency_seconds_count{model_name="echo"} 1.0" in text
+    assert 'sevenb_time_to_first_token_seconds_count{model_name="echo"} 1.0' in text
+    assert 'sevenb_e2e_request_latency_seconds_count{model_name="echo"} 1.0' in text
     assert server.gauge("sevenb_num_requests_running") == 0
 
 
