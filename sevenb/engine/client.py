@@ -9,11 +9,10 @@ import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from typing import Literal, cast
+from typing import Literal
 
 import msgspec
 
-import sevenb.errors
 from sevenb.engine.messages import (
     AbortRequest,
     AddRequest,
@@ -26,10 +25,11 @@ from sevenb.engine.messages import (
     RequestFailed,
     RequestOutput,
     Shutdown,
+    rebuild_error,
 )
 from sevenb.engine.process import Launch
 from sevenb.engine.transport import ApiChannel
-from sevenb.errors import EngineDied, EngineNotReady, InvalidRequest, SevenbError, TooManyRequests
+from sevenb.errors import EngineDied, EngineNotReady, SevenbError, TooManyRequests
 
 logger = logging.getLogger(__name__)
 
@@ -283,7 +283,7 @@ class EngineClient:
             self.stats = report
         elif isinstance(report, RequestFailed):
             if (stream := self._streams.get(report.request_id)) is not None:
-                stream._fail(_rebuild_error(report.error, report.message, report.parameter))
+                stream._fail(rebuild_error(report.error, report.message, report.parameter))
         elif isinstance(report, LoadPlan):
             self.plan = report
         elif isinstance(report, LoadProgress):
@@ -295,7 +295,7 @@ class EngineClient:
                 self.state = "ready"
                 self._settled.set()
         elif isinstance(report, EngineFailed):
-            self.failure = _rebuild_error(report.error, report.message, None)
+            self.failure = rebuild_error(report.error, report.message, None)
 
     def _begin_stopping(self) -> None:
         self._stopping.set()
@@ -322,17 +322,3 @@ def _describe_exit(exit_code: int) -> str:
             "choose a smaller model or give it a smaller share of the memory."
         )
     return f"The engine process ended unexpectedly (exit code {exit_code}); the log above says more."
-
-
-def _rebuild_error(name: str, message: str, parameter: str | None) -> SevenbError:
-    """The exception that the engine process met, by its class name; the message is already whole."""
-    kind = getattr(sevenb.errors, name, SevenbError)
-    if not (isinstance(kind, type) and issubclass(kind, SevenbError)):
-        kind = SevenbError
-    if issubclass(kind, InvalidRequest):
-        # Made without its constructor, which would build another message.
-        error = cast(InvalidRequest, kind.__new__(kind))
-        Exception.__init__(error, message)
-        error.parameter = parameter
-        return error
-    return kind(message)

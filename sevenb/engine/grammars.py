@@ -1,6 +1,7 @@
 """`Grammars`: compiles the grammars of requests and fills the masks of steps, both beside the engine's own thread."""
 
 from collections.abc import Callable
+from collections.abc import Sequence as Listed
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
@@ -84,7 +85,7 @@ class Grammars:
                 self._compiler = self._open_compiler()
         return Guide(self._compiler.compile(grammar), triggers)
 
-    def _fill(self, wanted: "list[tuple[Matcher, list[int]]]", places: dict[Sequence, range], rows: int) -> Masks:
+    def _fill(self, wanted: "list[tuple[Matcher, Listed[int]]]", places: dict[Sequence, range], rows: int) -> Masks:
         from sevenb.structured.compiler import fill_masks
 
         if len(self._rows) < rows:

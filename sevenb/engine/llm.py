@@ -17,14 +17,22 @@ import msgspec
 from rich.console import Console
 from rich.progress import track
 
-import sevenb.errors
 from sevenb.engine.completion import Completion
 from sevenb.engine.engine import Engine, Report
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.loader import ReportLoading, load_engine
-from sevenb.engine.messages import AddRequest, EngineReady, EngineStats, LoadPlan, LoadProgress, RequestFailed
+from sevenb.engine.messages import (
+    AddRequest,
+    EngineReady,
+    EngineStats,
+    LoadPlan,
+    LoadProgress,
+    RequestFailed,
+    rebuild_error,
+)
 from sevenb.engine.output_processor import OutputProcessor, SequenceDelta
 from sevenb.engine.sampling_params import SamplingParams
+from sevenb.engine.shape import Job, Structured, constrained, constraint_of, prove, streamable
 from sevenb.errors import EngineNotReady, InvalidRequest, SevenbError
 from sevenb.model.chat_template import ChatTemplate
 from sevenb.model.checkpoint import Checkpoint
@@ -99,6 +107,7 @@ class LLM:
         prompts: Prompt | Iterable[Prompt],
         sampling_params: SamplingParams | Sequence[SamplingParams] | None = None,
         *,
+        structured: Structured = None,
         adapter: str | Sequence[str] = "",
         progress: bool = False,
     ) -> list[Completion]:
@@ -107,51 +116,67 @@ class LLM:
         A prompt is text, in which special tokens count as such, or a list of token ids. One `SamplingParams` serves all
         prompts, a list has one for each; so it is with ``adapter``, a name in ``lora_modules``, "" for the model alone.
         ``progress`` shows a bar on the terminal.
+
+        ``structured`` is the shape that every answer has unless its length cuts it short: a Pydantic model class, a
+        JSON Schema or an `OutputFormat`. `InvalidRequest` says which part of a shape cannot be guaranteed.
         """
         listed = _as_list(prompts)
         texts = [prompt if isinstance(prompt, str) else None for prompt in listed]
         token_ids = [self._encode(prompt) for prompt in listed]
-        return self._complete(texts, token_ids, sampling_params or SamplingParams(), adapter, progress=progress)
+        params = sampling_params or SamplingParams()
+        return self._complete(texts, token_ids, params, structured, adapter, progress=progress)
 
     def chat(
         self,
         messages: Sequence[Message] | Sequence[Sequence[Message]],
         sampling_params: SamplingParams | Sequence[SamplingParams] | None = None,
         *,
+        structured: Structured = None,
         adapter: str | Sequence[str] = "",
         progress: bool = False,
         **template_variables: object,
     ) -> list[Completion]:
         """Answer one conversation, or each of several, in OpenAI's form: ``[{"role": "user", "content": "…"}]``.
 
-        Without ``sampling_params`` an answer may be as long as the context allows.
+        Without ``sampling_params`` an answer may be as long as the context allows. For the rest see `generate`.
         """
         one = isinstance(messages, Sequence) and messages and isinstance(messages[0], Mapping)
         conversations = [messages] if one else messages
         token_ids = [self.render_chat(conversation, **template_variables) for conversation in conversations]  # type: ignore[arg-type]
         texts = [None] * len(token_ids)
         params = sampling_params or SamplingParams(max_tokens=None)
-        return self._complete(texts, token_ids, params, adapter, progress=progress)
+        return self._complete(texts, token_ids, params, structured, adapter, progress=progress)
 
     # -- as it comes -----------------------------------------------------------------------------------
 
     def stream(
-        self, prompt: Prompt, sampling_params: SamplingParams | None = None, *, adapter: str = ""
+        self,
+        prompt: Prompt,
+        sampling_params: SamplingParams | None = None,
+        *,
+        structured: Structured = None,
+        adapter: str = "",
     ) -> "CompletionStream":
-        """Complete one prompt piece by piece."""
-        return CompletionStream(self, self._encode(prompt), sampling_params or SamplingParams(), adapter)
+        """Complete one prompt piece by piece.
+
+        A shape that only a check of the whole answer can guarantee is refused with `InvalidRequest`.
+        """
+        params = streamable(sampling_params or SamplingParams(), structured)
+        return CompletionStream(self, self._encode(prompt), params, adapter)
 
     def stream_chat(
         self,
         messages: Sequence[Message],
         sampling_params: SamplingParams | None = None,
         *,
+        structured: Structured = None,
         adapter: str = "",
         **template_variables: object,
     ) -> "CompletionStream":
-        """Answer one conversation piece by piece."""
+        """Answer one conversation piece by piece; see `stream`."""
         token_ids = self.render_chat(messages, **template_variables)
-        return CompletionStream(self, token_ids, sampling_params or SamplingParams(max_tokens=None), adapter)
+        params = streamable(sampling_params or SamplingParams(max_tokens=None), structured)
+        return CompletionStream(self, token_ids, params, adapter)
 
     # -- around ----------------------------------------------------------------------------------------
 
@@ -197,6 +222,7 @@ class LLM:
         texts: Sequence[str | None],
         token_ids: Sequence[list[int]],
         sampling_params: SamplingParams | Sequence[SamplingParams],
+        structured: Structured,
         adapter: str | Sequence[str],
         *,
         progress: bool,
@@ -215,18 +241,31 @@ class LLM:
                 f"There are {len(token_ids)} prompts but {len(adapters)} adapters; give one for all or one each.",
                 "adapter",
             )
+        check = None
+        if structured is not None:
+            constraint = constraint_of(structured)
+            check, params = constraint.check, [constrained(wanted, constraint) for wanted in params]
+        jobs = [Job(*job) for job in zip(token_ids, params, adapters, strict=True)]
+        answers = self._run(jobs, progress=progress)
+        completions = [answer.completion(text) for answer, text in zip(answers, texts, strict=True)]
+        if check is not None:
+            prove(completions, jobs, check, lambda again: [answer.completion() for answer in self._run(again)])
+        return completions
+
+    def _run(self, jobs: Iterable[Job], *, progress: bool = False) -> list[OutputProcessor]:
         answers: dict[str, OutputProcessor] = {}
         try:
-            for prompt, wanted, worn in zip(token_ids, params, adapters, strict=True):
-                answers.update([self._submit(prompt, wanted, worn)])
+            for job in jobs:
+                answers.update([self._submit(job)])
             finished = (None for _, _, done in self._serve(answers) if done)
             for _ in track(finished, "Generating", total=len(answers), disable=not progress):
                 pass
         finally:
             self._abandon(answers)
-        return [answer.completion(text) for answer, text in zip(answers.values(), texts, strict=True)]
+        return list(answers.values())
 
-    def _submit(self, prompt: list[int], params: SamplingParams, adapter: str) -> tuple[str, OutputProcessor]:
+    def _submit(self, job: Job) -> tuple[str, OutputProcessor]:
+        prompt, params, adapter = job
         end_ids = frozenset[int]() if params.ignore_eos else self.tokenizer.end_ids
         request = AddRequest(
             request_id=uuid.uuid4().hex,
@@ -249,7 +288,7 @@ class LLM:
         while unfinished := [request_id for request_id in answers if request_id in self._inboxes]:
             for report in self._next_reports(unfinished):
                 if isinstance(report, RequestFailed):
-                    raise getattr(sevenb.errors, report.error, SevenbError)(report.message)
+                    raise rebuild_error(report.error, report.message, report.parameter)
                 answer = answers[report.request_id]
                 deltas = answer.process(report)
                 if report.finished:
@@ -301,7 +340,7 @@ class CompletionStream:
 
     def __init__(self, llm: LLM, prompt_token_ids: list[int], params: SamplingParams, adapter: str = "") -> None:
         self._llm = llm
-        self._answers = dict([llm._submit(prompt_token_ids, params, adapter)])
+        self._answers = dict([llm._submit(Job(prompt_token_ids, params, adapter))])
         # A stream that nobody keeps ends, too. It can go in the midst of a step, so it only leaves word.
         weakref.finalize(self, llm._dropped.extend, list(self._answers)).atexit = False
 

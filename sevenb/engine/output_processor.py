@@ -32,9 +32,7 @@ class OutputProcessor:
         self.prompt_logprobs: list[TokenLogprob | None] | None = None
         self.cached_tokens = 0
         self.timings: Timings | None = None
-        self.stopped: list[
-            int
-        ] = []  # by a stop string in the last news: to be aborted in the engine, which knows no text
+        self.stopped: list[int] = []  # in the last news, by a stop string: for the caller to abort in the engine
         self._tokenizer = tokenizer
         self._prompt_token_ids = list(prompt_token_ids)
         self._params = params
@@ -163,8 +161,8 @@ class _SequenceText:
 
     def _take_token(self, token: TokenOutput, *, ends: bool) -> None:
         self.token_ids.append(token.token_id)
-        known = self._logprob is not None and token.logprob is not None
-        self._logprob = self._logprob + token.logprob if known else None
+        if self._logprob is not None:
+            self._logprob = None if token.logprob is None else self._logprob + token.logprob
         if self._logprobs is not None:
             self._logprobs.append(_token_logprob(self._tokenizer, token, self._decoded))
         if not ends or self._params.include_stop_str_in_output:

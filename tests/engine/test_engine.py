@@ -371,3 +371,14 @@ def test_stats_and_timings_count_every_token() -> None:
         assert timings is not None
         assert (timings.prompt_tokens, timings.cached_tokens, timings.completion_tokens) == (21, cached, generated)
         assert min(timings.queue, timings.prefill, timings.decode) >= 0
+
+
+def test_best_of_generates_all_candidates_with_their_log_probabilities() -> None:
+    harness = Harness()
+    params = SamplingParams(n=1, best_of=3, seed=2, max_tokens=6)
+    request = harness.add(prompt_of(5), params)
+    harness.run()
+    outcome = harness.outcomes[request]
+    for index in range(3):
+        assert outcome.tokens[index] == expected_tokens(prompt_of(5), params, index=index)
+        assert all(record.logprob is not None for record in outcome.records[index])
