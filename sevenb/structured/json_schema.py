@@ -11,8 +11,9 @@ from sevenb.errors import InvalidRequest
 from sevenb.structured.grammars import lark_of_schema, problem_of, serialise
 from sevenb.structured.limits import measure
 from sevenb.structured.schema_check import schema_check
-from sevenb.structured.schema_modern import refusal
+from sevenb.structured.schema_keywords import is_constraint
 from sevenb.structured.schema_recursion import refuse_explosion, without_endless
+from sevenb.structured.schema_references import Schema
 from sevenb.structured.schema_rewrite import rewrite
 
 _CACHED_SCHEMAS = 64
@@ -52,19 +53,19 @@ def compile_schema(schema: Any, parameter: str) -> SchemaGrammar:
     return known
 
 
-def _compile(schema: dict[str, Any] | bool, parameter: str) -> SchemaGrammar:
+def _compile(schema: Schema, parameter: str) -> SchemaGrammar:
     rewritten = rewrite(schema, parameter)
     plain = rewritten.schema
     if isinstance(plain, bool):
         if not plain:
-            raise InvalidRequest(f"The JSON Schema in {parameter} allows no value at all.", parameter)
+            raise InvalidRequest(f"No value satisfies the JSON Schema in {parameter}; it is false.", parameter)
         plain = {}
     refuse_explosion(plain, parameter)
     plain = without_endless(plain, parameter)
     rule = lark_of_schema(plain)
     problem = problem_of(serialise(f"start: {rule}"))
     if problem is not None:
-        raise _explain(problem, parameter)
+        raise _explain(problem, schema, parameter)
     check = schema_check(schema, rewritten.unproven, parameter) if rewritten.unproven else None
     return SchemaGrammar(rule, check, rewritten.unproven)
 
@@ -73,28 +74,36 @@ def _compile(schema: dict[str, Any] | bool, parameter: str) -> SchemaGrammar:
 _MEANING = (
     ("patternProperty", "patternProperties"),
     ("properties only supported", "minProperties"),
-    ("multipleOf", "multipleOf"),
-    ("MultipleOf", "multipleOf"),
+    ("minProperties", "minProperties"),
+    ("maxProperties", "maxProperties"),
+    ("multiple", "multipleOf"),
+    ("Multiple", "multipleOf"),
     ("minLength", "minLength"),
     ("minItems", "minItems"),
     ("prefixItems", "prefixItems"),
-    ("$ref", "$ref"),
-    ("efinition", "$ref"),
+    ("required", "required"),
+    ("Definition not found", "$ref"),
+    ("(Literal", "const"),
+    ("incompatible types", "type"),
     ("regex", "pattern"),
     ("Regex", "pattern"),
-    ("required property", "required"),
-    ("range", "minimum"),
+    ("interval", "exclusiveMinimum"),
     ("minimum", "minimum"),
-    ("anyOf", "anyOf"),
+    ("range", "minimum"),
     ("stack level", "allOf"),
 )
+_IMPOSSIBLE = "Unsatisfiable schema: "
 
 
-def _explain(problem: str, parameter: str) -> InvalidRequest:
-    for sign, keyword in _MEANING:
-        if sign in problem:
-            return refusal(keyword, f"is not possible here ({problem})", parameter)
-    return InvalidRequest(f"The JSON Schema in {parameter} cannot be enforced: {problem}.", parameter)
+def _explain(problem: str, schema: Schema, parameter: str) -> InvalidRequest:
+    keyword = next((keyword for sign, keyword in _MEANING if sign in problem), None)
+    if keyword is None and isinstance(schema, dict):
+        keyword = next((name for name in schema if is_constraint(name) and name != "type"), None)
+    named = f"{keyword!r}: " if keyword is not None else ""
+    if _IMPOSSIBLE in problem:
+        problem = problem.replace(_IMPOSSIBLE, "")
+        return InvalidRequest(f"No value satisfies the JSON Schema in {parameter} ({named}{problem}).", parameter)
+    return InvalidRequest(f"The JSON Schema in {parameter} cannot be enforced ({named}{problem}).", parameter)
 
 
 class _Cache:

@@ -2,9 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any
 
+from sevenb.errors import InvalidRequest, SevenbError
+from sevenb.structured.compiler import GrammarCompiler
+from sevenb.structured.grammars import lark_of_schema, serialise
 from sevenb.structured.schema_modern import refusal
 from sevenb.structured.schema_references import Schema
 
@@ -14,22 +18,23 @@ _MAX_ERROR = 300
 def schema_check(schema: Schema, unproven: tuple[str, ...], parameter: str) -> Callable[[str], str | None]:
     """A function that says what is wrong with a JSON text, None if nothing is.
 
-    Regular expressions are left to the grammar: Python's can take exponential time. Where that is not possible because
-    their outcome decides about another keyword, `InvalidRequest` names it.
+    Raises `InvalidRequest` for a schema that cannot be checked either.
     """
     for part in _objects(schema):
-        if "patternProperties" in part:
-            raise refusal(
-                "patternProperties", f"cannot be checked together with {', '.join(map(repr, unproven))}", parameter
-            )
-    exact = json.loads(json.dumps(schema), parse_float=Decimal)
+        patterns = part.get("patternProperties")
+        if isinstance(patterns, dict) and "unevaluatedProperties" in unproven:
+            raise refusal("unevaluatedProperties", "cannot be checked together with 'patternProperties'", parameter)
+        for pattern in [part.get("pattern"), *(patterns if isinstance(patterns, dict) else ())]:
+            if isinstance(pattern, str):
+                _refuse_unknown(pattern, parameter)
+    exact = json.loads(json.dumps(schema), parse_float=_exact)
 
     def check(text: str) -> str | None:
         try:
-            value = json.loads(text, parse_float=Decimal)
+            value = json.loads(text, parse_float=_exact)
             error = next(_validator(exact).iter_errors(value), None)
-        except (ValueError, RecursionError) as failure:
-            return f"not JSON ({failure})"
+        except (ValueError, ArithmeticError, RecursionError, SevenbError) as failure:
+            return f"it cannot be checked ({failure})"
         if error is None:
             return None
         where = "".join(f"[{step!r}]" for step in error.absolute_path)
@@ -38,17 +43,22 @@ def schema_check(schema: Schema, unproven: tuple[str, ...], parameter: str) -> C
     return check
 
 
+def _exact(number: str) -> Decimal | float:
+    """A decimal fraction as it is written: of floats, 0.07 is no multiple of 0.01."""
+    try:
+        return Decimal(number)
+    except InvalidOperation:
+        return float(number)  # with an exponent of twenty digits, infinite or nothing
+
+
 def _validator(schema: Schema) -> Any:
     import jsonschema
     from jsonschema import validators
 
-    def matches(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:
-        return iter(())
-
     unnamed = jsonschema.Draft7Validator if _is_old(schema) else jsonschema.Draft202012Validator
     named = validators.validator_for(schema, default=unnamed)
     extend: Any = validators.extend
-    return extend(named, {"pattern": matches})(schema)
+    return extend(named, _WITH_PATTERNS)(schema)
 
 
 def _is_old(schema: Schema) -> bool:
@@ -68,3 +78,58 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
             rest.extend(item.values())
         elif isinstance(item, list):
             rest.extend(item)
+
+
+# -- regular expressions: by the grammar's own automaton, in linear time, where Python's could take exponential ------
+
+
+@cache
+def _bytewise() -> GrammarCompiler:
+    return GrammarCompiler([bytes([i]) for i in range(256)] + [b"<end>"], special=[256], end_ids=[256])
+
+
+def _refuse_unknown(pattern: str, parameter: str) -> None:
+    try:
+        _found(pattern, "")
+    except InvalidRequest as error:
+        raise refusal("pattern", f"is not possible here ({pattern[:200]})", parameter) from error
+
+
+def _found(pattern: str, text: str) -> bool:
+    """Whether a regular expression finds something in a text."""
+    grammar = serialise(f"start: {lark_of_schema({'type': 'string', 'pattern': pattern})}")
+    matcher = _bytewise().compile(grammar)
+    quoted = list(json.dumps(text, ensure_ascii=False).encode(errors="replace"))
+    if matcher.valid(quoted) < len(quoted):
+        return False
+    matcher.accept(quoted)
+    return matcher.accepting
+
+
+def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:
+    from jsonschema import ValidationError
+
+    if validator.is_type(instance, "string") and not _found(pattern, instance):
+        yield ValidationError(f"{instance[:100]!r} does not match {pattern!r}")
+
+
+def _pattern_properties(validator: Any, patterns: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    if validator.is_type(instance, "object"):
+        for pattern, item in patterns.items():
+            for name in [name for name in instance if _found(pattern, name)]:
+                yield from validator.descend(instance[name], item, path=name, schema_path=pattern)
+
+
+def _additional_properties(validator: Any, others: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    if validator.is_type(instance, "object"):
+        for name in instance:
+            listed = name in schema.get("properties", ())
+            if not listed and not any(_found(pattern, name) for pattern in schema.get("patternProperties", ())):
+                yield from validator.descend(instance[name], others, path=name)
+
+
+_WITH_PATTERNS = {
+    "pattern": _pattern,
+    "patternProperties": _pattern_properties,
+    "additionalProperties": _additional_properties,
+}

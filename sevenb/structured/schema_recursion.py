@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sevenb.errors import InvalidRequest
 from sevenb.structured.limits import MAX_EXPANDED
 from sevenb.structured.schema_modern import refusal
 from sevenb.structured.schema_references import Schema
@@ -27,10 +28,10 @@ def without_endless(root: dict[str, Any], parameter: str) -> dict[str, Any]:
     Raises `InvalidRequest` if none are left.
     """
     ends = _Ends(root.get("$defs", {}))
-    if not ends.possible(root):
-        raise refusal("$ref", "recurs without an end, so that no value satisfies the schema", parameter)
     if len(ends.possible_names) == len(ends.definitions):
         return root
+    if not ends.possible(root):
+        raise InvalidRequest(f"No value satisfies the JSON Schema in {parameter}: its '$ref's never end.", parameter)
     definitions = {name: ends.prune(item) for name, item in ends.definitions.items() if name in ends.possible_names}
     pruned = ends.prune({keyword: value for keyword, value in root.items() if keyword != "$defs"})
     assert isinstance(pruned, dict)
