@@ -33,7 +33,7 @@ from sevenb.server.chat import (
 )
 from sevenb.server.clients import client_of
 from sevenb.server.dependencies import ServiceDependency
-from sevenb.server.errors import Problem, anthropic_error
+from sevenb.server.errors import Problem, anthropic_error, documented_errors
 from sevenb.server.json_body import JsonRoute
 from sevenb.server.service import ServedModel
 from sevenb.server.streaming import EventStream, unless_client_leaves
@@ -42,15 +42,7 @@ router = APIRouter(
     prefix="/v1/messages",
     tags=["Anthropic"],
     route_class=JsonRoute,
-    responses={"default": {"model": AnthropicErrorResponse, "description": "Any error"}}
-    | {
-        status: {"model": AnthropicErrorResponse, "description": text}
-        for status, text in {
-            400: "The request cannot be served as it is; the message names the field at fault",
-            404: "No such model; the message names those that are served",
-            503: "The engine is loading or restarting; try again",
-        }.items()
-    },
+    responses=documented_errors(AnthropicErrorResponse),
 )
 
 

@@ -147,7 +147,8 @@ def _system_text(system: str | Sequence[ContentBlock]) -> str:
 
 
 def _plain(message: InputMessage, path: str, names: dict[str, str], *, is_last: bool) -> Iterator[dict[str, Any]]:
-    blocks = [ContentBlock(type="text", text=message.content)] if isinstance(message.content, str) else message.content
+    whole = isinstance(message.content, str)
+    blocks = _BLOCKS.validate_python([{"type": "text", "text": message.content}] if whole else message.content)
     if message.role == "assistant":
         made = _assistant(blocks, path, names)
         if made["content"] or "tool_calls" in made:
@@ -157,7 +158,7 @@ def _plain(message: InputMessage, path: str, names: dict[str, str], *, is_last: 
         return
     texts: list[str] = []
     for i, block in enumerate(blocks):
-        where = path if isinstance(message.content, str) else f"{path}.content[{i}]"
+        where = path if whole else f"{path}.content[{i}]"
         if block.type != "tool_result":
             texts.append(_text(block, where))
             continue

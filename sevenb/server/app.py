@@ -24,7 +24,7 @@ from sevenb.server import (
     tokenize,
 )
 from sevenb.server.api_keys import ApiKeys
-from sevenb.server.errors import install_error_handlers
+from sevenb.server.errors import documented_errors, install_error_handlers
 from sevenb.server.holds import HoldMiddleware
 from sevenb.server.limits import BodyLimitMiddleware, LimitMiddleware, Limits
 from sevenb.server.metrics import HttpMetricsMiddleware
@@ -56,16 +56,6 @@ _DESCRIPTION = """A language model on this machine, over OpenAI's API.
 Log-probabilities are the model's own, read before any mask, penalty or temperature. A parameter that is not listed is
 ignored; one that is listed with a bad value is an error of status 400 that names it."""
 
-_ERRORS: dict[int | str, str] = {
-    "default": "Any error",
-    400: "The request cannot be served as it is; `param` names the field at fault",
-    401: "No API key, or a wrong one",
-    404: "No such model; the message names those that are served",
-    413: "The body of the request is too large",
-    429: "More requests than this client, or all together, may send; `Retry-After` tells when to try again",
-    503: "The model is loading or restarting, or has no room beside others; try again",
-}
-
 
 def create_app(
     service: Service,
@@ -92,7 +82,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # FastAPI's pages load scripts from the internet; `docs_page` does not
         redoc_url=None,
-        responses={status: {"model": ErrorResponse, "description": text} for status, text in _ERRORS.items()},
+        responses=documented_errors(ErrorResponse),
     )
     app.state.service = service
     app.state.responses = ResponseStore()

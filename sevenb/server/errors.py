@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -162,6 +163,22 @@ def error_response(path: str, problem: Problem) -> Response:
     if "request_id" in body:
         headers["request-id"] = body["request_id"]
     return Response(msgspec.json.encode(body), problem.status, headers, "application/json")
+
+
+_DOCUMENTED: Mapping[int | str, str] = {
+    "default": "Any error",
+    400: "The request cannot be served as it is; the message names the field at fault",
+    401: "No API key, or a wrong one",
+    404: "No such model; the message names those that are served",
+    413: "The body of the request is too large",
+    429: "More requests than this client, or all together, may send; `Retry-After` tells when to try again",
+    503: "The model is loading or restarting, or has no room beside others; try again",
+}
+
+
+def documented_errors(shape: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """What the OpenAPI document says of errors that have the shape of one dialect."""
+    return {status: {"model": shape, "description": text} for status, text in _DOCUMENTED.items()}
 
 
 # -- every way a request can fail before a route sees it ---------------------------------------------

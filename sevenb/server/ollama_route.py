@@ -13,22 +13,14 @@ from starlette.responses import Response
 
 from sevenb.errors import ModelNotFound
 from sevenb.server.durations import parse_duration
-from sevenb.server.errors import HttpError, Problem, ollama_error
+from sevenb.server.errors import HttpError, Problem, documented_errors, ollama_error
 from sevenb.server.json_body import JsonRoute
 from sevenb.server.ollama_types import OllamaErrorResponse
 from sevenb.server.service import ServedModel, Service
 
 NDJSON = "application/x-ndjson"
 
-ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": OllamaErrorResponse, "description": text}
-    for status, text in {
-        "default": "Any error",
-        400: "The request cannot be served as it is; the message names the field at fault",
-        404: "No such model; the message names those that are served",
-        503: "The model is loading or restarting; try again",
-    }.items()
-}
+ERRORS = documented_errors(OllamaErrorResponse)
 
 
 class OllamaRoute(JsonRoute):
