@@ -56,13 +56,13 @@ class ModelFacts:
 
 
 def model_card(root: str) -> ModelCard:
-    """The card of a file or stored model; an empty one for what cannot be read."""
+    """The card of a file or stored model; one without facts for what cannot be read."""
     try:
         path = Store().resolve(root)
         status = path.stat()
         return _card(path.resolve(), status.st_size, status.st_mtime_ns)
     except (SevenbError, OSError):
-        return ModelCard()
+        return ModelCard(digest=_sha256(root))
 
 
 def model_facts(root: str, *, verbose: bool = False) -> ModelFacts:
@@ -89,9 +89,7 @@ def _card(path: Path, size: int, modified_ns: int) -> ModelCard:
             size=max(size, checkpoint.total_bytes),
             modified_at=modified_ns / 1e9,
             # A file of the store is called by its hash; for others, something that stays the same as long as they do.
-            digest=path.name
-            if _SHA256.fullmatch(path.name)
-            else hashlib.sha256(f"{path} {size} {modified_ns}".encode()).hexdigest(),
+            digest=path.name if _SHA256.fullmatch(path.name) else _sha256(f"{path} {size} {modified_ns}"),
         )
 
 
@@ -116,6 +114,10 @@ def _facts(path: Path, _modified_ns: int, verbose: bool) -> ModelFacts:
             metadata=told | {"general.parameter_count": checkpoint.config.parameters},
             tensors=[Tensor(tensor.name, tensor.quant_type.name, tensor.shape) for tensor in tensors],
         )
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _capabilities(style: Any, *, chats: bool, fills_in: bool) -> list[str]:

@@ -134,6 +134,7 @@ async def _status(service: Service, asked: str) -> tuple[str, ModelStatus]:
 def _details(card: ModelCard, status: ModelStatus, name: str) -> ModelDetails:
     return ModelDetails(
         parent_model=status.name if name in status.adapters else "",
+        format="gguf",
         family=card.architecture,
         families=[card.architecture],
         parameter_size=card.parameter_size,

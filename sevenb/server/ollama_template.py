@@ -19,6 +19,7 @@ _VARIABLES = {
     ".Content": "message.content", ".Response": "''", ".Tools": "''", ".Thinking": "''", ".ToolCalls": "''",
 }  # fmt: skip
 _MAX_TAGS = 1000
+_MAX_DEPTH = 20
 
 
 def jinja_of(template: str) -> str:
@@ -53,6 +54,8 @@ def _pieces(template: str) -> Iterator[tuple[str, str]]:
 def _statement(tag: str, open_blocks: list[str]) -> str:
     word, _, rest = tag.partition(" ")
     rest = rest.strip()
+    if len(open_blocks) > _MAX_DEPTH:
+        raise _not_understood(tag)
     if word == "if":
         open_blocks.append("if")
         return f"{{% if {_expression(rest)} %}}"
@@ -96,7 +99,7 @@ def _operation(words: list[str], text: str, depth: int) -> tuple[str, list[str]]
 
 
 def _operand(words: list[str], text: str, depth: int) -> tuple[str, list[str]]:
-    if not words or depth > 20:
+    if not words or depth > _MAX_DEPTH:
         raise _not_understood(text)
     word, rest = words[0], words[1:]
     if word == "(":

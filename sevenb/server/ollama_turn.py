@@ -14,6 +14,8 @@ from sevenb.structured.tools import Tool, tools_from_openai
 
 logger = logging.getLogger(__name__)
 
+_NO_OPTIONS = Options.model_validate({})
+
 # Ollama's api.DefaultOptions. Its repeat_penalty of 1.1 looks back over 64 tokens; ours sees all of prompt and answer,
 # where that much would spoil code and JSON, so it is off unless asked for.
 _DEFAULTS: Mapping[str, Any] = {"temperature": 0.8, "top_k": 40, "top_p": 0.9}
@@ -45,7 +47,7 @@ def thinking(think: bool | str | None) -> dict[str, Any]:
 
 def sampling_params(body: ChatRequest | GenerateRequest) -> SamplingParams:
     """The request's options as `SamplingParams`; what was left out takes Ollama's default."""
-    options = body.options or Options()
+    options = body.options or _NO_OPTIONS
     unknown = sorted({*(body.model_extra or ()), *(f"options.{name}" for name in options.model_extra or ())})
     if unknown:
         logger.debug("Ignored unknown parameters: %s", ", ".join(unknown))

@@ -247,8 +247,8 @@ class EmbeddingsResponse(BaseModel):
 class ModelDetails(BaseModel):
     """What kind of model it is."""
 
-    parent_model: str = ""
-    format: str = "gguf"
+    parent_model: str
+    format: str
     family: str
     families: list[str]
     parameter_size: str
