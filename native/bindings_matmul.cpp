@@ -3,6 +3,7 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include <optional>
 #include <stdexcept>
@@ -155,6 +156,57 @@ void bind_matmul(nb::module_& m) {
       },
       "workspace"_a, "hidden"_a.noconvert(), "norm"_a, "epsilon"_a, "gate"_a, "up"_a, "down"_a,
       "hidden [T, H] += down(silu(gate(n)) × up(n)) with n the RMS norm of hidden, in place.");
+
+  m.def(
+      "norm_project_gate_up",
+      [](Workspace& workspace, const Rows& hidden, const Vector& norm, float epsilon, const PackedMatrix& gate,
+         const PackedMatrix& up, MutableRows gate_out, MutableRows up_out) {
+        const int columns = gate.columns(), tokens = tokens_of(hidden, columns);
+        need(up.columns() == columns, "gate and up differ in columns");
+        need_shape(gate_out, tokens, gate.rows());
+        need_shape(up_out, tokens, up.rows());
+        const Norm rms = norm_of(norm, epsilon, columns);
+        nb::gil_scoped_release release;
+        project(workspace, hidden.data(), nullptr, tokens, rms,
+                {{&gate, nullptr, gate_out.data(), false}, {&up, nullptr, up_out.data(), false}});
+      },
+      "workspace"_a, "hidden"_a, "norm"_a, "epsilon"_a, "gate"_a, "up"_a, "gate_out"_a.noconvert(),
+      "up_out"_a.noconvert(), "RMS norm of hidden [T, H], then two projections.");
+
+  m.def(
+      "silu_multiply",
+      [](Workspace& workspace, MutableRows gate, const Rows& up) {
+        const int tokens = static_cast<int>(gate.shape(0)), columns = static_cast<int>(gate.shape(1));
+        need(up.shape(0) == gate.shape(0) && tokens_of(up, columns) == tokens, "gate and up differ in shape");
+        need(columns % 8 == 0, "the columns are no multiple of 8");
+        nb::gil_scoped_release release;
+        silu_multiply(workspace, gate.data(), up.data(), tokens, columns);
+      },
+      "workspace"_a, "gate"_a.noconvert(), "up"_a, "gate [T, columns] = silu(gate) × up, in place.");
+
+  m.def(
+      "add_low_rank",
+      [](Workspace& workspace, const Rows& inputs, const std::optional<Vector>& norm, float epsilon,
+         const std::vector<const PackedMatrix*>& shrinks, const std::vector<const PackedMatrix*>& expands,
+         const std::vector<float>& scales, const std::vector<MutableRows>& outs) {
+        need(!shrinks.empty() && expands.size() == shrinks.size() && scales.size() == shrinks.size() &&
+                 outs.size() == shrinks.size(),
+             "the lists differ in length");
+        const int columns = shrinks.front()->columns(), tokens = tokens_of(inputs, columns);
+        std::vector<LowRank> parts;
+        for (std::size_t i = 0; i < shrinks.size(); ++i) {
+          need(shrinks[i]->columns() == columns, "the inputs' columns do not fit the matrix");
+          need(expands[i]->columns() == shrinks[i]->rows(), "two matrices differ in rank");
+          need_shape(outs[i], tokens, expands[i]->rows());
+          parts.push_back({shrinks[i], expands[i], scales[i], outs[i].data()});
+        }
+        const Norm rms = norm ? norm_of(*norm, epsilon, columns) : Norm{nullptr, 0.0f};
+        nb::gil_scoped_release release;
+        if (tokens > 0) add_low_rank(workspace, inputs.data(), tokens, rms, parts);
+      },
+      "workspace"_a, "inputs"_a, "norm"_a.none(), "epsilon"_a, "shrinks"_a, "expands"_a, "scales"_a,
+      "outs"_a.noconvert(),
+      "Each of outs [T, outputs] += scale × (n × shrinkᵀ) × expandᵀ, in place; n are inputs [T, columns], or their norm.");
 
   m.def(
       "logits",

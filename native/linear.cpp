@@ -112,6 +112,36 @@ void project(Workspace& workspace, const float* inputs, const std::int32_t* rows
   run_projections(workspace, workspace.inputs, projections);
 }
 
+void add_low_rank(Workspace& workspace, const float* inputs, int tokens, const Norm& norm,
+                  const std::vector<LowRank>& parts) {
+  std::size_t ranks = 0;
+  for (const LowRank& part : parts) ranks += part.shrink->rows();
+  std::vector<float> shrunk(ranks * tokens);
+  std::vector<Projection> shrinks;
+  float* next = shrunk.data();
+  for (const LowRank& part : parts) {
+    shrinks.push_back({part.shrink, nullptr, next, false});
+    next += static_cast<std::size_t>(part.shrink->rows()) * tokens;
+  }
+  project(workspace, inputs, nullptr, tokens, norm, shrinks);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    float* values = shrinks[i].out;
+    const std::size_t count = static_cast<std::size_t>(parts[i].shrink->rows()) * tokens;
+    for (std::size_t j = 0; j < count; ++j) values[j] *= parts[i].scale;
+    project(workspace, values, nullptr, tokens, {nullptr, 0.0f}, {{parts[i].expand, nullptr, parts[i].out, true}});
+  }
+}
+
+void silu_multiply(Workspace& workspace, float* gate, const float* up, int tokens, int columns) {
+  workspace.pool.run(divide_up(tokens, prepared_tokens), [&](int chunk, int) {
+    const int end = std::min((chunk + 1) * prepared_tokens, tokens);
+    for (int token = chunk * prepared_tokens; token < end; ++token) {
+      const std::size_t row = static_cast<std::size_t>(token) * columns;
+      workspace.kernels.silu_multiply(gate + row, up + row, columns);
+    }
+  });
+}
+
 void gated_mlp_add(Workspace& workspace, float* hidden, int tokens, const Norm& norm, const PackedMatrix& gate,
                    const PackedMatrix& up, const PackedMatrix& down) {
   std::lock_guard<std::mutex> turn(workspace.turn);

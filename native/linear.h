@@ -32,6 +32,21 @@ void embed(Workspace& workspace, const PackedMatrix& table, const std::int32_t* 
 void project(Workspace& workspace, const float* inputs, const std::int32_t* rows, int tokens, const Norm& norm,
              const std::vector<Projection>& projections);
 
+// What is added to a projection of some inputs: out [T, rows of expand] += scale × (inputs × shrinkᵀ) × expandᵀ.
+struct LowRank {
+  const PackedMatrix* shrink;
+  const PackedMatrix* expand;
+  float scale;
+  float* out;
+};
+
+// All low-rank products of the same inputs [T, columns].
+void add_low_rank(Workspace& workspace, const float* inputs, int tokens, const Norm& norm,
+                  const std::vector<LowRank>& parts);
+
+// gate [T, columns] = silu(gate) × up.
+void silu_multiply(Workspace& workspace, float* gate, const float* up, int tokens, int columns);
+
 // hidden [T, columns of gate] += down(silu(gate(normed hidden)) × up(normed hidden)).
 void gated_mlp_add(Workspace& workspace, float* hidden, int tokens, const Norm& norm, const PackedMatrix& gate,
                    const PackedMatrix& up, const PackedMatrix& down);
