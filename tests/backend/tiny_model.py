@@ -1,11 +1,12 @@
 """A tiny decoder layer with random weights, and batches over it: what the backend tests feed to every device."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from sevenb.backend.protocol import AttentionSpec, AttentionWeights, Backend, Batch, KVLayout, MLPWeights
+from sevenb.backend.protocol import AdaptedRows, AttentionSpec, AttentionWeights, Backend, Batch, KVLayout, MLPWeights
 from sevenb.backend.quant_types import QuantType, RawTensor
 from sevenb.model.config import RopeConfig
 from sevenb.model.rope import RopeProfile
@@ -103,13 +104,13 @@ class TinyLayer:
         self.layout = KVLayout(1, KV_HEADS, HEAD_DIM, BLOCK, kv_dtype)
         self.cache = backend.allocate_kv(self.layout, 32)
 
-    def forward(self, chunks: list[Chunk]) -> npt.NDArray[np.float32]:
+    def forward(self, chunks: list[Chunk], adapted: Sequence[AdaptedRows] = ()) -> npt.NDArray[np.float32]:
         """Logits of every token of ``chunks``: [T, VOCAB]."""
         backend, spec = self.backend, self.spec
         step = backend.prepare(make_batch(chunks, self.rope))
         hidden = backend.embed(self.embedding, step)
-        query = backend.norm_qkv_rope_store(hidden, self.attention, spec, step, self.cache, 0)
+        query = backend.norm_qkv_rope_store(hidden, self.attention, spec, step, self.cache, 0, adapted)
         attended = backend.paged_attention(query, spec, step, self.cache, 0)
-        hidden = backend.project_add(hidden, attended, self.output)
-        hidden = backend.gated_mlp_add(hidden, self.mlp, EPS)
+        hidden = backend.project_add(hidden, attended, self.output, adapted)
+        hidden = backend.gated_mlp_add(hidden, self.mlp, EPS, adapted)
         return backend.to_host(backend.logits(hidden, self.norm, EPS, self.embedding, step))
