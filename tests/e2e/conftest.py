@@ -17,6 +17,8 @@ import openai
 import psutil
 import pytest
 
+from tests.model.qwen3_models import speaking_qwen3
+
 READY_SECONDS = 120  # slow machines, other tests beside this one
 REPOSITORY = Path(__file__).parents[2]
 
@@ -93,6 +95,14 @@ def serving(model: Path, *arguments: str, **environment: str) -> Iterator[Progra
 def program(coder_05b: Path) -> Iterator[Program]:
     """One server for every test that leaves it as it was."""
     with serving(coder_05b, "--served-model-name", "coder", "--max-model-len", "4096") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def embedder(tmp_path_factory: pytest.TempPathFactory, coder_05b: Path) -> Iterator[Program]:
+    """A tiny model of the family qwen3 that was made for vectors, with the 0.5B's words and 512 tokens of context."""
+    path = tmp_path_factory.mktemp("models") / "qwen3-embedder.gguf"
+    with serving(speaking_qwen3(path, coder_05b, **{"qwen3.pooling_type": 3}), "--served-model-name", "coder") as running:
         yield running
 
 
