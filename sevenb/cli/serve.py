@@ -28,6 +28,7 @@ from sevenb.cli.engine_options import (
     draft_path,
     memory_fields,
 )
+from sevenb.errors import InvalidRequest
 from sevenb.model.catalog import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -57,16 +58,16 @@ def serve(
     api_key_file: options.ApiKeyFile = None,
     allowed_origins: options.AllowedOrigins = None,
     log_level: options.LogLevel = "warning",
-    rate_limit: options.RateLimit = None,
-    max_concurrent: options.MaxConcurrent = None,
-    max_queue: options.MaxQueue = options.DEFAULT_MAX_QUEUE,
-    max_body_size: options.MaxBodySize = options.DEFAULT_MAX_BODY_SIZE,
     served_model_name: options.ServedModelName = None,
     only: options.Only = False,
     keep_alive: options.KeepAlive = None,
     memory_budget: options.MemoryBudget = None,
     lora_modules: options.LoraModules = None,
     pooling: options.Pooling = None,
+    rate_limit: options.RateLimit = None,
+    max_concurrent: options.MaxConcurrent = None,
+    max_queue: options.MaxQueue = options.DEFAULT_MAX_QUEUE,
+    max_body_size: options.MaxBodySize = options.DEFAULT_MAX_BODY_SIZE,
     max_num_seqs: options.MaxNumSeqs = 64,
     max_model_len: MaxModelLen = None,
     kv_cache_dtype: KVCacheDtype = "auto",
@@ -104,7 +105,7 @@ def serve(
     stay = None if keep_alive is None else (parse_duration(keep_alive, "--keep-alive"),)
     store = Store()
     wanted = models or [DEFAULT_MODEL]
-    names = [_display_name(store, model) for model in wanted]
+    names = _display_names(store, wanted)
     adapters = parse_lora_modules(lora_modules or [], taken=[*names, *(served_model_name or [])])
     with listen(host, port) as listener:  # before anything slow: a port in use is known at once
         with stoppable("What arrived is kept; run the same command again to go on."), download_progress() as progress:
@@ -151,10 +152,14 @@ def serve(
         asyncio.run(launch.run())
 
 
-def _display_name(store: "Store", model: str) -> str:
-    """What clients call a model that the user gave no other name."""
-    reference = store.catalog.reference(model)
-    return reference.stem if isinstance(reference, Path) else reference.name
+def _display_names(store: "Store", models: Sequence[str]) -> list[str]:
+    """What clients call models that the user gave no other names. Raises `InvalidRequest` where two are the same."""
+    references = [store.catalog.reference(model) for model in models]
+    names = [reference.stem if isinstance(reference, Path) else reference.name for reference in references]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidRequest(f"Two models here are called {name}; name each model once, files by their own names.")
+    return names
 
 
 @dataclass(frozen=True)

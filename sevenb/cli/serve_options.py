@@ -17,7 +17,7 @@ DEFAULT_MAX_BODY_SIZE = 32.0  # MiB
 Models = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[MODEL]...",
+        metavar="MODEL",
         help="Catalog names (see sevenb list --all), hub repositories or paths of .gguf files. The first is loaded at "
         "once, the others when they are asked for.",
         show_default="qwen2.5-coder:0.5b",
@@ -41,15 +41,15 @@ ApiKey = Annotated[
     typer.Option(
         "--api-key",
         metavar="KEY",
-        help="A key that clients may send; may be repeated. Keys that other users of this machine must not see go into "
-        "SEVENB_API_KEY, with commas between, or into a file.",
+        help="A key that lets clients in; may be repeated. Out of sight of other users of this machine: in "
+        "SEVENB_API_KEY, with commas between.",
         show_default=False,
         rich_help_panel=ACCESS,
     ),
 ]
 ApiKeyFile = Annotated[
     Path | None,
-    typer.Option("--api-key-file", metavar="FILE", help="More keys, one a line.", rich_help_panel=ACCESS),
+    typer.Option("--api-key-file", metavar="FILE", help="Keys, one a line.", rich_help_panel=ACCESS),
 ]
 AllowedOrigins = Annotated[
     list[str] | None,
@@ -70,7 +70,7 @@ RateLimit = Annotated[
         "--rate-limit",
         metavar="N",
         min=1,
-        help="Requests in any minute with one key, or from one address where no key is needed.",
+        help="Requests in any minute with one key (without keys: from one address).",
         show_default="no limit",
         rich_help_panel=LIMITS,
     ),
@@ -81,7 +81,7 @@ MaxConcurrent = Annotated[
         "--max-concurrent",
         metavar="N",
         min=1,
-        help="Requests with one key (or from one address) that are answered at once.",
+        help="Requests with one key (without keys: from one address) that are answered at once.",
         show_default="no limit",
         rich_help_panel=LIMITS,
     ),

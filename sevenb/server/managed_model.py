@@ -30,6 +30,7 @@ class ManagedModel:
         self.memory: float = 0.0
         self.client: EngineClient | None = None
         self.text: ModelText | None = None
+        self.wants_room = False  # it waits for memory that others have
         self.loading: asyncio.Task[None] | None = None
         self.unloading: asyncio.Task[None] | None = None
         self._last_used = time.monotonic()
@@ -85,6 +86,11 @@ class ManagedModel:
     def touch(self) -> None:
         """Note that it is used just now."""
         self._last_used = time.monotonic()
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether it wants room that nobody waits for any more."""
+        return self.wants_room and not self.waiting
 
     @contextmanager
     def being_waited_for(self) -> Iterator[None]:

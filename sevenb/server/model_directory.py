@@ -1,26 +1,17 @@
 """`ModelDirectory`: which model a name means: those the server was started with, their adapters, the local store's."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 from sevenb.errors import ModelNotFound
 from sevenb.model.catalog import CATALOG
 from sevenb.model.store import StoredModel
 from sevenb.server.managed_model import ManagedModel
-from sevenb.server.model_source import InstalledModels
+from sevenb.server.model_source import InstalledModels, InThread
 
 DEFAULT_TAG = ":latest"  # Ollama's: what a name without a tag means, and the other way round
 NAMES_TOLD = 8  # in the message about a name that means nothing
-
-
-class InThread(Protocol):
-    """Runs work that would hold up the event loop."""
-
-    async def __call__(self, function: Callable[[], Any]) -> Any:
-        """What ``function`` returns."""
-        ...
 
 
 @dataclass(frozen=True)

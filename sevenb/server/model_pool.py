@@ -5,13 +5,13 @@ import logging
 import math
 import time
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from sevenb.engine.client import EngineClient
 from sevenb.engine.messages import EngineReady
 from sevenb.errors import EngineNotReady, OutOfMemory, SevenbError
 from sevenb.server.managed_model import ManagedModel
-from sevenb.server.model_source import MemoryNeed
+from sevenb.server.model_source import InThread, MemoryNeed
 from sevenb.server.served_model import ModelText
 
 logger = logging.getLogger(__name__)
@@ -23,30 +23,19 @@ LEAST_RESERVE = 512 * 2**20  # bytes of a machine that models leave to all else
 CLOSE_SECONDS = 1.0  # what tasks get to end by themselves once the engines are gone
 
 
-class InThread(Protocol):
-    """Runs work that would hold up the event loop."""
-
-    async def __call__(self, function: Callable[[], Any]) -> Any:
-        """What ``function`` returns."""
-        ...
-
-
 class ModelPool:
     """The models of one server and the memory they share.
 
     ``named`` are those that the server was started with: the first is loaded at once and as large as it likes when it
     is alone and ``budget`` is None, otherwise each gets its share of the budget. A model that needs room takes that of
-    the least recently used idle ones; it never takes it from a model that somebody uses, but waits ``wait_seconds``.
+    the least recently used idle ones; it never takes it from a model that somebody uses, but waits.
     """
 
-    def __init__(
-        self, named: Iterable[ManagedModel], in_thread: InThread, *, budget: int | None, wait_seconds: float
-    ) -> None:
+    def __init__(self, named: Iterable[ManagedModel], in_thread: InThread, *, budget: int | None) -> None:
         self.models = list(named)
         self._named = tuple(self.models)
         self._in_thread = in_thread
         self._budget = budget
-        self._wait_seconds = wait_seconds
         self._needs: dict[ManagedModel, MemoryNeed] = {}
         self._changed = asyncio.Event()  # set, and replaced by a new one, whenever memory or users change
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -134,7 +123,8 @@ class ModelPool:
         """Unload a model as soon as nobody uses it; the task that does it, where that is now."""
         if model.idle:
             return self._begin_unloading(model)
-        model.keep_alive = 0.0
+        if model.client is not None or model.loading is not None:
+            model.keep_alive = 0.0
         return model.unloading
 
     def keep(self, model: ManagedModel, seconds: float | None) -> None:
@@ -164,6 +154,7 @@ class ModelPool:
             model.touch()
         except BaseException as error:
             await self._stop_engine(model)
+            model.keep_as_usual()
             self._note_failure(model, error)
             raise
         finally:
@@ -207,7 +198,9 @@ class ModelPool:
                 logger.error("%s is not served for now: %s", model.name, failure)
 
     def _note_failure(self, model: ManagedModel, error: BaseException) -> None:
-        if self._has_served or self._closing:
+        if self._closing:
+            return
+        if self._has_served:
             logger.warning("%s could not be loaded: %s", model.name, error)
         elif model is self._named[0]:
             if not isinstance(error, SevenbError):
@@ -222,6 +215,7 @@ class ModelPool:
 
     async def _make_room(self, model: ManagedModel) -> int | None:
         """Set memory aside for a model, once others have gone that are idle; None: whatever it likes."""
+        model.wants_room = False
         if self._budget is None and self._named == (model,) and not self._others_with_memory(model):
             model.memory = math.inf
             return None
@@ -229,13 +223,12 @@ class ModelPool:
         budget = await self._budget_bytes()
         share = await self._share(model, need, budget)
         wanted = min(need.useful, budget)  # where even that is too little, the engine finds the words
-        deadline = time.monotonic() + self._wait_seconds
-        while not self._closing:
+        while not self._closing and not model.abandoned:
             changed = self._changed
             room = budget - sum(other.memory for other in self.models if other is not model)
             if room >= wanted or not self._others_with_memory(model):
                 memory = int(min(room, max(wanted, share)))
-                model.memory = memory
+                model.memory, model.wants_room = memory, False
                 return memory
             room += sum(other.memory for other in self.models if other.unloading is not None)
             idle = self._idle_models()
@@ -243,15 +236,9 @@ class ModelPool:
                 logger.info("Unloading %s to make room for %s", idle[0].name, model.name)
                 self._begin_unloading(idle[0])
                 continue
-            try:
-                async with asyncio.timeout(deadline - time.monotonic()):
-                    await changed.wait()
-            except TimeoutError:
-                raise EngineNotReady(
-                    f"{model.name} has no room beside the models that are answering now; try again in a while, or "
-                    "start the server with a larger --memory-budget."
-                ) from None
-        raise EngineNotReady(_ENDING)
+            model.wants_room = True
+            await changed.wait()
+        raise EngineNotReady(_ENDING if self._closing else _describe_wait(model))
 
     async def _budget_bytes(self) -> int:
         if self._budget is None:
@@ -343,6 +330,11 @@ def machine_budget() -> int:
 def _describe_wait(model: ManagedModel) -> str:
     if model.state == "restarting":
         return f"The engine of {model.name} is restarting after a failure; try again in a few seconds."
+    if model.wants_room:
+        return (
+            f"{model.name} has no room beside the models that are answering now; try again in a while, or start the "
+            "server with a larger --memory-budget."
+        )
     progress = model.progress
     done = f" ({progress.done / progress.total:.0%})" if progress is not None and progress.total else ""
     return f"The model {model.name} is still loading{done}; try again in a few seconds."

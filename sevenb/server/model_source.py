@@ -99,11 +99,16 @@ class LocalModel:
     def prepare(self) -> MemoryNeed:
         """See that the file is whole, and read its header."""
         from sevenb.model.checkpoint import Checkpoint
+        from sevenb.model.rope import rope_contexts
 
         with Checkpoint.open(self._path) as checkpoint:
             model, weights = checkpoint.config, checkpoint.total_bytes
+        if self.config.speculative_model is not None:
+            with Checkpoint.open(Path(self.config.speculative_model)) as draft:
+                weights += draft.total_bytes
         per_token = kv_bytes_per_token(model.layers, model.kv_heads, model.head_dim)
-        context = min(FIT_CONTEXT, self.config.max_model_len or FIT_CONTEXT, model.context_length)
+        context = self.config.max_model_len or min(FIT_CONTEXT, model.context_length)
+        context = min(context, max(rope_contexts(model).values()))
         pool = memory_needed(weights, per_token, context) - weights
         return MemoryNeed(weights, weights + int(pool / self.config.memory_utilization))
 

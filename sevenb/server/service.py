@@ -72,7 +72,7 @@ class Service:
         self.metrics = Metrics(self._engine_stats)
         self._wait_seconds = wait_seconds
         self._directory = ModelDirectory(named, installed, self.in_thread, keep_others)
-        self._pool = ModelPool(named, self.in_thread, budget=memory_budget, wait_seconds=wait_seconds)
+        self._pool = ModelPool(named, self.in_thread, budget=memory_budget)
         self._model_metrics: dict[ManagedModel, ModelMetrics] = {}
         self._stopping = False
         self._failed = False

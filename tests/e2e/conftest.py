@@ -51,8 +51,9 @@ class Program:
         return sum(process.memory_info().rss for process in (psutil.Process(self.process.pid), self.engine))
 
     def gauge(self, name: str) -> float:
+        """A metric of the first model."""
         with self.http as http:
-            match = re.search(rf"^{name} (\S+)$", http.get("/metrics").text, re.MULTILINE)
+            match = re.search(rf"^{name}(?:{{[^}}]*}})? (\S+)$", http.get("/metrics").text, re.MULTILINE)
         assert match, f"/metrics has no {name}"
         return float(match[1])
 
@@ -102,7 +103,9 @@ def program(coder_05b: Path) -> Iterator[Program]:
 def embedder(tmp_path_factory: pytest.TempPathFactory, coder_05b: Path) -> Iterator[Program]:
     """A tiny model of the family qwen3 that was made for vectors, with the 0.5B's words and 512 tokens of context."""
     path = tmp_path_factory.mktemp("models") / "qwen3-embedder.gguf"
-    with serving(speaking_qwen3(path, coder_05b, **{"qwen3.pooling_type": 3}), "--served-model-name", "coder") as running:
+    with serving(
+        speaking_qwen3(path, coder_05b, **{"qwen3.pooling_type": 3}), "--served-model-name", "coder"
+    ) as running:
         yield running
 
 
