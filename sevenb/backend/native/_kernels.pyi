@@ -172,8 +172,14 @@ def rope_store(
     batch: PagedBatch,
     cache: KVCache,
     layer: int,
+    query_norm: FloatArray | None = None,
+    key_norm: FloatArray | None = None,
+    norm_epsilon: float = 0.0,
 ) -> None:
-    """Rotate query [T, heads * head_dim] in place and key, weigh them against each other; store key and value."""
+    """Norm and rotate query [T, heads * head_dim] in place and key, weigh them against each other; store key and value.
+
+    The norms are the weights [head_dim] of an RMS norm over each head.
+    """
 
 def paged_attention(
     pool: ThreadPool,

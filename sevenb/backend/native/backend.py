@@ -205,6 +205,8 @@ class NativeBackend:
             cache,
             layer,
             weights.key_balance,
+            weights.query_norm,
+            weights.key_norm,
         )
         return query
 

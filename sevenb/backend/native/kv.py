@@ -78,12 +78,15 @@ def rope_store(
     cache: NativeKVCache,
     layer: int,
     key_balance: FloatArray | None = None,
+    query_norm: FloatArray | None = None,
+    key_norm: FloatArray | None = None,
 ) -> None:
     """Rotate ``query`` [T, heads * head_dim] in place and ``key`` [T, kv_heads * head_dim]; store key and value.
 
     Keys and values are rounded to the cache's type, to nearest even; finite values stay finite. ``key_bias``
     [kv_heads * head_dim] is already part of ``key``: integers round what is left without it
-    (``native/kv_integers.h``). Keys are kept times ``key_balance`` [kv_heads * head_dim], queries divided by it.
+    (``native/kv_integers.h``). Keys are kept times ``key_balance`` [kv_heads * head_dim], queries divided by it. Each
+    head is RMS-normed before all that where there is a weight [head_dim] for it.
     """
     _kernels.rope_store(
         pool,
@@ -96,6 +99,9 @@ def rope_store(
         batch,
         cache.handle,
         layer,
+        query_norm,
+        key_norm,
+        spec.norm_eps,
     )
 
 
