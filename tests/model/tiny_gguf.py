@@ -103,7 +103,7 @@ class TinyModel:
             if self.architecture == "qwen2":
                 block += [vector("attn_q.bias", query), vector("attn_k.bias", key), vector("attn_v.bias", key)]
             if self.architecture == "qwen3":
-                block += [vector(f"attn_{kind}_norm.weight", self.head_dim, 1.0) for kind in "qk"]
+                block += [vector(f"attn_{kind}_norm.weight", self.head_dim, 1.5) for kind in "qk"]
             tensors += [replace(tensor, name=f"blk.{layer}.{tensor.name}") for tensor in block]
         tensors.append(vector("output_norm.weight", self.hidden, 1.0))
         if not self.tied:

@@ -159,3 +159,13 @@ def test_a_bad_question_names_the_field(server: RunningServer, body: dict[str, A
 def test_long_documents_are_cut_where_asked_for(server: RunningServer) -> None:
     answer = rerank(server, documents=["the cat sat on it" + "z" * 5000], max_tokens_per_doc=17)
     assert answer["results"][0]["relevance_score"] == pytest.approx(1.0)
+
+
+# -- editor completion -------------------------------------------------------------------------------
+
+
+def test_a_model_that_cannot_fill_in_says_so_in_llama_cpps_shape(server: RunningServer) -> None:
+    response = server.post("/infill", input_prefix="a", input_suffix="b")
+    assert response.status_code == 400
+    assert response.json()["error"].keys() == {"code", "message", "type"}
+    assert "not trained to fill in the middle" in response.json()["error"]["message"]
