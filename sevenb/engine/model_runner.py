@@ -48,8 +48,8 @@ class ModelRunner:
     def run(self, plan: StepPlan) -> Tensor:
         """Logits [R, V].
 
-        For each chunk the rows of its ``logprob_positions``, then those before each of its drafts, then the last one
-        for each of its samplers. Chunks that want hidden states get them.
+        For each chunk the rows of its ``logprob_positions``, then those before each of its drafts that are not
+        foregone, then the last one for each of its samplers. Chunks that want hidden states get them.
         """
         if plan.copies:
             self._backend.copy_blocks(self._cache, plan.copies)
@@ -81,7 +81,7 @@ class ModelRunner:
             rows += [first + position - chunk.start for position in chunk.logprob_positions]
             query_starts.append(len(token_ids))
             last = len(token_ids) - 1
-            rows += range(last - len(chunk.drafts), last)
+            rows += range(last - len(chunk.drafts) + chunk.foregone, last)
             rows += [last] * len(chunk.samplers)
 
         tables = [chunk.sequence.block_table for chunk in plan.chunks]

@@ -117,6 +117,12 @@ class Request:
         return done
 
     @property
+    def wants_logprobs(self) -> bool:
+        """Whether the log-probability of each token is asked for."""
+        params = self.params
+        return params.logprobs is not None or bool(params.logprob_token_ids) or params.ranked
+
+    @property
     def first_wanted(self) -> int | None:
         """The first position that must be computed, even where its keys and values are at hand; None: any may do."""
         return self.logprob_position if self.pool is None else self.pool.next

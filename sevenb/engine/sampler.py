@@ -35,7 +35,8 @@ class Sampler:
         """Use ``logits`` [R, V], rows in the order `ModelRunner` asked for them. Draws nothing twice.
 
         Each row chooses its token as if it were alone. A draft is right when it is what the row before it chose, so
-        drafts change nothing about the text, whether it is sampled or not.
+        drafts change nothing about the text, whether it is sampled or not. A chunk whose drafts seemed forced while
+        their masks leave a choice has no result: it must be computed again without them.
         """
         controls: list[SampleControl] = []
         for chunk in plan.chunks:
@@ -43,7 +44,7 @@ class Sampler:
             for sequence in chunk.samplers:
                 controls += [
                     self._control(sequence, chunk.drafts[:row], masks.of(sequence, row))
-                    for row in range(len(chunk.drafts) + 1)
+                    for row in range(chunk.foregone, len(chunk.drafts) + 1)
                 ]
         sampled = self._backend.sample(logits, controls) if controls else []
 
@@ -52,7 +53,7 @@ class Sampler:
         for chunk in plan.chunks:
             prompt_logprobs = self._prompt_logprobs(logits, chunk, row) if chunk.logprob_positions else []
             row += len(chunk.logprob_positions)
-            rows = sampled[row : row + len(chunk.drafts) + len(chunk.samplers)]
+            rows = sampled[row : row + len(chunk.drafts) - chunk.foregone + len(chunk.samplers)]
             if wanted := chunk.sequence.request.params.logprob_token_ids:
                 rows = [
                     replace(choice, top_logprobs=self._logprobs_of(wanted, logits, row + offset))
@@ -63,10 +64,13 @@ class Sampler:
                     self._candidates(sequence, choice, logits, row, masks.of(sequence, 0))
                     for sequence, choice in zip(chunk.samplers, sampled[row:], strict=False)
                 ]
+            elif chunk.foregone:
+                tokens = [[*map(Sampled, chunk.drafts), *rows]]
             else:
                 tokens = [_confirmed(rows, chunk.drafts)] if chunk.drafts else [[token] for token in rows]
-            results.append(ChunkResult(chunk, tokens, prompt_logprobs))
             row += len(rows)
+            if _are_forced(chunk, masks):
+                results.append(ChunkResult(chunk, tokens, prompt_logprobs))
         return results
 
     def _prompt_logprobs(self, logits: Tensor, chunk: Chunk, first_row: int) -> list[Sampled]:
@@ -152,6 +156,17 @@ def _counts(output_counts: dict[int, int], drafts: list[int]) -> dict[int, int]:
     for token_id in drafts:
         counts[token_id] = counts.get(token_id, 0) + 1
     return counts
+
+
+def _are_forced(chunk: Chunk, masks: Masks) -> bool:
+    """Whether nothing but the foregone drafts could come; else their guide is told."""
+    for ahead, draft in enumerate(chunk.drafts[: chunk.foregone]):
+        mask = masks.of(chunk.sequence, ahead)
+        if mask is None or mask[draft // 32] != 1 << draft % 32 or np.count_nonzero(mask) != 1:
+            assert chunk.sequence.guide is not None
+            chunk.sequence.guide.doubt()
+            return False
+    return True
 
 
 def _confirmed(rows: list[Sampled], drafts: list[int]) -> list[Sampled]:

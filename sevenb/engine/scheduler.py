@@ -28,7 +28,8 @@ class Chunk:
 
     A sequence that decodes may bring ``drafts``, guesses of the tokens that follow its last one; ``end`` counts them.
     It then draws a token from its last position and from that of each draft, as far as the guesses were right. They
-    are ``forced`` where they are no guesses: a grammar leaves no choice.
+    are ``forced`` where they are no guesses: a grammar leaves no choice. What the model thinks of those is not computed
+    unless somebody wants to know.
     """
 
     sequence: Sequence
@@ -39,6 +40,11 @@ class Chunk:
     drafts: list[int] = field(default_factory=list)
     forced: bool = False
     states: FloatArray | None = None  # [pooled positions, hidden size]
+
+    @property
+    def foregone(self) -> int:
+        """Drafts for which no logits are computed."""
+        return len(self.drafts) if self.forced and not self.sequence.request.wants_logprobs else 0
 
     @property
     def pooled_positions(self) -> range:

@@ -56,14 +56,19 @@ PARAMS = {
 class Prophet(Oracle):
     """Knows what comes under a grammar, and says it with mistakes."""
 
+    def __init__(self, *, mistakes: float) -> None:
+        super().__init__(mistakes=mistakes)
+        self._texts: dict[tuple[str, int], list[int]] = {}
+
     def _guess(self, sequence: Sequence) -> list[int]:
         request = sequence.request
-        output = expected_tokens(
-            request.prompt_token_ids,
-            request.params,
-            index=sequence.index,
-            stop_token_ids=sorted(request.stop_token_ids),
-        )
+        key = request.request_id, sequence.index
+        if key not in self._texts:
+            stops = sorted(request.stop_token_ids)
+            self._texts[key] = expected_tokens(
+                request.prompt_token_ids, request.params, index=sequence.index, stop_token_ids=stops
+            )
+        output = self._texts[key]
         guesses = output[sequence.output_length :] + [5] * 3
         return [
             self._chance.randrange(fake_model.VOCAB_SIZE) if self._chance.random() < self._mistakes else token
@@ -109,6 +114,30 @@ def test_forced_tokens_save_steps() -> None:
     assert steps <= len(tokens) - len('{"name": "", "age": , "member": }') + 6
     assert harness.outcomes["request-0"].timings is not None
     assert harness.outcomes["request-0"].timings.completion_tokens == len(tokens)
+
+
+def test_what_seems_forced_and_is_not_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Matcher.forced
+
+    def forced_or_worse(matcher: Matcher) -> list[int]:
+        forced = real(matcher)
+        wrong = [token for token in encode("az3") if matcher.valid([*forced, token]) > len(forced)]
+        return forced + wrong[:1]
+
+    monkeypatch.setattr(Matcher, "forced", forced_or_worse)
+    for logprobs in (None, 0):
+        params = form(temperature=1.0, seed=4, logprobs=logprobs)
+        harness = Harness()
+        tokens = harness.generate(prompt_of(5), params, stop_token_ids=END_TOKENS)
+        assert tokens == expected_tokens(prompt_of(5), params, stop_token_ids=END_TOKENS)
+
+
+def test_no_logits_are_computed_for_forced_tokens() -> None:
+    for logprobs in (None, 0):
+        harness = Harness()
+        tokens = harness.generate(prompt_of(5), form(logprobs=logprobs), stop_token_ids=END_TOKENS)
+        rows = sum(len(batch.logit_rows) for batch in harness.decoder.batches)
+        assert rows < len(tokens) - 15 if logprobs is None else rows >= len(tokens)
 
 
 def test_forced_tokens_are_taken_without_speculation_too() -> None:
