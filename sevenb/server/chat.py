@@ -153,15 +153,15 @@ async def open_turn(service: Service, model: ServedModel, turn: ChatTurn) -> "Ch
         client=turn.client,
         truncated_tokens=ready.truncated_tokens,
     )
-    return ChatGeneration(generation, [ready.new_reader() for _ in range(generation.choices)])
+    return ChatGeneration(generation, ready.new_reader, must_call=turn.tool_choice.mode in ("required", "named"))
 
 
 class ChatGeneration:
     """The answers to one turn, as they grow. Read `events` to the end or `run`, then the figures."""
 
-    def __init__(self, generation: Generation, readers: Sequence[ToolReader | None]) -> None:
+    def __init__(self, generation: Generation, new_reader: Callable[[], ToolReader | None], *, must_call: bool) -> None:
         self._generation = generation
-        self._answers = [_Answer(choice, reader) for choice, reader in enumerate(readers)]
+        self._answers = [_Answer(choice, new_reader(), must_call) for choice in range(generation.choices)]
 
     @property
     def choices(self) -> int:
@@ -210,9 +210,10 @@ class ChatGeneration:
 class _Answer:
     """One answer as it grows: its text read as text and calls."""
 
-    def __init__(self, choice: int, reader: ToolReader | None) -> None:
+    def __init__(self, choice: int, reader: ToolReader | None, must_call: bool) -> None:
         self._choice = choice
         self._reader = reader
+        self._must_call = must_call
         self._texts: list[str] = []
         self._calls: list[tuple[str, str, list[str]]] = []  # id, name, arguments in pieces
         self._open_calls = 0
@@ -226,7 +227,9 @@ class _Answer:
         else:
             parts = self._reader.feed(delta.text)
             if delta.finish_reason is not None:
-                parts += self._reader.finish()
+                # The beginning of a call is no text where only calls may stand.
+                rest = self._reader.finish()
+                parts += (part for part in rest if not (self._must_call and isinstance(part, tool_reader.TextPart)))
         events = [self._event(part) for part in parts]
         if delta.logprobs is not None:
             self._logprobs = self._logprobs or []

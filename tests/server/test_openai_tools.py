@@ -113,6 +113,14 @@ def test_a_call_that_is_cut_off_says_so(server: RunningServer, stream: bool) -> 
 
 
 @pytest.mark.parametrize("stream", [False, True])
+def test_the_beginning_of_a_call_is_no_text_where_a_call_must_stand(server: RunningServer, stream: bool) -> None:
+    message = answer(server, WEATHER_CALL, stream, max_tokens=15, tool_choice="required")
+    assert message["finish_reason"] == "length"
+    assert not message["content"]
+    assert answer(server, WEATHER_CALL, stream, max_tokens=15)["content"] == WEATHER_CALL[:15]
+
+
+@pytest.mark.parametrize("stream", [False, True])
 def test_tool_choice_none_never_calls(server: RunningServer, stream: bool) -> None:
     message = answer(server, WEATHER_CALL, stream, tool_choice="none")
     assert message["tool_calls"] == []
