@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from sevenb.errors import InvalidRequest
-from sevenb.structured.limits import MAX_ENUM, MAX_GRAMMAR_BYTES, MAX_SOURCE_BYTES, parser_limits
+from sevenb.structured.limits import (
+    MAX_ENUM,
+    MAX_GRAMMAR_BYTES,
+    MAX_GRAMMAR_PARTS,
+    MAX_GRAMMAR_SCHEMAS,
+    MAX_SOURCE_BYTES,
+    parser_limits,
+)
 
 # The spacing of json.dumps, which models were trained on. Without \u escapes every name has one spelling only, and no
 # half of a surrogate pair is written.
@@ -90,9 +97,21 @@ def text_grammar(source: str, parameter: str) -> str:
         lark = any_to_lark(source)
     except Exception as error:  # the converter raises whatever its parsing runs into
         raise InvalidRequest(f"The grammar in {parameter} is neither GBNF nor Lark: {error}.", parameter) from error
+    _refuse_nested(lark, parameter)
     grammar = serialise(_with_schemas(lark, parameter))
     validate(grammar, parameter)
     return grammar
+
+
+def _refuse_nested(lark: str, parameter: str) -> None:
+    """What compiles a grammar recurses from rule to rule and from bracket to bracket."""
+    rules = len(re.findall(r"^\s*[?!]?\w[^:\n]*:", lark, re.MULTILINE))
+    if rules + lark.count("(") + lark.count("[") > MAX_GRAMMAR_PARTS or lark.count("%json") > MAX_GRAMMAR_SCHEMAS:
+        raise InvalidRequest(
+            f"The grammar in {parameter} is too large; at most {MAX_GRAMMAR_PARTS} rules and brackets and "
+            f"{MAX_GRAMMAR_SCHEMAS} schemas are compiled.",
+            parameter,
+        )
 
 
 def _with_schemas(lark: str, parameter: str) -> str:

@@ -12,9 +12,10 @@ from sevenb.structured.grammars import lark_of_schema, problem_of, serialise
 from sevenb.structured.limits import measure
 from sevenb.structured.schema_check import schema_check
 from sevenb.structured.schema_keywords import is_constraint
-from sevenb.structured.schema_recursion import refuse_explosion, without_endless
+from sevenb.structured.schema_recursion import without_endless
 from sevenb.structured.schema_references import Schema
 from sevenb.structured.schema_rewrite import rewrite
+from sevenb.structured.schema_size import refuse_explosion
 
 _CACHED_SCHEMAS = 64
 

@@ -9,17 +9,26 @@ MAX_SOURCE_BYTES = 512 * 1024
 """Of a schema as JSON, of a list of choices."""
 MAX_GRAMMAR_BYTES = 64 * 1024
 """Of a grammar's or a regular expression's source."""
+MAX_GRAMMAR_PARTS = 1500
+"""Rules and brackets of a grammar."""
+MAX_GRAMMAR_SCHEMAS = 32
 MAX_DEPTH = 64
 """Of a schema's nesting: models write no deeper, and what compiles it recurses."""
 MAX_VALUES = 50_000
 """Of everything in a schema: objects, lists, texts, numbers."""
-MAX_EXPANDED = 20_000
+MAX_EXPANDED = 12_000
 """Subschemas after references that must be merged with their surroundings are written out."""
+MAX_DISTINCT = 2_000
+"""Different property names, patterns and values in objects that are constant: compiling takes the square of them."""
+MAX_CHAIN = 400
+"""Subschemas that lead to each other, through references too: what compiles them recurses, in 8 MB of stack to 1800."""
 MAX_RESOLVED = 100_000
 """References that are followed while one schema is read."""
 MAX_BRANCHES = 256
 """Of one anyOf or oneOf."""
 MAX_ENUM = 10_000
+MAX_NESTED_ENUM = 256
+"""Objects and lists in one enum."""
 MAX_PATTERN_PROPERTIES = 32
 MAX_REPEAT = 10_000
 """Of items or characters that a schema demands; where it merely allows more, this many are allowed."""

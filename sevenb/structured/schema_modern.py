@@ -3,7 +3,7 @@
 from typing import Any
 
 from sevenb.errors import InvalidRequest
-from sevenb.structured.limits import MAX_BRANCHES, MAX_ENUM, MAX_PATTERN_PROPERTIES, MAX_REPEAT
+from sevenb.structured.limits import MAX_BRANCHES, MAX_ENUM, MAX_NESTED_ENUM, MAX_PATTERN_PROPERTIES, MAX_REPEAT
 from sevenb.structured.schema_formats import INTEGER_FORMATS, format_pattern
 from sevenb.structured.schema_keywords import OF_TYPE, REFUSED, is_constraint, malformed, subschemas
 from sevenb.structured.schema_references import References, Schema
@@ -51,6 +51,8 @@ def refuse_malformed(root: Schema, references: References, parameter: str) -> No
             most, of_what = _MOST.get(keyword, (None, ""))
             if most is not None and len(value) > most:
                 raise refusal(keyword, f"has {len(value)} {of_what}; at most {most} are compiled", parameter)
+            if keyword == "enum" and sum(isinstance(item, (dict, list)) for item in value) > MAX_NESTED_ENUM:
+                raise refusal("enum", f"has more than {MAX_NESTED_ENUM} objects and lists", parameter)
             rest.extend(subschemas(keyword, value))
         if "$ref" in schema:
             rest.append(references.resolve(schema["$ref"]))

@@ -1,25 +1,13 @@
-"""Schemas that refer to themselves: those without an end, and those that grow without one when written out."""
+"""Schemas that refer to themselves so that no finite value satisfies them."""
 
 from typing import Any
 
 from sevenb.errors import InvalidRequest
-from sevenb.structured.limits import MAX_EXPANDED
-from sevenb.structured.schema_modern import refusal
 from sevenb.structured.schema_references import Schema
+from sevenb.structured.schema_size import name_of
 
 _MAX_ROUNDS = 64
 _CHILDREN = ("allOf", "anyOf", "prefixItems")
-
-
-def refuse_explosion(root: dict[str, Any], parameter: str) -> None:
-    """Raise `InvalidRequest` if merging references with what stands beside them takes too much room.
-
-    A reference alone stays a reference; one that must hold together with other constraints is written out.
-    """
-    definitions = root.get("$defs", {})
-    expansion = _Expansion(definitions, parameter)
-    for schema in (root, *definitions.values()):
-        expansion.size(schema, merged=False)
 
 
 def without_endless(root: dict[str, Any], parameter: str) -> dict[str, Any]:
@@ -36,39 +24,6 @@ def without_endless(root: dict[str, Any], parameter: str) -> dict[str, Any]:
     pruned = ends.prune({keyword: value for keyword, value in root.items() if keyword != "$defs"})
     assert isinstance(pruned, dict)
     return {**pruned, "$defs": definitions}
-
-
-class _Expansion:
-    def __init__(self, definitions: dict[str, Schema], parameter: str) -> None:
-        self._definitions = definitions
-        self._parameter = parameter
-        self._sizes: dict[str, int | None] = {}
-
-    def size(self, schema: Schema, *, merged: bool) -> int:
-        if isinstance(schema, bool):
-            return 1
-        total = 1
-        merged = merged or len(schema.keys() - {"$defs"}) > 1
-        if "$ref" in schema and merged:
-            total += self._definition(_name(schema["$ref"]))
-        for part in schema.get("allOf", ()):
-            total += self.size(part, merged=merged or len(schema["allOf"]) > 1)
-        for part in schema.get("anyOf", ()):
-            total += self.size(part, merged=merged)
-        for item in _values_of(schema):
-            total += self.size(item, merged=False)
-        if total > MAX_EXPANDED:
-            raise refusal("$ref", "leads to too many combinations", self._parameter)
-        return total
-
-    def _definition(self, name: str) -> int:
-        if name not in self._sizes:
-            self._sizes[name] = None
-            self._sizes[name] = self.size(self._definitions[name], merged=True)
-        size = self._sizes[name]
-        if size is None:
-            raise refusal("$ref", "recurs where it must be merged with other constraints", self._parameter)
-        return size
 
 
 class _Ends:
@@ -88,7 +43,7 @@ class _Ends:
     def possible(self, schema: Schema) -> bool:
         if isinstance(schema, bool):
             return schema
-        if "$ref" in schema and _name(schema["$ref"]) not in self.possible_names:
+        if "$ref" in schema and name_of(schema["$ref"]) not in self.possible_names:
             return False
         if not all(map(self.possible, schema.get("allOf", ()))):
             return False
@@ -108,7 +63,7 @@ class _Ends:
     def prune(self, schema: Schema) -> Schema:
         if isinstance(schema, bool):
             return schema
-        if "$ref" in schema and _name(schema["$ref"]) not in self.possible_names:
+        if "$ref" in schema and name_of(schema["$ref"]) not in self.possible_names:
             return False
         pruned = dict(schema)
         for keyword, value in schema.items():
@@ -119,14 +74,3 @@ class _Ends:
             elif keyword in ("items", "additionalProperties"):
                 pruned[keyword] = self.prune(value)
         return pruned
-
-
-def _name(reference: str) -> str:
-    return reference.rpartition("/")[2]
-
-
-def _values_of(schema: dict[str, Any]) -> list[Schema]:
-    """The schemas of values inside the value."""
-    inside: list[Schema] = [*schema.get("properties", {}).values(), *schema.get("patternProperties", {}).values()]
-    inside += schema.get("prefixItems", [])
-    return inside + [schema[keyword] for keyword in ("items", "additionalProperties") if keyword in schema]

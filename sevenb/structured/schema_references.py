@@ -37,7 +37,7 @@ class References:
             return target
         where = "in the schema" if reference.startswith("#") else "in the schema, and nothing is fetched from elsewhere"
         raise InvalidRequest(
-            f"The '$ref' {reference[:200]!r} in {self._parameter} leads to nothing {where}; write its target into $defs.",
+            f"The '$ref' {reference[:200]!r} in {self._parameter} leads to nothing {where}; write it into $defs.",
             self._parameter,
         )
 
