@@ -108,7 +108,7 @@ def test_rank_stabilised_and_patterned_alphas_scale_as_peft_does(tmp_path: Path)
 
 def test_a_file_without_alpha_is_applied_as_it_is(tmp_path: Path) -> None:
     base = tiny(tmp_path)
-    path = RandomAdapter.of(base, alpha=0.0, strength=0.0).write_gguf(tmp_path / "adapter.gguf")
+    path = RandomAdapter.of(base).scaled(0).write_gguf(tmp_path / "adapter.gguf")
     assert LoraAdapter.open(path, base).layers[0]["query"].scale == 1.0
 
 
