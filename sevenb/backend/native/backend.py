@@ -292,7 +292,8 @@ class NativeBackend:
         """Final norm of some rows: [len(rows), H]. Embeddings alone ask for it, so NumPy is quick enough."""
         wide = hidden[list(rows)].astype(np.float64)
         mean_square = np.mean(np.square(wide), axis=1, keepdims=True)
-        return (wide / np.sqrt(mean_square + norm_eps) * norm).astype(np.float32)
+        states: FloatArray = (wide / np.sqrt(mean_square + norm_eps) * norm).astype(np.float32)
+        return states
 
     # -- choosing --------------------------------------------------------------------------------------
 
