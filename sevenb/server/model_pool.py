@@ -221,8 +221,13 @@ class ModelPool:
             return None
         need = await self._in_thread(model.source.prepare)
         budget = await self._budget_bytes()
+        if need.weights > budget:
+            raise OutOfMemory(
+                f"The weights of {model.name} take {need.weights / 1e9:.1f} GB of memory, but all models together may "
+                f"take {budget / 1e9:.1f} GB; choose a smaller model or start the server with a larger --memory-budget."
+            )
         share = await self._share(model, need, budget)
-        wanted = min(need.useful, budget)  # where even that is too little, the engine finds the words
+        wanted = min(need.useful, budget)
         while not self._closing and not model.abandoned:
             changed = self._changed
             room = budget - sum(other.memory for other in self.models if other is not model)

@@ -33,7 +33,9 @@ class ApiKeyMiddleware:
                 await self._app({**scope, CLIENT: client}, receive, send)
                 return
         error = HttpError(
-            401, "This server needs an API key; send it as the header Authorization: Bearer KEY.", "invalid_api_key"
+            401,
+            "This server needs an API key; send it as the header Authorization: Bearer KEY, or x-api-key: KEY.",
+            "invalid_api_key",
         )
         await error_response(scope["path"], problem_of(error))(scope, receive, send)
 
@@ -46,5 +48,6 @@ def allow_origins(app: FastAPI, origins: Sequence[str]) -> None:
         allow_origin_regex=EDITOR_ORIGIN_PATTERN,
         allow_methods=["GET", "POST"],
         allow_headers=["*"],
+        expose_headers=["Retry-After", "request-id"],
         allow_credentials=False,
     )

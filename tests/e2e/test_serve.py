@@ -80,6 +80,10 @@ def test_a_port_in_use_is_told_before_anything_is_loaded(coder_05b: Path) -> Non
         (["--max-num-seqs", "0"], ["max_num_seqs"]),
         (["--backend", "magic"], ["native", "reference"]),
         (["--seed", "-1"], ["--seed"]),
+        (["--keep-alive", "soon"], ["--keep-alive", "5m"]),
+        (["--api-key", ""], ["--api-key", "empty"]),
+        (["--api-key-file", "/no/such/file"], ["/no/such/file"]),
+        (["smollm2:135m", "smollm2:135m"], ["smollm2:135m", "once"]),
     ],
 )
 def test_a_bad_option_is_one_sentence(coder_05b: Path, arguments: list[str], words: list[str]) -> None:

@@ -15,7 +15,7 @@ import pytest
 from sevenb.engine.client import EngineClient
 from sevenb.engine.messages import AddRequest
 from sevenb.engine.sampling_params import SamplingParams
-from sevenb.errors import EngineDied, EngineNotReady, SevenbError, TooManyRequests, UnsupportedModel
+from sevenb.errors import EngineDied, EngineNotReady, OutOfMemory, SevenbError, TooManyRequests, UnsupportedModel
 from sevenb.server.holds import holding
 from sevenb.server.service import ServedModel, Service
 from tests.server.fake_server import FakeModel
@@ -282,6 +282,15 @@ def test_where_other_programs_have_the_memory_idle_models_go_first() -> None:
         assert await states(service) == {"a": "installed", "b": "ready"}
 
     run(test, model("a"), model("b", {"out_of_memory": True}), memory_budget=10 * SIZE)
+
+
+def test_a_model_that_can_never_fit_takes_no_other_ones_room() -> None:
+    async def test(service: Service) -> None:
+        with pytest.raises(OutOfMemory, match="--memory-budget"):
+            await service.model("b")
+        assert await states(service) == {"a": "ready", "b": "installed"}
+
+    run(test, model("a"), model("b", weight_bytes=1000), memory_budget=2 * SIZE)
 
 
 def test_an_engine_that_dies_leaves_the_others_alone_and_comes_back() -> None:

@@ -86,6 +86,13 @@ def test_only_named_origins_may_call(web_server: RunningServer, origin: str, all
     assert web_server.http.options("/v1/chat/completions", headers=preflight).is_success is allowed
 
 
+def test_a_server_that_any_page_may_call_still_takes_no_cookies(start_server: Callable[..., RunningServer]) -> None:
+    server = start_server("--allowed-origin", "*")
+    response = server.http.get("/v1/models", headers={"Origin": "https://any.example", "Cookie": "session=1"})
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in response.headers
+
+
 def test_a_key_beyond_ascii_opens_as_its_utf8_bytes(start_server: Callable[..., RunningServer]) -> None:
     server = start_server("--api-key", "geheimnisträger")
     headers = [(b"authorization", "Bearer geheimnisträger".encode())]
