@@ -4,6 +4,7 @@
     python -m benchmarks speed --rows decode-0,edit      # some rows of it
     python -m benchmarks fidelity --long                 # what the type of the KV cache costs, too
     python -m benchmarks tools                           # how well models call tools: some minutes
+    python -m benchmarks structured                      # what a guaranteed shape costs and gains: a minute
     python -m benchmarks report                          # tables and plots again, from what was kept
     python -m benchmarks --quick                         # minutes; figures are rough and only printed
 
@@ -26,9 +27,10 @@ from benchmarks.fidelity import measure_fidelity, measure_long_fidelity
 from benchmarks.page import PAGE, TOOLS_PAGE, replace_section
 from benchmarks.peers.environments import ik_llama_cpp_python, llama_cpp_python
 from benchmarks.plots import write_plots
-from benchmarks.report import fidelity_report, speed_report, tools_report
+from benchmarks.report import fidelity_report, speed_report, structured_report, tools_report
 from benchmarks.rows import LARGE_ROWS, QUICK_ROWS, ROWS, Row
 from benchmarks.speed import measure_facts, measure_rows
+from benchmarks.structured import measure_structured
 from benchmarks.synthetic import SYNTHETIC_7B, synthetic_7b
 from benchmarks.tools.measure import measure_tools
 from sevenb.backend.native.host import usable_cores
@@ -36,7 +38,7 @@ from sevenb.errors import SevenbError
 from sevenb.model.store import Store
 
 MODELS = ["qwen2.5-coder:0.5b", "qwen2.5-coder:1.5b", SYNTHETIC_7B]
-PARTS = ("speed", "fidelity", "tools", "report")
+PARTS = ("speed", "structured", "fidelity", "tools", "report")
 IK_SOURCE = "IK_LLAMA_SOURCE"
 
 
@@ -71,6 +73,9 @@ def _measure(options: argparse.Namespace, wanted: list[str] | None, folder: Path
     if "speed" in parts or "fidelity" in parts:
         _measure_beside_peers(options, parts, wanted, paths, folder)
     for name, path in paths.items():
+        if "structured" in parts and name != SYNTHETIC_7B:
+            rounds = options.rounds or (1 if options.quick else 5)
+            results.save(measure_structured(name, path, options.threads, rounds), folder)
         if "tools" in parts and name != SYNTHETIC_7B:
             results.save(measure_tools(name, path, options.threads), folder)
 
@@ -124,6 +129,8 @@ def _report(folder: Path, *, write: bool) -> None:
         texts["speed"] = speed_report(rows, facts, fidelity)
     if fidelity:
         texts["fidelity"] = fidelity_report(fidelity)
+    if structured := results.load_structured(folder):
+        texts["structured"] = structured_report(structured)
     for section, text in texts.items():
         print(f"\n{text}\n")
         if write:

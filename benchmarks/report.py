@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from benchmarks.contenders import OURS
-from benchmarks.results import FidelityResult, ModelFacts, RowResult, Series, ToolResult
+from benchmarks.results import FidelityResult, ModelFacts, RowResult, Series, StructuredResult, ToolResult
 from benchmarks.rows import IK, LLAMA_CPP, ROWS, Row
 
 
@@ -31,6 +31,18 @@ def fidelity_report(results: Sequence[FidelityResult]) -> str:
     return "\n\n".join(tables)
 
 
+def structured_report(results: Sequence[StructuredResult]) -> str:
+    """All of the section on answers of a guaranteed shape."""
+    heads = ["tokens", "steps", "form", "free text", "faster", "a mask adds to a step"]
+    lines = [f"| tokens a second | {' | '.join(heads)} |", "|---|" + "--:|" * len(heads)]
+    for result in results:
+        lines.append(f"| **{result.model}** | | | | | | {median(result.mask_costs):.1%} |")
+        for form in result.forms:
+            rates = (f"{median(form.rates):.1f}", f"{median(form.free_rates):.1f}", f"**{form.speedup:.2f}×**")
+            lines.append(f"| {form.form} | {form.tokens} | {form.steps} | {' | '.join(rates)} | |")
+    return "\n\n".join([_conditions(results), "\n".join(lines)])
+
+
 def tools_report(results: Sequence[ToolResult]) -> str:
     """All of the tools section: a table a model."""
     return "\n\n".join([_conditions(results), *map(_tools_table, results)])
@@ -39,9 +51,9 @@ def tools_report(results: Sequence[ToolResult]) -> str:
 # -- details -------------------------------------------------------------------------------------------
 
 
-def _conditions(results: Sequence[RowResult | ModelFacts | FidelityResult | ToolResult]) -> str:
+def _conditions(results: Sequence[RowResult | ModelFacts | FidelityResult | ToolResult | StructuredResult]) -> str:
     lines = list(dict.fromkeys(result.conditions for result in results))
-    loads = [result.load for result in results if isinstance(result, RowResult)]
+    loads = [result.load for result in results if isinstance(result, RowResult | StructuredResult)]
     if loads:
         lines.append(f"Load average before a row: {median(loads):.1f}, at most {max(loads):.1f}")
     return "  \n".join(lines)

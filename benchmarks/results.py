@@ -90,7 +90,32 @@ class ToolResult(msgspec.Struct, frozen=True):
     kinds: list[ToolKind]
 
 
-Result = RowResult | ModelFacts | FidelityResult | ToolResult
+class FormFigures(msgspec.Struct, frozen=True):
+    """One form: its tokens, the steps they take, and tokens a second of it and of free text that is as long."""
+
+    form: str
+    tokens: int
+    steps: int
+    rates: list[float]
+    free_rates: list[float]
+
+    @property
+    def speedup(self) -> float:
+        """Median of the rounds' ratios: the two of a round are measured one after the other."""
+        return median(ours / free for ours, free in zip(self.rates, self.free_rates, strict=True))
+
+
+class StructuredResult(msgspec.Struct, frozen=True):
+    """What a guaranteed shape costs and gains on one model."""
+
+    model: str
+    conditions: str
+    load: float
+    forms: list[FormFigures]
+    mask_costs: list[float]  # of a step, as a share; one a round
+
+
+Result = RowResult | ModelFacts | FidelityResult | ToolResult | StructuredResult
 
 
 def save(result: Result, folder: Path = FOLDER) -> None:
@@ -122,6 +147,12 @@ def load_tools(folder: Path = FOLDER) -> list[ToolResult]:
     return [msgspec.json.decode(path.read_bytes(), type=ToolResult) for path in sorted(folder.glob("*/tools.json"))]
 
 
+def load_structured(folder: Path = FOLDER) -> list[StructuredResult]:
+    """Every model's figures with a guaranteed shape."""
+    paths = sorted(folder.glob("*/structured.json"))
+    return [msgspec.json.decode(path.read_bytes(), type=StructuredResult) for path in paths]
+
+
 def _path(result: Result, folder: Path) -> Path:
     match result:
         case RowResult():
@@ -132,4 +163,6 @@ def _path(result: Result, folder: Path) -> Path:
             name = f"fidelity-{result.length}.json"
         case ToolResult():
             name = "tools.json"
+        case StructuredResult():
+            name = "structured.json"
     return folder / re.sub(r"[^\w.-]+", "-", result.model) / name
