@@ -15,6 +15,7 @@ MAX_CALLS = 32  # side by side: small models know no end
 
 _TEXT = r"TEXT: /(?s:.*)/"
 _SPACE = r"SPACE: /[ \t\r\n]{1,40}/"
+_FENCE, _FENCE_END = "```json\n", "\n```"
 _END = r"END: /\s*\]?\s*(```|<\/tools>)?\s*/"
 
 
@@ -52,13 +53,20 @@ class CallGrammar:
         self._parallel = parallel
 
     def calls(self) -> str:
-        """An answer that is one call, or several."""
-        return "\n".join(["start: calls", self._calls(), *self._call_rules()])
+        """An answer that is one call, or several.
+
+        In the family's own notation, or bare, in a fence or in a list as in free answers: a model that is held to a
+        notation that it does not use by itself does not know how to end, and calls on and on.
+        """
+        fenced = f"fenced: {lark_literal(_FENCE)} (unmarked | list) {lark_literal(_FENCE_END)}"
+        listed = f'list: "[" SPACE? either{self._more(", ", "either")} SPACE? "]"'
+        rules = ["start: calls | unmarked | list | fenced", fenced, listed]
+        return "\n".join([*rules, *self._unmarked(), self._calls(), *self._call_rules(), _SPACE])
 
     def calls_or(self, rule: str) -> str:
         """An answer that is calls, or what another Lark rule says."""
-        bare = f"bare: call{self._more('; ')}"
-        return "\n".join([f"start: calls | bare | {rule}", bare, self._calls(), *self._call_rules()])
+        rules = [f"start: calls | unmarked | {rule}", *self._unmarked(), self._calls(), *self._call_rules()]
+        return "\n".join(rules)
 
     def text_and_calls(self) -> str:
         """Any text in which calls, once opened, are well-formed; bare ones, which some models prefer, too.
@@ -86,8 +94,17 @@ class CallGrammar:
         before = (notation.marker if notation.marks_always else "") + notation.head
         return f"calls: {notation.terms(before)} call{self._more(notation.between)} {notation.terms(notation.after)}"
 
-    def _more(self, between: str) -> str:
-        return f" ({self._notation.terms(between)} call){{0,{MAX_CALLS - 1}}}" if self._parallel else ""
+    def _unmarked(self) -> list[str]:
+        """Calls line by line without a marker, each on one line or indented as models like to in a fence."""
+        rules = [f"unmarked: either{self._more(chr(10), 'either')}", "either: call | indented"]
+        rules.append(f"indented: {' | '.join(f'indented_{i}' for i in range(len(self._names)))}")
+        for i, name in enumerate(self._names):
+            opening = f'{{\n  "name": "{name}",\n  "{self._notation.key}": '
+            rules.append(f"indented_{i}: {lark_literal(opening)} arguments_{i} {lark_literal(chr(10) + '}')}")
+        return rules
+
+    def _more(self, between: str, call: str = "call") -> str:
+        return f" ({self._notation.terms(between)} {call}){{0,{MAX_CALLS - 1}}}" if self._parallel else ""
 
     def _call_rules(self) -> list[str]:
         rules = [f"call: {' | '.join(f'call_{i}' for i in range(len(self._names)))}"]

@@ -16,7 +16,7 @@ class Node:
     next: dict[str, "Node"] = field(default_factory=dict)
     loops: str = ""  # the characters that may follow any number of times
     name: str | None = None  # of the tool, once it is read
-    closer: str | None = None  # what will close the wrapper that opened here
+    closer: str | None = None  # what will close the wrapper that opened here; "" for nothing
     opens: bool = False  # the arguments' "{" was read: this is a call
 
     def step(self, character: str) -> "Node | None":
@@ -51,7 +51,10 @@ class CallOpenings:
             fence = line_start.path(_FENCE)
             fence.loops = "abcdefghijklmnopqrstuvwxyz_"  # the fence's language
             fence.next |= dict.fromkeys(_SPACE, Node(item.next | _list(item), _SPACE))
-            line_start.next |= {**_list(item), **item.next} if "[" not in line_start.next else item.next
+            line_start.next |= item.next
+            bracket = line_start.path("[")  # may begin a marker, too
+            bracket.next |= item.next
+            bracket.loops, bracket.closer = _SPACE, "]"
         return cls(anywhere, line_start, item)
 
 
@@ -75,7 +78,7 @@ def _call_object(names: Iterable[str]) -> Node:
 def _add_wrappers(root: Node, wrappers: Iterable[tuple[str, str]], item: Node) -> None:
     for opening, closer in wrappers:
         node = root.path(opening)
-        node.next, node.loops, node.closer = {**item.next, **_list(item)}, _SPACE, closer or None
+        node.next, node.loops, node.closer = {**item.next, **_list(item)}, _SPACE, closer
 
 
 def _list(item: Node) -> dict[str, Node]:

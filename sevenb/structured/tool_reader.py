@@ -114,7 +114,9 @@ class ToolReader:
             return self._held[1:] + character
         if node is not self._node:
             self._name = node.name or self._name
-            if node.closer:
+            if node.closer == "":  # a marker, though it began like a list
+                self._closers.clear()
+            elif node.closer is not None:
                 self._closers.append(node.closer)
         self._held += character
         self._node = node

@@ -250,6 +250,13 @@ def test_mistrals_calls_are_a_list_behind_a_marker_that_nothing_closes():
         assert _read([text[:place], text[place:]], MISTRAL) == expected
 
 
+def test_a_list_is_read_as_calls_where_the_marker_begins_like_one_too():
+    text = f"[{BARE}, {BARE}] [TOOL_CALLS] [{BARE}]"
+    expected = [event for i in range(3) for event in _call(i, "查询", '{"城市": "北京"}')]
+    for place in range(len(text) + 1):
+        assert _read([text[:place], text[place:]], MISTRAL) == expected
+
+
 @pytest.mark.parametrize("unit", ["\n", "{ ", "[", "`", "<tool_call>", "```json\n", '{"name": "now', "<"])
 def test_long_rubbish_is_read_in_linear_time(unit: str):
     """A quadratic reader would take minutes for this."""
