@@ -67,8 +67,17 @@ def render_chat(
 
 
 def _plain(message: Mapping[str, Any]) -> dict[str, Any]:
-    """A message with the roles that templates know: ``developer`` is OpenAI's newer name of the system's."""
-    return {**message, "role": "system"} if message["role"] == "developer" else dict(message)
+    """A message with what templates know: ``developer`` is OpenAI's newer name of the system's, no arguments are {}."""
+    plain = dict(message)
+    if plain["role"] == "developer":
+        plain["role"] = "system"
+    if calls := plain.get("tool_calls"):
+        plain["tool_calls"] = [{**call, "function": _with_arguments(call["function"])} for call in calls]
+    return plain
+
+
+def _with_arguments(function: Mapping[str, Any]) -> dict[str, Any]:
+    return {**function, "arguments": function.get("arguments") or {}}
 
 
 # -- tools for a template that does not know them --------------------------------------------------------
@@ -95,7 +104,7 @@ def _spelled_out(messages: Sequence[Mapping[str, Any]], style: ToolStyle) -> lis
 
 def _written(function: Mapping[str, Any], style: ToolStyle) -> str:
     """A call as the model is told to write it. Clients send its arguments as JSON text or as they are."""
-    arguments, notation = function.get("arguments") or "{}", style.notation
+    arguments, notation = function["arguments"], style.notation
     if not isinstance(arguments, str):
         arguments = json.dumps(arguments, ensure_ascii=False)
     name = json.dumps(function["name"], ensure_ascii=False)

@@ -1,6 +1,5 @@
 """OpenAI's Responses API: one answer of items, streamed as events, kept for the next request to go on from."""
 
-import hashlib
 import time
 import uuid
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from pydantic import BaseModel
 
 from sevenb.errors import InvalidRequest
 from sevenb.server.chat import ChatTurn, count_turn, open_turn
-from sevenb.server.clients import client_of
+from sevenb.server.clients import CLIENT, client_of
 from sevenb.server.dependencies import ServiceDependency
 from sevenb.server.errors import HttpError
 from sevenb.server.json_body import JsonRoute
@@ -47,8 +46,8 @@ def _store(request: Request) -> ResponseStore:
 
 
 def _owner(request: Request) -> str:
-    """Whose responses these are: whoever holds the same key, if keys are asked for at all."""
-    return hashlib.sha256(request.headers.get("authorization", "").encode()).hexdigest()
+    """Whose responses these are: all of theirs who hold the same key, if keys are asked for at all."""
+    return str(request.scope.get(CLIENT, ""))
 
 
 StoreDependency = Annotated[ResponseStore, Depends(_store)]

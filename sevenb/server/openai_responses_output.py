@@ -60,9 +60,8 @@ class ResponseWriter:
         end: AnswerEnded | None = None
         async with aclosing(self._generation.events()) as steps:
             async for step in steps:
-                if not self._numbers:
-                    yield self._event("response.created", response=self.body)
-                    yield self._event("response.in_progress", response=self.body)
+                for event in self._begin():
+                    yield event
                 for news in step:
                     if isinstance(news, AnswerEnded):
                         end = news
@@ -71,11 +70,17 @@ class ResponseWriter:
         yield self._finish(end)
 
     def failed(self, problem: Problem) -> bytes:
-        """The last event of a response that failed after its stream began."""
+        """The last event of a stream that failed, after the first ones where none was told yet."""
+        beginning = b"".join(self._begin())
         self.body.status = "failed"
         code = problem.code or ("server_error" if problem.status >= 500 else "invalid_prompt")
         self.body.error = ResponseError(code=code, message=problem.message)
-        return self._event("response.failed", response=self.body)
+        return beginning + self._event("response.failed", response=self.body)
+
+    def _begin(self) -> Iterator[bytes]:
+        if not self._numbers:
+            yield self._event("response.created", response=self.body)
+            yield self._event("response.in_progress", response=self.body)
 
     # -- items -----------------------------------------------------------------------------------------
 
@@ -158,6 +163,7 @@ class ResponseWriter:
             output_tokens_details=OutputTokensDetails(),
             total_tokens=usage.total_tokens,
         )
+        body.timings = self._generation.timings
         match end.finish_reason if end is not None else "abort":
             case "length":
                 body.status, body.incomplete_details = "incomplete", IncompleteDetails(reason="max_output_tokens")

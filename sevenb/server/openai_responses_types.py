@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from sevenb.server.openai_chat_types import ChatTokenLogprob
-from sevenb.server.openai_types import MAX_TOP_LOGPROBS, RequestBody, SamplingFields
+from sevenb.server.openai_types import MAX_TOP_LOGPROBS, RequestBody, SamplingFields, TimingsBody
 
 Status = Literal["in_progress", "completed", "incomplete", "failed", "cancelled"]
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
@@ -187,6 +187,7 @@ class ResponseBody(BaseModel):
     top_p: float
     truncation: Literal["auto", "disabled"]
     usage: ResponseUsage | None = None
+    timings: TimingsBody | None = None
     user: str | None = None
 
 

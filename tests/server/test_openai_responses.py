@@ -1,6 +1,7 @@
 """The Responses API in OpenAI's shapes, streaming and not, against an engine that says what the last message says."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -24,6 +25,8 @@ def events(response: httpx.Response) -> list[dict[str, Any]]:
     assert response.headers["content-type"].startswith("text/event-stream")
     told = []
     for block in response.text.removesuffix("\n\n").split("\n\n"):
+        if block.startswith(":"):
+            continue
         name, data = block.split("\n")
         event = json.loads(data.removeprefix("data: "))
         assert event["type"] == name.removeprefix("event: ")
@@ -126,6 +129,17 @@ def test_a_stored_response_is_gone_on_from_read_and_forgotten(server: RunningSer
     assert server.http.delete(url).json() == {"id": first["id"], "object": "response", "deleted": True}
     assert server.http.get(url).status_code == 404
     assert respond(server, "x", previous_response_id=first["id"]).status_code == 400
+
+
+def test_a_stream_that_fails_says_so_in_its_last_event(start_server: Callable[..., RunningServer]) -> None:
+    """The answer breaks a rule that is checked at its end, long after the stream began."""
+    server = start_server(step_seconds=0.15)
+    schema = {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}
+    shape = {"format": {"type": "json_schema", "name": "unique", "schema": schema}}
+    told = events(respond(server, "[1, 1]", text=shape, stream=True))
+    assert [event["type"] for event in told] == ["response.created", "response.in_progress", "response.failed"]
+    assert told[-1]["response"]["status"] == "failed"
+    assert "uniqueItems" in told[-1]["response"]["error"]["message"]
 
 
 def test_a_response_that_is_not_to_be_stored_is_not(server: RunningServer) -> None:
