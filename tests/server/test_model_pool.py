@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -331,3 +332,40 @@ def test_no_more_wait_for_a_load_than_the_model_takes() -> None:
         await asyncio.gather(*waiting)
 
     run(test, model("a"), model("b", load_seconds=0.3, max_open_requests=2))
+
+
+def test_whatever_happens_answers_are_whole_and_the_budget_holds() -> None:
+    """Many ask for four models where two have room, some leave, engines are killed: nobody gets a wrong answer."""
+    generator = random.Random(0)
+    told: list[str] = []
+
+    async def test(service: Service) -> None:
+        async def ask(number: int) -> None:
+            await asyncio.sleep(generator.random() * 3)
+            try:
+                with holding():
+                    served = await service.model("abcd"[generator.randrange(4)])
+                    assert await answer(served, f"question {number} " * generator.randint(1, 4)) in [
+                        f"question {number} " * times for times in range(1, 5)
+                    ]
+                told.append("answered")
+            except (EngineDied, EngineNotReady) as error:
+                told.append(type(error).__name__)
+
+        asking = [asyncio.create_task(ask(number)) for number in range(80)]
+        for task in asking[::10]:
+            asyncio.get_running_loop().call_later(generator.random() * 4, task.cancel)
+        while not all(task.done() for task in asking):
+            loaded = await service.loaded()
+            assert sum(status.memory for status in loaded) <= 2 * SIZE
+            if generator.random() < 0.02 and (engines := processes()):
+                os.kill(generator.choice(sorted(engines)), signal.SIGKILL)
+            await asyncio.sleep(0.02)
+        for task in asking:
+            if not task.cancelled():
+                task.result()
+        assert "answered" in told
+        with holding():
+            assert await answer(await service.model("a"), "in the end") == "in the end"
+
+    run(test, *(model(name, step_seconds=0.001) for name in "abcd"), memory_budget=2 * SIZE)
