@@ -3,7 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -189,7 +189,21 @@ class _Vocabulary:
         self._encode = encode
 
     def __call__(self, text: str) -> list[int]:
-        return self._encode(text) if self._encode is not None else []
+        return self._encode(text) if self._encode is not None else self._longest_first(text.encode())
+
+    def _longest_first(self, data: bytes) -> list[int]:
+        """Some way to spell a text, where none is the model's own."""
+        ids: list[int] = []
+        while data:
+            size = next((n for n in range(min(len(data), 32), 0, -1) if data[:n] in self._ids), 1)
+            ids += [self._ids[data[:size]]] if data[:size] in self._ids else []
+            data = data[size:]
+        return ids
+
+    @cached_property
+    def _ids(self) -> dict[bytes, int]:
+        special = set(self.special_token_ids)
+        return {token: i for i, token in enumerate(self.tokens) if i not in special}
 
 
 @cache

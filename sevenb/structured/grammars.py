@@ -8,6 +8,8 @@ from typing import Any
 from sevenb.errors import InvalidRequest
 from sevenb.structured.limits import (
     MAX_ENUM,
+    MAX_GBNF_BYTES,
+    MAX_GBNF_RULES,
     MAX_GRAMMAR_BYTES,
     MAX_GRAMMAR_PARTS,
     MAX_GRAMMAR_SCHEMAS,
@@ -70,7 +72,7 @@ def _unanchored(pattern: str) -> str:
 
 def choice_grammar(choices: Sequence[str], parameter: str) -> str:
     """The grammar of exactly these texts. Raises `InvalidRequest`."""
-    if not choices or not all(isinstance(choice, str) for choice in choices):
+    if not isinstance(choices, (list, tuple)) or not choices or not all(isinstance(text, str) for text in choices):
         raise InvalidRequest(f"{parameter} must be a list of at least one text.", parameter)
     if len(choices) > MAX_ENUM or sum(map(len, choices)) > MAX_SOURCE_BYTES:
         raise InvalidRequest(
@@ -90,17 +92,27 @@ def text_grammar(source: str, parameter: str) -> str:
 
     JSON Schemas inside (``%json``) are compiled like those of `json_schema`, and must be provable.
     """
-    from llguidance.gbnf_to_lark import any_to_lark
-
     _refuse_long(source, "grammar", parameter)
-    try:
-        lark = any_to_lark(source)
-    except Exception as error:  # the converter raises whatever its parsing runs into
-        raise InvalidRequest(f"The grammar in {parameter} is neither GBNF nor Lark: {error}.", parameter) from error
+    lark = _lark_of_gbnf(source, parameter) if re.search(r"^\s*[\w-]+\s*::=", source, re.MULTILINE) else source
     _refuse_nested(lark, parameter)
     grammar = serialise(_with_schemas(lark, parameter))
     validate(grammar, parameter)
     return grammar
+
+
+def _lark_of_gbnf(source: str, parameter: str) -> str:
+    from llguidance.gbnf_to_lark import gbnf_to_lark
+
+    if source.count("::=") > MAX_GBNF_RULES or len(source) > MAX_GBNF_BYTES:
+        raise InvalidRequest(
+            f"The GBNF grammar in {parameter} is too large; at most {MAX_GBNF_RULES} rules and "
+            f"{MAX_GBNF_BYTES // 1024} KB are converted. Lark grammars may be larger.",
+            parameter,
+        )
+    try:
+        return str(gbnf_to_lark(source))
+    except Exception as error:  # the converter raises whatever its parsing runs into
+        raise InvalidRequest(f"The GBNF grammar in {parameter} is malformed: {error}.", parameter) from error
 
 
 def _refuse_nested(lark: str, parameter: str) -> None:

@@ -9,6 +9,9 @@ MAX_SOURCE_BYTES = 512 * 1024
 """Of a schema as JSON, of a list of choices."""
 MAX_GRAMMAR_BYTES = 64 * 1024
 """Of a grammar's or a regular expression's source."""
+MAX_GBNF_BYTES = 16 * 1024
+MAX_GBNF_RULES = 400
+"""Converting them to Lark takes the square of both."""
 MAX_GRAMMAR_PARTS = 1500
 """Rules and brackets of a grammar."""
 MAX_GRAMMAR_SCHEMAS = 32
