@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from itertools import chain
 
 import numpy as np
 
@@ -240,7 +241,7 @@ class Engine:
             return
         news = [self._append(*gained) for gained in zip(chunk.samplers, result.tokens, strict=True)]
         if chunk.drafts:
-            self._settle_drafts(chunk, accepted=len(news[0].tokens) - 1)
+            self._settle_drafts(chunk, accepted=min(len(result.tokens[0]), len(news[0].tokens)) - 1)
         self._scheduler.commit(chunk)
         if request.pool is not None:
             self._take_states(chunk, request.pool)
@@ -269,7 +270,7 @@ class Engine:
         request = sequence.request
         tokens: list[TokenOutput] = []
         finish_reason = None
-        for sampled in gained:
+        for sampled in chain(gained, self._closing(sequence)):
             sequence.append(sampled.token_id)
             tokens.append(token_output(sampled))
             complete = sequence.guide is not None and sequence.guide.ended
@@ -287,6 +288,12 @@ class Engine:
             finish_reason=finish_reason,
             stop_token_id=tokens[-1].token_id if tokens[-1].token_id in request.stop_token_ids else None,
         )
+
+    def _closing(self, sequence: Sequence) -> Iterator[Sampled]:
+        """What is certain to come up to the end of a sequence. To be asked once it has all else."""
+        if self._grammars is None or sequence.guide is None or sequence.request.wants_logprobs:
+            return
+        yield from map(Sampled, self._grammars.closing(sequence))
 
     def _take_states(self, chunk: Chunk, pool: Pool) -> None:
         """Bring the hidden states of a chunk into the vector that its prompt becomes."""

@@ -38,6 +38,14 @@ class Masks:
         place = self._places.get(sequence, range(0))
         return self._rows[place[ahead]] if ahead < len(place) else None
 
+    def force(self, sequence: Sequence, drafts: Listed[int]) -> bool:
+        """Whether nothing but these drafts may come."""
+        for ahead, token_id in enumerate(drafts):
+            mask = self.of(sequence, ahead)
+            if mask is None or mask[token_id // 32] != 1 << token_id % 32 or np.count_nonzero(mask) != 1:
+                return False
+        return True
+
 
 NO_MASKS = Masks(np.empty((0, 0), dtype=np.uint32), {})
 
@@ -73,6 +81,15 @@ class Grammars:
                     wanted.append(masks)
                     places[sequence] = range(rows, rows := rows + 1 + len(masks[1]))
         return self._filler.submit(self._fill, wanted, places, rows) if wanted else None
+
+    def closing(self, sequence: Sequence) -> list[int]:
+        """The tokens that complete an answer without any choice; they need no model. None where there is a choice."""
+        guide = sequence.guide
+        tokens = [] if guide is None else guide.closing()
+        if guide is None or not tokens or (wanted := guide.masks(tokens)) is None:
+            return []
+        masks = self._fill([wanted], {sequence: range(1 + len(tokens))}, 1 + len(tokens))
+        return tokens if masks.force(sequence, tokens) else []
 
     def close(self) -> None:
         """End the threads."""

@@ -36,6 +36,15 @@ class Guide:
         """The tokens that must come next, as far as the grammar leaves no choice."""
         return [] if self._matcher is None or self._in_doubt else self._matcher.forced()
 
+    def closing(self) -> list[int]:
+        """`forced`, if the answer is complete with it."""
+        forced = [] if self._triggers else self.forced()
+        if not forced or self._matcher is None:
+            return []
+        ahead = self._matcher.copy()
+        ahead.accept(forced)
+        return forced if ahead.finished else []
+
     def doubt(self) -> None:
         """The first of `forced` is not the only token that may come: let a mask choose it."""
         self._in_doubt = True

@@ -160,13 +160,11 @@ def _counts(output_counts: dict[int, int], drafts: list[int]) -> dict[int, int]:
 
 def _are_forced(chunk: Chunk, masks: Masks) -> bool:
     """Whether nothing but the foregone drafts could come; else their guide is told."""
-    for ahead, draft in enumerate(chunk.drafts[: chunk.foregone]):
-        mask = masks.of(chunk.sequence, ahead)
-        if mask is None or mask[draft // 32] != 1 << draft % 32 or np.count_nonzero(mask) != 1:
-            assert chunk.sequence.guide is not None
-            chunk.sequence.guide.doubt()
-            return False
-    return True
+    if not chunk.foregone or masks.force(chunk.sequence, chunk.drafts):
+        return True
+    assert chunk.sequence.guide is not None
+    chunk.sequence.guide.doubt()
+    return False
 
 
 def _confirmed(rows: list[Sampled], drafts: list[int]) -> list[Sampled]:

@@ -116,6 +116,17 @@ def test_forced_tokens_save_steps() -> None:
     assert harness.outcomes["request-0"].timings.completion_tokens == len(tokens)
 
 
+def test_an_answer_without_a_choice_left_is_complete_without_the_model() -> None:
+    harness = Harness()
+    request = harness.add(prompt_of(5), form(grammar=regex("(yes, of course|never)")), stop_token_ids=END_TOKENS)
+    harness.step()
+    while not harness.decoder.batches:  # the grammar is compiled beside
+        harness.step()
+    assert harness.outcomes[request].finish_reasons == {0: "stop"}
+    assert decode(harness.outcomes[request].tokens[0]) in ("yes, of course", "never")
+    assert len(harness.decoder.batches) == 1
+
+
 def test_what_seems_forced_and_is_not_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Matcher.forced
 
