@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sevenb.errors import SevenbError
 from sevenb.model.store import Store
+
+if TYPE_CHECKING:
+    from sevenb.model.checkpoint import Checkpoint
+    from sevenb.model.embedding import EmbeddingStyle
 
 _SHORT = 5  # longer lists are told only to those who ask for everything
 _LEFT_OUT = ("general.name", "tokenizer.chat_template")  # as Ollama does: one is no name, the other is told elsewhere
@@ -82,7 +86,7 @@ def _card(path: Path, size: int, modified_ns: int) -> ModelCard:
         config = checkpoint.config
         return ModelCard(
             architecture=config.architecture,
-            parameter_size=_count_text(config.parameters),
+            parameter_size=_count_text(_parameters(checkpoint)),
             quantization=config.quantization,
             context_length=config.context_length,
             license=str(checkpoint.metadata.get("general.license", "")),
@@ -111,16 +115,24 @@ def _facts(path: Path, _modified_ns: int, verbose: bool) -> ModelFacts:
         return ModelFacts(
             capabilities=_capabilities(style, chats=bool(template), fills_in=fills_in),
             template=(_FILLS_IN if fills_in else "") + template,
-            metadata=told | {"general.parameter_count": checkpoint.config.parameters},
+            metadata=told | {"general.parameter_count": _parameters(checkpoint)},
             tensors=[Tensor(tensor.name, tensor.quant_type.name, tensor.shape) for tensor in tensors],
         )
+
+
+def _parameters(checkpoint: "Checkpoint") -> int:
+    """How many weights there are; an embedding that is the output head as well counts once."""
+    from sevenb.model.weight_table import head_repeats_embedding
+
+    repeated = head_repeats_embedding(checkpoint.tensors)
+    return checkpoint.config.parameters - (math.prod(checkpoint.tensors["output.weight"].shape) if repeated else 0)
 
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _capabilities(style: Any, *, chats: bool, fills_in: bool) -> list[str]:
+def _capabilities(style: "EmbeddingStyle", *, chats: bool, fills_in: bool) -> list[str]:
     if style.trained or style.reranker:
         return ["embedding"]
     return ["completion", *(["tools"] if chats else []), *(["insert"] if fills_in else [])]
