@@ -14,7 +14,7 @@ from benchmarks.tools.cases import CASES, KINDS, Case
 from benchmarks.tools.expectation import Call, same_calls, same_names
 from sevenb.engine.llm import LLM
 from sevenb.engine.sampling_params import SamplingParams
-from sevenb.structured.tool_reader import ArgumentsPart, CallEnded, CallStarted
+from sevenb.structured.tool_reader import calls_in
 from sevenb.structured.tool_styles import ToolStyle
 from sevenb.structured.tools import ToolChoice
 
@@ -78,12 +78,9 @@ def _read(case: Case, style: ToolStyle, choice: ToolChoice, text: str) -> Answer
     reader = style.reader(case.tools, choice)
     events = reader.feed(text) + reader.finish()
     schemas = {tool.name: {"type": "object", **tool.parameters} for tool in case.tools}
-    calls, well_formed = [], True
-    for call in (event for event in events if isinstance(event, CallStarted)):
-        written = "".join(e.text for e in events if isinstance(e, ArgumentsPart) and e.call == call.call)
-        arguments = _valid_arguments(written, schemas[call.name])
-        well_formed = well_formed and arguments is not None and CallEnded(call.call) in events
-        calls.append(Call(call.name, arguments or {}))
+    found = [(name, _valid_arguments(written, schemas[name])) for name, written in calls_in(events)]
+    well_formed = all(arguments is not None for _, arguments in found)
+    calls = [Call(name, arguments or {}) for name, arguments in found]
     return Answer(case, text, calls, well_formed)
 
 

@@ -1,7 +1,7 @@
 """`ToolReader`: finds the calls in an answer while it is written, however the text is cut into pieces."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sevenb.structured.tool_opening import CallOpenings, Node
@@ -41,6 +41,19 @@ class CallEnded:
 
 
 ToolEvent = TextPart | CallStarted | ArgumentsPart | CallEnded
+
+
+def calls_in(events: Iterable[ToolEvent]) -> list[tuple[str, str]]:
+    """Name and arguments of each call, for those who want them whole."""
+    names: list[str] = []
+    arguments: list[str] = []
+    for event in events:
+        if isinstance(event, CallStarted):
+            names.append(event.name)
+            arguments.append("")
+        elif isinstance(event, ArgumentsPart):
+            arguments[event.call] += event.text
+    return list(zip(names, arguments, strict=True))
 
 
 class ToolReader:

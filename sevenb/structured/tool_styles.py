@@ -4,16 +4,20 @@ import json
 import re
 import secrets
 import string
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from sevenb.errors import InvalidRequest
 from sevenb.structured.constraint import Constraint
 from sevenb.structured.grammars import serialise
 from sevenb.structured.json_schema import SchemaGrammar
 from sevenb.structured.tool_grammar import CallGrammar, CallNotation, any_text, arguments_grammar, calls_or_output
 from sevenb.structured.tool_opening import CallOpenings
-from sevenb.structured.tool_reader import ArgumentsPart, CallStarted, ToolReader
+from sevenb.structured.tool_reader import ToolReader, calls_in
 from sevenb.structured.tools import Tool, ToolChoice, check_tools
+
+_PATIENCE = 20  # seconds for all schemas of a request; ordinary ones take milliseconds
 
 _HERMES = CallNotation(marker="<tool_call>", head="\n", between="\n</tool_call>\n<tool_call>\n", after="\n</tool_call>")
 _LLAMA = CallNotation(marker="<|python_tag|>", head="", between="; ", after="", key="parameters", marks_always=False)
@@ -63,11 +67,7 @@ class ToolStyle:
         check_tools(tools, choice)
         if not tools or choice.mode == "none":
             return output or (Constraint(serialise(any_text())) if tools and self.notation.tokens else None)
-        arguments = {
-            tool.name: arguments_grammar(tool, i)
-            for i, tool in enumerate(tools)
-            if choice.mode != "named" or tool.name == choice.name
-        }
+        arguments = _compile(tools, choice.name if choice.mode == "named" else None)
         grammar = CallGrammar(self.notation, arguments, parallel=choice.parallel and choice.mode != "named")
         if choice.mode != "auto":
             return Constraint(serialise(grammar.calls()), check=self._check(arguments, None))
@@ -115,17 +115,28 @@ class ToolStyle:
 
         def check(text: str) -> str | None:
             reader = self._reader(set(arguments), self.new_id, parallel=True)
-            parts = reader.feed(text) + reader.finish()
-            names = [part.name for part in parts if isinstance(part, CallStarted)]
-            if not names:
+            calls = calls_in(reader.feed(text) + reader.finish())
+            if not calls:
                 return output_check(text) if output_check else None
-            written = [""] * len(names)
-            for part in parts:
-                if isinstance(part, ArgumentsPart):
-                    written[part.call] += part.text
-            checks = (arguments[name].check for name in names)
-            return next(
-                (wrong for proof, text in zip(checks, written, strict=True) if proof and (wrong := proof(text))), None
-            )
+            for name, written in calls:
+                proof = arguments[name].check
+                if proof and (wrong := proof(written)):
+                    return f"{name}: {wrong}"
+            return None
 
         return check
+
+
+def _compile(tools: Sequence[Tool], wanted: str | None) -> dict[str, SchemaGrammar]:
+    """The arguments of each tool, or of the one that is wanted. Raises `InvalidRequest` if all take too long."""
+    began = time.monotonic()
+    compiled = {}
+    for i, tool in enumerate(tools):
+        if wanted is None or tool.name == wanted:
+            compiled[tool.name] = arguments_grammar(tool, i)
+            if time.monotonic() - began > _PATIENCE:
+                raise InvalidRequest(
+                    f"The schemas of {len(tools)} tools take more than {_PATIENCE} seconds to compile; simplify them.",
+                    "tools",
+                )
+    return compiled

@@ -351,3 +351,17 @@ def test_whatever_the_grammar_lets_a_model_write_is_read_as_calls_that_are_valid
         for call in calls[: len(ended)]:
             written = "".join(e.text for e in events if isinstance(e, ArgumentsPart) and e.call == call.call)
             jsonschema.validate(json.loads(written), schemas[call.name])
+
+
+def test_what_only_a_check_can_tell_is_told_by_tool():
+    tags = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+    label = Tool("label", None, {"type": "object", "properties": {"tags": tags}, "required": ["tags"]})
+    constraint = QWEN.constraint([NOW, label], ToolChoice())
+    assert constraint is not None
+    assert constraint.check is not None
+    assert constraint.check("No call.") is None
+    assert constraint.check(_qwen(CALL_NOW, '{"name": "label", "arguments": {"tags": ["a", "b"]}}')) is None
+    complaint = constraint.check(_qwen(CALL_NOW, '{"name": "label", "arguments": {"tags": ["a", "a"]}}'))
+    assert complaint is not None
+    assert complaint.startswith("label: ")
+    assert QWEN.constraint([NOW, WEATHER, SHIP], ToolChoice()).check is None  # type: ignore[union-attr]
