@@ -79,17 +79,11 @@ def query_text(style: EmbeddingStyle, query: str, instruction: str | None) -> st
     return f"Instruct: {instruction or RERANK_INSTRUCTION}\nQuery:{query}" if style.trained else query
 
 
-def judge_prompt(
-    tokenizer: "Tokenizer", query: str, document: str, instruction: str | None, limit: int | None = None
-) -> list[int]:
-    """The prompt of a reranker, which answers it by yes or no. Special tokens in the texts are plain text.
-
-    The end of a document gives way so that the prompt has no more than ``limit`` tokens.
-    """
+def judge_prompt(tokenizer: "Tokenizer", query: str, document: str, instruction: str | None) -> list[int]:
+    """The prompt of a reranker, which answers it by yes or no. Special tokens in the texts are plain text."""
     head, tail = (tokenizer.encode(text, parse_special=True, add_bos=False) for text in (_JUDGE, _VERDICT))
     pair = f"<Instruct>: {instruction or RERANK_INSTRUCTION}\n<Query>: {query}\n<Document>: {document}"
-    body = tokenizer.encode(pair, add_bos=False)
-    return head + (body if limit is None else body[: max(0, limit - len(head) - len(tail))]) + tail
+    return head + tokenizer.encode(pair, add_bos=False) + tail
 
 
 def verdict_ids(tokenizer: "Tokenizer") -> tuple[int, int] | None:

@@ -13,6 +13,7 @@ from sevenb.engine.messages import RequestOutput
 from sevenb.engine.sampling_params import SamplingParams
 from sevenb.errors import ContextOverflow, UnsupportedModel
 from sevenb.model.embedding import judge_prompt, query_text, verdict_ids
+from sevenb.model.tokenizer import Tokenizer
 from sevenb.server.clients import client_of
 from sevenb.server.dependencies import ServiceDependency
 from sevenb.server.embeddings import MAX_INPUTS, embed, new_request, run_all
@@ -174,18 +175,24 @@ def _verdicts(model: ServedModel) -> tuple[int, int]:
 
 
 def _judge_prompts(model: ServedModel, question: Question, documents: Sequence[str]) -> list[list[int]]:
-    longest = model.max_model_len - 1  # the verdict is a token, too
-    limit = None if question.max_tokens is None else min(question.max_tokens, longest)
-    prompts = [
-        judge_prompt(model.text.tokenizer, question.query, document, question.instruction, limit)
-        for document in documents
-    ]
+    tokenizer, longest = model.text.tokenizer, model.max_model_len - 1  # the verdict is a token, too
+    if question.max_tokens is not None:
+        around = len(judge_prompt(tokenizer, question.query, "", question.instruction))
+        limit = max(1, min(question.max_tokens, longest - around))
+        documents = [_shortened(tokenizer, document, limit) for document in documents]
+    prompts = [judge_prompt(tokenizer, question.query, document, question.instruction) for document in documents]
     for prompt in prompts:
         if len(prompt) > longest:
             error = ContextOverflow(len(prompt), model.max_model_len)
             error.parameter = "documents"
             raise error
     return prompts
+
+
+def _shortened(tokenizer: Tokenizer, text: str, limit: int) -> str:
+    """The first ``limit`` tokens of a text, without half a character at the end."""
+    token_ids = tokenizer.encode(text, add_bos=False)
+    return text if len(token_ids) <= limit else tokenizer.decode(token_ids[:limit]).rstrip("\ufffd")
 
 
 def _probability_of_first(output: RequestOutput) -> float:

@@ -105,6 +105,19 @@ def test_a_reranker_tells_the_probability_of_a_yes(reranker: Program) -> None:
     assert list(scores.values()) == sorted(scores.values(), reverse=True)
 
 
+def test_only_so_much_of_each_document_is_read(reranker: Program) -> None:
+    long, short = "word " * 2000, "word"
+    question = {"query": "Who sleeps?", "documents": [long, short]}
+    with reranker.http as http:
+        refused = http.post("/v1/rerank", json=question)
+        one, other = http.post("/v1/rerank", json=question | {"max_tokens_per_doc": 1}).json()["results"]
+        fitted = http.post("/v1/rerank", json=question | {"max_tokens_per_doc": 100_000})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["code"] == "context_length_exceeded"
+    assert one["relevance_score"] == other["relevance_score"]
+    assert fitted.status_code == 200
+
+
 def _yes_or_no(http: Any, query: str, document: str) -> float:
     """The same by hand: the model card's prompt as a completion, and the softmax over its two words."""
     prompt = (
