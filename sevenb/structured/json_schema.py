@@ -98,6 +98,8 @@ _IMPOSSIBLE = "Unsatisfiable schema: "
 
 def _explain(problem: str, schema: Schema, parameter: str) -> InvalidRequest:
     keyword = next((keyword for sign, keyword in _MEANING if sign in problem), None)
+    if keyword == "pattern" and '"pattern":' not in json.dumps(schema):
+        keyword = "patternProperties"
     if keyword is None and isinstance(schema, dict):
         keyword = next((name for name in schema if is_constraint(name) and name != "type"), None)
     named = f"{keyword!r}: " if keyword is not None else ""
