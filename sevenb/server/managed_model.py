@@ -30,6 +30,7 @@ class ManagedModel:
         self.memory: float = 0.0
         self.client: EngineClient | None = None
         self.text: ModelText | None = None
+        self.max_model_len: int | None = None  # of its newest engine
         self.wants_room = False  # it waits for memory that others have
         self.loading: asyncio.Task[None] | None = None
         self.unloading: asyncio.Task[None] | None = None

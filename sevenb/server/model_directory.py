@@ -82,7 +82,8 @@ class ModelDirectory:
         stored = {_fold(model.name): model for model in await self._stored()}
         wanted = stored.get(_fold(name)) or (stored.get(entry.name) if entry is not None else None)
         if wanted is not None:
-            return Found(await self._manage(wanted), wanted.name)
+            model = await self._manage(wanted)
+            return Found(model, model.name)
         for served, found in self._by_folded_name.items():
             if served.partition(":")[0] == _fold(name):
                 return found
@@ -92,8 +93,7 @@ class ModelDirectory:
         """All that may be asked for: each model that the server was started with once, then the store's."""
         stored = await self._stored()
         files = {_first_file(model): model for model in stored}
-        paths = await self._in_thread(lambda: {model: _real_name(model) for model in self._named})
-        listed = [Listed(model.name, model, files.get(paths[model])) for model in self._named]
+        listed = [Listed(model.name, model, files.get(name)) for model, name in (await self._real_names()).items()]
         known = {entry.stored.name for entry in listed if entry.stored is not None} | set(self.names)
         return listed + [
             Listed(model.name, self._from_store.get(model.name), model) for model in stored if model.name not in known
@@ -105,15 +105,20 @@ class ModelDirectory:
         models: list[StoredModel] = await self._in_thread(self._installed.models)
         return models
 
+    async def _real_names(self) -> dict[ManagedModel, str]:
+        """Of the named models' files: a link in the store leads to one that is called by its SHA-256."""
+        return await self._in_thread(lambda: {model: Path(model.source.root).resolve().name for model in self._named})
+
     async def _manage(self, stored: StoredModel) -> ManagedModel:
         """The one `ManagedModel` of a model in the store, which the server may have been started with by its path."""
         assert self._installed is not None
-        for entry in await self.listed():
-            if entry.stored is not None and entry.stored.name == stored.name and entry.managed is not None:
-                return entry.managed
-        if stored.name not in self._from_store:
-            self._from_store[stored.name] = ManagedModel(self._installed.source(stored), self._keep_alive)
-        return self._from_store[stored.name]
+        if stored.name in self._from_store:
+            return self._from_store[stored.name]
+        for model, name in (await self._real_names()).items():
+            if name == _first_file(stored):
+                return model
+        model = ManagedModel(self._installed.source(stored), self._keep_alive)
+        return self._from_store.setdefault(stored.name, model)
 
     def _not_found(self, name: str, stored: Iterable[StoredModel]) -> str:
         names = list(dict.fromkeys([*self.names, *(model.name for model in stored)]))
@@ -130,8 +135,3 @@ def _fold(name: str) -> str:
 
 def _first_file(model: StoredModel) -> str:
     return model.files[0].sha256 if model.files else ""
-
-
-def _real_name(model: ManagedModel) -> str:
-    """In the store, the file that a link leads to is called by its SHA-256."""
-    return Path(model.source.root).resolve().name

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from sevenb.engine.client import EngineClient
 from sevenb.engine.messages import EngineReady
-from sevenb.errors import EngineNotReady, OutOfMemory, SevenbError
+from sevenb.errors import EngineDied, EngineNotReady, OutOfMemory, SevenbError
 from sevenb.server.managed_model import ManagedModel
 from sevenb.server.model_source import InThread, MemoryNeed
 from sevenb.server.served_model import ModelText
@@ -167,8 +167,11 @@ class ModelPool:
         """Start it and wait until it is ready; returns what it says when there is not memory enough."""
         if self._closing:
             raise EngineNotReady(_ENDING)
-        model.client = client = model.source.engine(memory)
-        await client.start()
+        model.client = client = await self._in_thread(lambda: model.source.engine(memory))
+        try:
+            await client.start()
+        except OSError as error:
+            raise EngineDied(f"The engine of {model.name} could not be started: {error}; try again soon.") from error
         self._started.set()
         if self._closing:
             raise EngineNotReady(_ENDING)
@@ -177,7 +180,7 @@ class ModelPool:
             await asyncio.wait({ready}, timeout=PLAN_SECONDS)
         self._notify()
         try:
-            await ready
+            model.max_model_len = (await ready).max_model_len
         except OutOfMemory as error:
             await self._stop_engine(model)
             return error

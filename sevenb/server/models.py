@@ -5,6 +5,7 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from sevenb.errors import ModelNotFound
 from sevenb.server.dependencies import ServiceDependency
 from sevenb.server.service import ModelStatus, Service
 
@@ -21,7 +22,7 @@ class ModelCard(BaseModel):
     root: str
     parent: str | None = Field(None, description="The model that this one, a LoRA adapter, is worn by.")
     max_model_len: int | None = Field(
-        None, description="Tokens that prompt and answer may have together; null until the model is loaded."
+        None, description="Tokens that prompt and answer may have together; null until the model was loaded once."
     )
     state: Literal["installed", "loading", "ready", "restarting", "unloading"] = Field(
         description="A model that is only installed is loaded by the first request for it."
@@ -45,7 +46,10 @@ async def list_models(service: ServiceDependency) -> ModelList:
 async def retrieve_model(service: ServiceDependency, name: str) -> ModelCard:
     """One of them; it is not loaded for that."""
     wanted = await service.resolve(name)
-    return next(card for card in await _cards(service) if card.id == wanted)
+    for card in await _cards(service):
+        if card.id == wanted:
+            return card
+    raise ModelNotFound(f"The model {name!r:.200} was removed just now; /v1/models lists those that are here.")
 
 
 async def _cards(service: Service) -> list[ModelCard]:
@@ -56,11 +60,15 @@ async def _cards(service: Service) -> list[ModelCard]:
 
 def _cards_of(service: Service, status: ModelStatus) -> list[ModelCard]:
     created = service.created if status.stored is None else int(status.stored.pulled_at)
-    context = status.engine.max_model_len if status.engine is not None else None
 
     def card(name: str, parent: str | None = None) -> ModelCard:
         return ModelCard(
-            id=name, created=created, root=status.root, parent=parent, max_model_len=context, state=status.state
+            id=name,
+            created=created,
+            root=status.root,
+            parent=parent,
+            max_model_len=status.max_model_len,
+            state=status.state,
         )
 
     return [card(name) for name in status.names] + [card(adapter, status.name) for adapter in status.adapters]

@@ -46,6 +46,7 @@ class ModelStatus:
     expires_at: float | None
     engine: EngineReady | None
     stored: StoredModel | None
+    max_model_len: int | None = None  # also of one that is not loaded any more
 
 
 class Service:
@@ -134,12 +135,12 @@ class Service:
         return self._directory.names
 
     async def model(self, name: str | None) -> ServedModel:
-        """The model that ``name`` means, the first one if None, loaded if it is not; waits a while for that.
+        """The model that ``name`` means, the first one if none is given, loaded if it is not; waits a while for that.
 
         It is not unloaded before the request that is being served has been answered. Raises `ModelNotFound`,
         `EngineNotReady`, `TooManyRequests`, or why it cannot be loaded.
         """
-        found = Found(self.main, self.main.name) if name is None else await self._directory.find(name)
+        found = await self._directory.find(name) if name else Found(self.main, self.main.name)
         return await self._serve(found, self._wait_seconds)
 
     async def resolve(self, name: str) -> str:
@@ -210,4 +211,5 @@ class Service:
             expires_at=expires_at,
             engine=model.engine,
             stored=listed.stored,
+            max_model_len=model.max_model_len,
         )

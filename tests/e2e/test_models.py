@@ -59,6 +59,25 @@ def test_the_second_model_is_loaded_when_it_is_asked_for_and_both_answer(two_mod
             assert f'sevenb_request_success_total{{finished_reason="length",model_name="{name}"}}' in metrics
 
 
+def test_an_installed_model_is_loaded_when_it_is_asked_for(program: Program, smollm2: Path) -> None:
+    def states(http: httpx.Client) -> dict[str, str]:
+        return {card["id"]: card["state"] for card in http.get("/v1/models").json()["data"]}
+
+    with program.http as http:
+        assert next(iter(states(http))) == "coder"
+        assert states(http)["smollm2:135m"] == "installed"
+        assert complete(http, "smollm2", "The capital of France is").startswith(" Paris")
+        assert states(http)["smollm2:135m"] == "ready"
+        card = http.get("/v1/models/smollm2:135m").json()
+        assert (card["id"], card["max_model_len"]) == ("smollm2:135m", 4096)
+        assert complete(http, "qwen2.5-coder:0.5b", "1 2 3 4") == " 5 "
+        assert "qwen2.5-coder:0.5b" not in states(http)  # the model itself, under the name that it was given
+        assert http.get("/v1/models/qwen2.5-coder:0.5b").json()["id"] == "coder"
+        http.post("/api/generate", json={"model": "smollm2:135m", "keep_alive": 0})
+        program.until(lambda: states(http)["smollm2:135m"] == "installed")
+        assert program.engine.is_running()  # the only one that is left
+
+
 def test_either_key_opens_and_none_is_told(two_models: Program) -> None:
     for number in range(len(KEYS)):
         with client(two_models, number) as http:
