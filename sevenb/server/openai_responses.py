@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Sequence
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
@@ -105,10 +105,14 @@ async def retrieve_response(store: StoreDependency, owner: OwnerDependency, resp
 
 
 @router.get("/{response_id}/input_items")
-async def list_input_items(store: StoreDependency, owner: OwnerDependency, response_id: str) -> ItemList:
-    """What a stored response was asked."""
+async def list_input_items(
+    store: StoreDependency, owner: OwnerDependency, response_id: str, order: Literal["asc", "desc"] = "desc"
+) -> ItemList:
+    """What a stored response was asked; the latest first, unless ``order`` is asc. They are always all of them."""
     items = list(_stored(store, response_id, owner).input_items)
-    ids = [str(item["id"]) for item in items if "id" in item]
+    if order == "desc":
+        items.reverse()
+    ids = [str(item["id"]) for item in items]
     return ItemList(data=items, first_id=ids[0] if ids else None, last_id=ids[-1] if ids else None, has_more=False)
 
 

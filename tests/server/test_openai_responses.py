@@ -112,6 +112,9 @@ def test_items_become_the_conversation(server: RunningServer) -> None:
     ]
     body = respond(server, items, tools=[WEATHER], instructions="Be brief.").json()
     assert "rain" in body["output"][0]["content"][0]["text"]
+    asked = server.http.get(f"/v1/responses/{body['id']}/input_items?order=asc").json()["data"]
+    assert [item.get("type", "message") for item in asked] == [item.get("type", "message") for item in items]
+    assert len({item["id"] for item in asked}) == 4
 
 
 def test_a_stored_response_is_gone_on_from_read_and_forgotten(server: RunningServer) -> None:
