@@ -36,7 +36,7 @@ async def pull(request: Request, body: PullRequest) -> Response:
     if not name:
         raise InvalidRequest("model: this field is required.", "model")
     store = Store()
-    download = _Download(store, name, _reference(store, name))
+    download = Download(store, _reference(store, name))
     if body.stream is not False:
         sign_of_life = line(ProgressResponse(status="pulling manifest"))
         return EventStream(download.lines(), error_line, sign_of_life=sign_of_life, media_type=NDJSON)
@@ -64,14 +64,13 @@ class _Stopped(Exception):
     """Nobody waits for the download any more."""
 
 
-class _Download:
+class Download:
     """One pull, in a thread; a `Progress` that passes on what it is told."""
 
     _running = 0
 
-    def __init__(self, store: Store, asked: str, name: str) -> None:
+    def __init__(self, store: Store, name: str) -> None:
         self._store = store
-        self._asked = asked
         self._name = name
         self._lines: asyncio.Queue[ProgressResponse | None] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
@@ -88,9 +87,9 @@ class _Download:
 
     async def lines(self) -> AsyncGenerator[bytes, None]:
         """Lines of progress, the last one says success. Closing the generator stops the download."""
-        if _Download._running >= MAX_PULLS:
+        if Download._running >= MAX_PULLS:
             raise TooManyRequests(f"{MAX_PULLS} models are being pulled already; wait for one of them.", 30.0)
-        _Download._running += 1
+        Download._running += 1
         task = asyncio.create_task(asyncio.to_thread(self._pull))
         task.add_done_callback(self._ended)
         try:
@@ -104,7 +103,7 @@ class _Download:
             self._stop.set()
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        _Download._running -= 1
+        Download._running -= 1
         task.exception()  # told by `lines`, or nobody is there to hear
         self._lines.put_nowait(None)
 
