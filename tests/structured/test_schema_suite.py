@@ -2,10 +2,7 @@
 
 import json
 import random
-from decimal import Decimal, InvalidOperation
-from typing import Any
 
-import jsonschema
 import pytest
 
 from sevenb.errors import InvalidRequest
@@ -15,6 +12,7 @@ from sevenb.structured.output_format import OutputFormat
 from sevenb.structured.schema_keywords import REFUSED, is_constraint
 from tests.structured.conftest import OUTCOMES
 from tests.structured.schemas import SUITE, Case
+from tests.structured.validation import schema_error
 from tests.structured.walks import Walker, accepts
 
 _WALKS = 3
@@ -24,25 +22,6 @@ _ACCEPTED = [case for case in SUITE if case.outcome != "refused"]
 
 def _name(case: Case) -> str:
     return f"{case.feature}-{json.dumps(case.schema)[:40]}"
-
-
-def _errors(schema: Any, text: str) -> str | None:
-    """What jsonschema has against a text, with decimal fractions read exactly as JSON writes them."""
-    exact = json.loads(json.dumps(schema), parse_float=_exact)
-    newest = jsonschema.Draft202012Validator
-    if '"dependencies"' in json.dumps(schema) or '"additionalItems"' in json.dumps(schema):
-        newest = jsonschema.Draft7Validator
-    kind = jsonschema.validators.validator_for(exact, default=newest)
-    validator = kind(exact, format_checker=kind.FORMAT_CHECKER)
-    error = next(validator.iter_errors(json.loads(text, parse_float=_exact)), None)
-    return None if error is None else f"{error.message} in {text}"
-
-
-def _exact(number: str) -> Decimal | float:
-    try:
-        return Decimal(number)
-    except InvalidOperation:  # an exponent that no machine holds
-        return float(number)
 
 
 def test_the_suite_has_more_than_300_schemas_and_all_are_different() -> None:
@@ -82,7 +61,7 @@ def test_every_answer_to_an_accepted_schema_is_valid(
         ended += 1
         text = answer.decode()
         assert json.dumps(json.loads(text), ensure_ascii=False).count("\n") == 0
-        error = _errors(case.schema, text)
+        error = schema_error(case.schema, text)
         if constraint.check is not None:
             assert (constraint.check(text) is None) == (error is None), error
         else:
@@ -102,7 +81,7 @@ def test_no_grammar_takes_a_text_that_its_schema_forbids(
     for _ in range(_MUTATIONS):
         text = _mutated(base, chance)
         if accepts(matcher, text):
-            assert _errors(case.schema, text) is None
+            assert schema_error(case.schema, text) is None
 
 
 def _mutated(text: str, chance: random.Random) -> str:
