@@ -63,6 +63,34 @@ class Prompt(BaseModel):
     prompt: str
 
 
+class TokenizerInfo(BaseModel):
+    """The answer of ``/tokenizer_info``, as vLLM's: what a client needs that renders and counts prompts itself."""
+
+    tokenizer_class: str
+    bos_token: str | None
+    eos_token: str | None
+    pad_token: str | None
+    chat_template: str | None
+
+
+@router.get("/tokenizer_info")
+async def tokenizer_info(service: ServiceDependency, model: str | None = None) -> TokenizerInfo:
+    """Special tokens and chat template of a model, the first one unless named."""
+    text = (await service.model(model)).text
+    tokenizer = text.tokenizer
+
+    def spelled(token_id: int | None) -> str | None:
+        return None if token_id is None else tokenizer.token_text(token_id)
+
+    return TokenizerInfo(
+        tokenizer_class=type(tokenizer).__name__,
+        bos_token=spelled(tokenizer.bos_id),
+        eos_token=spelled(tokenizer.eos_id),
+        pad_token=spelled(tokenizer.pad_id),
+        chat_template=text.chat_template.source,
+    )
+
+
 @router.post("/tokenize", response_model_exclude_unset=True)
 async def tokenize(service: ServiceDependency, body: TokenizeRequest) -> Tokenized:
     """Token ids of a prompt (special tokens in it are special) or of messages, rendered by the model's template."""
