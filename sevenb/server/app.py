@@ -51,7 +51,7 @@ _DIALECTS = (
     docs_page,
 )
 
-_DESCRIPTION = """A language model on this machine, over OpenAI's API.
+_DESCRIPTION = """Language models on this machine, over the APIs of OpenAI, Anthropic and Ollama.
 
 Log-probabilities are the model's own, read before any mask, penalty or temperature. A parameter that is not listed is
 ignored; one that is listed with a bad value is an error of status 400 that names it."""

@@ -1,5 +1,9 @@
-"""OpenAI's list of models: those this server was started with under each of their names, then the installed ones."""
+"""The list of models: those this server was started with under each of their names, then the installed ones.
 
+Its fields are OpenAI's and, beside them, Anthropic's: the clients of both ask here.
+"""
+
+from datetime import UTC, datetime
 from typing import Literal
 
 from fastapi import APIRouter
@@ -17,7 +21,10 @@ class ModelCard(BaseModel):
 
     id: str
     object: Literal["model"] = "model"
+    type: Literal["model"] = "model"
+    display_name: str
     created: int
+    created_at: datetime
     owned_by: str = "sevenb"
     root: str
     parent: str | None = Field(None, description="The model that this one, a LoRA adapter, is worn by.")
@@ -34,12 +41,16 @@ class ModelList(BaseModel):
 
     object: Literal["list"] = "list"
     data: list[ModelCard]
+    has_more: Literal[False] = False
+    first_id: str | None
+    last_id: str | None
 
 
 @router.get("")
 async def list_models(service: ServiceDependency) -> ModelList:
     """What may be asked for, the models that this server was started with first."""
-    return ModelList(data=await _cards(service))
+    cards = await _cards(service)
+    return ModelList(data=cards, first_id=cards[0].id if cards else None, last_id=cards[-1].id if cards else None)
 
 
 @router.get("/{name:path}")
@@ -61,14 +72,17 @@ async def _cards(service: Service) -> list[ModelCard]:
 def _cards_of(service: Service, status: ModelStatus) -> list[ModelCard]:
     created = service.created if status.stored is None else int(status.stored.pulled_at)
 
-    def card(name: str, parent: str | None = None) -> ModelCard:
+    def card(name: str, root: str, parent: str | None = None) -> ModelCard:
         return ModelCard(
             id=name,
+            display_name=name,
             created=created,
-            root=status.root,
+            created_at=datetime.fromtimestamp(created, UTC),
+            root=root,
             parent=parent,
             max_model_len=status.max_model_len,
             state=status.state,
         )
 
-    return [card(name) for name in status.names] + [card(adapter, status.name) for adapter in status.adapters]
+    adapters = [card(name, path, status.name) for name, path in status.adapters.items()]
+    return [card(name, status.root) for name in status.names] + adapters

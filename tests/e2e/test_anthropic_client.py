@@ -136,6 +136,15 @@ def test_counting_tokens(client: anthropic.Anthropic) -> None:
     assert with_tools.input_tokens > bare + 50
 
 
+def test_models_are_listed(client: anthropic.Anthropic) -> None:
+    models = client.models.list()
+    assert models.data[0].id == models.data[0].display_name == "coder"
+    assert models.data[0].created_at.year >= 2025
+    assert client.models.retrieve("coder").id == "coder"
+    with pytest.raises(anthropic.NotFoundError):
+        client.models.retrieve("nope")
+
+
 def test_what_a_coding_agent_sends(client: anthropic.Anthropic) -> None:
     """System blocks with marks for the cache, thinking, metadata, beta headers: nothing of it hurts."""
     marked = {"cache_control": {"type": "ephemeral"}}
