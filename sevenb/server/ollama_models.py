@@ -83,7 +83,7 @@ async def ps(service: ServiceDependency) -> ProcessResponse:
                 details=_details(card, status, status.name),
                 expires_at=_FOR_EVER if status.expires_at is None else timestamp(status.expires_at),
                 size_vram=0,
-                context_length=status.engine.max_model_len if status.engine is not None else card.context_length,
+                context_length=status.max_model_len or card.context_length,
             )
             for status, card in zip(statuses, cards, strict=True)
         ]
@@ -100,8 +100,8 @@ async def show(service: ServiceDependency, request: Request, body: ShowRequest) 
     card = await service.in_thread(partial(model_card, status.root))
     facts = await service.in_thread(partial(model_facts, status.root, verbose=bool(body.verbose)))
     model_info = dict(facts.metadata or {"general.architecture": card.architecture})
-    if status.engine is not None:
-        model_info[f"{card.architecture}.context_length"] = status.engine.max_model_len
+    if status.max_model_len is not None:
+        model_info[f"{card.architecture}.context_length"] = status.max_model_len
     if "general.basename" not in model_info or request.headers.get("user-agent", "").startswith(_COPILOT):
         model_info["general.basename"] = asked  # which Copilot shows; users know the name that /api/tags lists
     response = ShowResponse(
