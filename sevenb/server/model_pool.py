@@ -141,6 +141,7 @@ class ModelPool:
         return model.loading
 
     async def _load(self, model: ManagedModel) -> None:
+        started = time.monotonic()
         try:
             memory = await self._make_room(model)
             reading = self._spawn(self._in_thread(model.source.load_text), f"read {model.name}")
@@ -161,7 +162,9 @@ class ModelPool:
             model.loading = None
             self._notify()
         self._has_served = True
-        self._spawn(self._watch(model), f"watch {model.name}")
+        logger.info("%s is loaded after %.1f s", model.name, time.monotonic() - started)
+        if model.client is not None:
+            self._spawn(self._watch(model, model.client), f"watch {model.name}")
 
     async def _start_engine(self, model: ManagedModel, memory: int | None) -> OutOfMemory | None:
         """Start it and wait until it is ready; returns what it says when there is not memory enough."""
@@ -187,10 +190,8 @@ class ModelPool:
         model.note_plan()
         return None
 
-    async def _watch(self, model: ManagedModel) -> None:
+    async def _watch(self, model: ManagedModel, client: EngineClient) -> None:
         """Forget an engine that will not come back; the next request may load it anew."""
-        client = model.client
-        assert client is not None
         failure = await client.wait_failed()
         if failure is not None and model.client is client:
             await self._stop_engine(model)
@@ -283,6 +284,7 @@ class ModelPool:
     async def _unload(self, model: ManagedModel) -> None:
         try:
             await self._stop_engine(model)
+            logger.info("%s is unloaded", model.name)
             model.keep_as_usual()
         finally:
             model.unloading = None

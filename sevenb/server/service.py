@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -32,14 +32,14 @@ T = TypeVar("T")
 class ModelStatus:
     """One model that may be asked for, as it is now.
 
-    ``names`` are all it answers to, ``adapters`` the names of its LoRA adapters. ``memory`` is what weights, KV pool
-    and remembered prompts may take in bytes, 0 while it is not loaded; ``expires_at`` is the Unix time at which it
-    will be unloaded if nobody uses it, None for never. ``stored`` is its manifest, if the store has it.
+    ``names`` are all it answers to, ``adapters`` its LoRA adapters by name, with their files. ``memory`` is what weights,
+    KV pool and remembered prompts may take in bytes, 0 while it is not loaded; ``expires_at`` is the Unix time at which
+    it will be unloaded if nobody uses it, None for never. ``stored`` is its manifest, if the store has it.
     """
 
     name: str
     names: tuple[str, ...]
-    adapters: tuple[str, ...]
+    adapters: Mapping[str, str]
     root: str
     state: ModelState
     memory: int
@@ -196,7 +196,7 @@ class Service:
     def _status(self, listed: Listed) -> ModelStatus:
         model = listed.managed
         if model is None:
-            return ModelStatus(listed.name, (listed.name,), (), listed.name, "installed", 0, None, None, listed.stored)
+            return ModelStatus(listed.name, (listed.name,), {}, listed.name, "installed", 0, None, None, listed.stored)
         expires_at = None
         if model.expires < float("inf"):
             idle_since = time.monotonic() if model.users else model.last_used
@@ -204,7 +204,7 @@ class Service:
         return ModelStatus(
             name=model.name,
             names=tuple(model.source.names),
-            adapters=tuple(model.source.adapters),
+            adapters=dict(model.source.adapters),
             root=model.source.root,
             state=model.state,
             memory=int(model.memory) if model.memory < float("inf") else 0,

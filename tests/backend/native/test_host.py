@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from sevenb.backend.native import NativeBackend
-from sevenb.backend.native.host import choose_processors, free_memory, usable_cores
+from sevenb.backend.native.host import choose_processors, free_memory, total_memory, usable_cores
 
 
 @dataclass(frozen=True)
@@ -203,3 +203,11 @@ def test_no_memory_limit_leaves_what_the_machine_has(system: FakeSystem) -> None
     system.version_2("/")
     system.write("sys/fs/cgroup/memory.max", "max")
     assert free_memory(system.root) > 1 << 20
+
+
+def test_memory_in_total_is_the_machines_or_the_tightest_limit(system: FakeSystem) -> None:
+    assert total_memory(system.root) == psutil.virtual_memory().total
+    system.version_2("/outer/inner")
+    system.write("sys/fs/cgroup/outer/memory.max", "500000")
+    system.write("sys/fs/cgroup/outer/inner/memory.max", "max")
+    assert total_memory(system.root) == 500000
