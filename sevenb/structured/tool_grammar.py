@@ -11,7 +11,7 @@ from sevenb.structured.json_schema import SchemaGrammar, compile_schema
 from sevenb.structured.tool_opening import ARGUMENT_KEYS
 from sevenb.structured.tools import Tool, schema_field
 
-MAX_CALLS = 32  # side by side: small models know no end
+MAX_CALLS = 32  # in one answer: small models know no end
 
 _TEXT = r"TEXT: /(?s:.*)/"
 _SPACE = r"SPACE: /[ \t\r\n]{1,40}/"
@@ -86,8 +86,9 @@ class CallGrammar:
         for i, name in enumerate(self._names):
             rules.append(f"opening_{i}[lazy]: /(?s:.*){_bare_opening(name)}/")
             rules.append(f'bare_{i}: opening_{i} SPACE? arguments_{i} SPACE? "}}"')
-        start = "start: (marked | bare)* TEXT" if self._parallel else "start: TEXT | (marked | bare) END"
-        return "\n".join([start, *rules, *self._call_rules(), _TEXT, _SPACE, *([] if self._parallel else [_END])])
+        several = f"opened{{0,{MAX_CALLS - 1}}} TEXT | opened{{{MAX_CALLS}}} END"
+        start = f"start: {several if self._parallel else 'TEXT | opened END'}"
+        return "\n".join([start, "opened: marked | bare", *rules, *self._call_rules(), _TEXT, _SPACE, _END])
 
     def _calls(self) -> str:
         notation = self._notation
