@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from sevenb.engine.failures import rebuild_error
 from sevenb.engine.messages import (
     AbortRequest,
     AddRequest,
@@ -25,7 +26,6 @@ from sevenb.engine.messages import (
     RequestFailed,
     RequestOutput,
     Shutdown,
-    rebuild_error,
 )
 from sevenb.engine.process import Launch
 from sevenb.engine.transport import ApiChannel

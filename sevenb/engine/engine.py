@@ -13,6 +13,7 @@ from sevenb.engine.beams import Beams, token_output
 from sevenb.engine.block_pool import BlockPool
 from sevenb.engine.block_store import BlockStore
 from sevenb.engine.engine_config import EngineConfig
+from sevenb.engine.failures import request_failed
 from sevenb.engine.grammars import NO_MASKS, Grammars
 from sevenb.engine.guide import Guide
 from sevenb.engine.kv_sizing import KVSizing
@@ -22,10 +23,11 @@ from sevenb.engine.pooling import Pool
 from sevenb.engine.prefix_cache import PrefixCache
 from sevenb.engine.request import Request
 from sevenb.engine.sampler import ChunkResult, Sampler
-from sevenb.engine.scheduler import Chunk, Scheduler, StepPlan
+from sevenb.engine.scheduler import Scheduler
 from sevenb.engine.sequence import Sequence
 from sevenb.engine.speculation.speculator import Speculator
-from sevenb.errors import ContextOverflow, InvalidRequest, OutOfMemory, SevenbError
+from sevenb.engine.step_plan import Chunk, StepPlan
+from sevenb.errors import ContextOverflow, InvalidRequest, SevenbError
 
 logger = logging.getLogger(__name__)
 
@@ -400,11 +402,7 @@ class Engine:
             self._scheduler.remove(sequence)
         self._forget(request)
         self._news.pop(request, None)
-        name, explanation = _explain(error)
-        parameter = error.parameter if isinstance(error, InvalidRequest) else None
-        self._failures.append(
-            RequestFailed(request_id=request.request_id, error=name, message=explanation, parameter=parameter)
-        )
+        self._failures.append(request_failed(request.request_id, error))
 
     def _forget(self, request: Request) -> None:
         del self._requests[request.request_id]
@@ -417,18 +415,3 @@ class Engine:
 def _embedding(request: Request) -> bytes | None:
     vector = None if request.pool is None else request.pool.vector
     return None if vector is None else vector.tobytes()
-
-
-def _explain(error: BaseException) -> tuple[str, str]:
-    """Class name and sentence for the client."""
-    if isinstance(error, SevenbError):
-        return type(error).__name__, str(error)
-    if isinstance(error, MemoryError):
-        return (
-            OutOfMemory.__name__,
-            "The engine ran out of memory during this request; send fewer or shorter ones at once.",
-        )
-    return (
-        SevenbError.__name__,
-        f"The engine failed during this request ({type(error).__name__}: {error}); please report it.",
-    )

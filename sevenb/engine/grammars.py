@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sevenb.engine.guide import Guide
-from sevenb.engine.scheduler import StepPlan
 from sevenb.engine.sequence import Sequence
+from sevenb.engine.step_plan import StepPlan
 from sevenb.errors import InvalidRequest
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.tokenizer import Tokenizer

@@ -20,6 +20,7 @@ from rich.progress import track
 from sevenb.engine.completion import Completion
 from sevenb.engine.engine import Engine, Report
 from sevenb.engine.engine_config import EngineConfig
+from sevenb.engine.failures import rebuild_error
 from sevenb.engine.loader import ReportLoading, load_engine
 from sevenb.engine.messages import (
     AddRequest,
@@ -28,7 +29,6 @@ from sevenb.engine.messages import (
     LoadPlan,
     LoadProgress,
     RequestFailed,
-    rebuild_error,
 )
 from sevenb.engine.output_processor import OutputProcessor, SequenceDelta
 from sevenb.engine.sampling_params import SamplingParams

@@ -5,9 +5,7 @@ Only token ids cross the socket: text is made and unmade in the API process.
 
 import msgspec
 
-import sevenb.errors
 from sevenb.engine.sampling_params import SamplingParams
-from sevenb.errors import InvalidRequest, SevenbError
 from sevenb.model.embedding import Pooling
 
 Logprobs = list[tuple[int, float]]
@@ -174,15 +172,3 @@ class EngineStats(_Message, frozen=True):
 
 
 EngineReport = LoadPlan | LoadProgress | EngineReady | EngineFailed | RequestOutput | RequestFailed | EngineStats
-
-
-def rebuild_error(name: str, message: str, parameter: str | None) -> SevenbError:
-    """The exception that the engine met, by its class name; the message is already whole."""
-    kind = getattr(sevenb.errors, name, None)
-    if not (isinstance(kind, type) and issubclass(kind, SevenbError)):
-        return SevenbError(message)
-    error = kind.__new__(kind)  # without its constructor, which may build another message
-    Exception.__init__(error, message)
-    if isinstance(error, InvalidRequest):
-        error.parameter = parameter
-    return error

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from sevenb.backend.protocol import AdapterRun, Backend, Batch, FloatArray, IntArray, KVCache, Tensor
-from sevenb.engine.scheduler import Chunk, StepPlan
+from sevenb.engine.step_plan import Chunk, StepPlan
 
 
 class Decoder(Protocol):

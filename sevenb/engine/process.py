@@ -14,6 +14,7 @@ from typing import Protocol
 
 import msgspec
 
+from sevenb.engine.failures import request_failed
 from sevenb.engine.messages import (
     AbortRequest,
     AddRequest,
@@ -28,7 +29,7 @@ from sevenb.engine.messages import (
     Shutdown,
 )
 from sevenb.engine.transport import EngineChannel
-from sevenb.errors import InvalidRequest, OutOfMemory, SevenbError
+from sevenb.errors import OutOfMemory, SevenbError
 
 STATS_INTERVAL = 1.0  # seconds between two `EngineStats` while there is work
 PROGRESS_INTERVAL = 0.05  # seconds between two `LoadProgress`
@@ -127,10 +128,7 @@ class EngineLoop:
         try:
             self._engine.add_request(request)
         except SevenbError as error:
-            parameter = error.parameter if isinstance(error, InvalidRequest) else None
-            return RequestFailed(
-                request_id=request.request_id, error=type(error).__name__, message=str(error), parameter=parameter
-            )
+            return request_failed(request.request_id, error)
         return None
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from sevenb.backend.protocol import Backend, FloatArray, SampleControl, Sampled, Tensor
 from sevenb.engine.grammars import NO_MASKS, Mask, Masks
-from sevenb.engine.scheduler import Chunk, StepPlan
 from sevenb.engine.sequence import Sequence
+from sevenb.engine.step_plan import Chunk, StepPlan
 
 _GREEDY = SampleControl(temperature=0.0)
 

@@ -4,77 +4,17 @@ import time
 from bisect import insort
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from sevenb.backend.protocol import FloatArray
 from sevenb.engine.block_pool import BlockPool
 from sevenb.engine.fairness import fair_order, share_tokens, standings
 from sevenb.engine.pace import LONGEST_STEP, Pace
 from sevenb.engine.prefix_cache import PrefixCache
 from sevenb.engine.sequence import Sequence, SequenceStatus
 from sevenb.engine.speculation.speculator import Speculator
+from sevenb.engine.step_plan import Chunk, StepPlan
 
 MOST_FORCED = 64  # tokens that a sequence takes at once where its grammar leaves no choice
 PROMPT_LOGPROB_ROWS = 64  # rows of logits a step makes for prompt log-probabilities: a row is the whole vocabulary
-
-
-@dataclass(eq=False, slots=True)
-class Chunk:
-    """The tokens ``start : end`` of one sequence, computed in one step.
-
-    ``samplers`` draw their next token from its last position: nobody while a prompt is unfinished, the sequence
-    itself, or all ``n`` of a request whose prompt ends here. A request that wants a vector has none; the model leaves
-    it the final hidden ``states`` of its ``pooled_positions``.
-
-    A sequence that decodes may bring ``drafts``, guesses of the tokens that follow its last one; ``end`` counts them.
-    It then draws a token from its last position and from that of each draft, as far as the guesses were right. They
-    are ``forced`` where they are no guesses: a grammar leaves no choice. What the model thinks of those is not computed
-    unless somebody wants to know.
-    """
-
-    sequence: Sequence
-    start: int
-    end: int
-    logprob_positions: range
-    samplers: list[Sequence]
-    drafts: list[int] = field(default_factory=list)
-    forced: bool = False
-    states: FloatArray | None = None  # [pooled positions, hidden size]
-
-    @property
-    def foregone(self) -> int:
-        """Drafts for which no logits are computed."""
-        return len(self.drafts) if self.forced and not self.sequence.request.wants_logprobs else 0
-
-    @property
-    def pooled_positions(self) -> range:
-        """Positions whose final hidden states are wanted."""
-        pool = self.sequence.request.pool
-        return range(0) if pool is None else pool.wanted(self.start, self.end)
-
-    @property
-    def token_ids(self) -> list[int]:
-        """What goes through the model."""
-        return self.sequence.token_ids[self.start : self.end] + self.drafts
-
-    def add_drafts(self, drafts: list[int]) -> None:
-        """Try these tokens, too."""
-        self.drafts += drafts
-        self.end += len(drafts)
-
-    def keep_drafts(self, count: int) -> None:
-        """Only the first ``count`` drafts were right: what was computed for the others is void."""
-        self.end -= len(self.drafts) - count
-        del self.drafts[count:]
-
-
-@dataclass(eq=False, slots=True)
-class StepPlan:
-    """What one step does: first the block copies, in order, then the chunks as one batch, decoding ones first."""
-
-    chunks: list[Chunk] = field(default_factory=list)
-    copies: list[tuple[int, int]] = field(default_factory=list)
-    decoding: int = 0  # chunks of sequences that decode
 
 
 class Scheduler:
@@ -284,7 +224,7 @@ class Scheduler:
         guide = chunk.sequence.guide
         if guide is None or len(chunk.samplers) != 1 or chunk.sequence.beam is not None:
             return 0
-        forced = guide.forced()[: min(_draft_room(chunk), budget, MOST_FORCED)]
+        forced = guide.forced()[: min(chunk.draft_room, budget, MOST_FORCED)]
         chunk.add_drafts(forced[: self._room(chunk, len(forced))])
         chunk.forced = bool(chunk.drafts)
         return len(chunk.drafts)
@@ -300,7 +240,7 @@ class Scheduler:
             return
         drafts = self._speculator.draft(
             [chunk.sequence for chunk in chunks],
-            [_draft_room(chunk) for chunk in chunks],
+            [chunk.draft_room for chunk in chunks],
             step_tokens=step_tokens,
             budget=self._max_num_batched_tokens - step_tokens,
         )
@@ -420,11 +360,6 @@ class Scheduler:
 def _samplers(sequence: Sequence, end: int) -> list[Sequence]:
     """Who draws a token from a chunk of a sequence that ends here."""
     return [sequence] if end == len(sequence.token_ids) and sequence.request.pool is None else []
-
-
-def _draft_room(chunk: Chunk) -> int:
-    """How many drafts a chunk may bring before its answer is as long as it can get."""
-    return chunk.sequence.request.max_output - chunk.sequence.output_length - 1
 
 
 def _rank(sequence: Sequence) -> tuple[int, int, int]:

@@ -12,7 +12,7 @@ from sevenb.cli.chat import Chat
 from sevenb.cli.chat_settings import Settings
 from sevenb.cli.conversation import Conversation
 from sevenb.engine.model_runner import ModelRunner
-from sevenb.engine.scheduler import StepPlan
+from sevenb.engine.step_plan import StepPlan
 from tests.cli.terminal import READY, Terminal
 from tests.model.tiny_gguf import TinyModel
 

@@ -32,7 +32,7 @@ def search(prompt: Sequence[int], params: SamplingParams, stop_token_ids: Sequen
 
     def score(found: Found) -> float:
         length = len(found.tokens) - (found.tokens[-1] in stop_token_ids)
-        return found.logprob / max(1, length) ** beam.length_penalty
+        return float(found.logprob / max(1, length) ** beam.length_penalty)
 
     while live:
         steps = []

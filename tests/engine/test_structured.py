@@ -29,12 +29,18 @@ TRIGGER = encode("<")
 
 
 def form(**more: Any) -> SamplingParams:
-    return SamplingParams(**{"temperature": 0, "max_tokens": 80, "grammar": regex(FORM)} | more)
+    fields: dict[str, Any] = {"temperature": 0, "max_tokens": 80, "grammar": regex(FORM)}
+    return SamplingParams(**fields | more)
 
 
 def calling(**more: Any) -> SamplingParams:
     """Free text in which a call begins now and then."""
-    fields = {"temperature": 1.0, "seed": 5, "max_tokens": 60, "logit_bias": {TRIGGER[0]: 4.0, 0: -9.0, 1: -9.0}}
+    fields: dict[str, Any] = {
+        "temperature": 1.0,
+        "seed": 5,
+        "max_tokens": 60,
+        "logit_bias": {TRIGGER[0]: 4.0, 0: -9.0, 1: -9.0},
+    }
     return SamplingParams(**fields | {"grammar": regex(CALL), "grammar_triggers": tuple(TRIGGER)} | more)
 
 
@@ -246,7 +252,7 @@ def test_any_mixture_with_preemption_caching_and_cancellation(data: st.DataObjec
     asked = []
     for place in range(9):
         prompt = prompt_of(chance.randint(1, 15), chance.randrange(3))
-        fields = {"n": chance.choice([1, 1, 3]), "seed": place, "temperature": chance.choice([0, 0.9])}
+        fields: dict[str, Any] = {"n": chance.choice([1, 1, 3]), "seed": place, "temperature": chance.choice([0, 0.9])}
         fields |= {"max_tokens": chance.randint(1, 45)}
         params = chance.choice([form, calling])(**fields)
         if chance.random() < 0.3:
@@ -342,7 +348,7 @@ def test_a_grammar_that_becomes_too_hard_fails_its_request_alone(monkeypatch: py
     real = GrammarCompiler.compile
 
     class Stuck(Matcher):
-        failure = "too complex"  # type: ignore[assignment]
+        failure = "too complex"
 
     def compile(self: GrammarCompiler, grammar: str) -> Matcher:
         matcher = real(self, grammar)

@@ -13,8 +13,8 @@ from sevenb.engine.block_pool import BlockPool
 from sevenb.engine.model_runner import ModelRunner
 from sevenb.engine.prefix_cache import PrefixCache
 from sevenb.engine.request import Request
-from sevenb.engine.scheduler import Chunk, StepPlan
 from sevenb.engine.sequence import Sequence
+from sevenb.engine.step_plan import Chunk, StepPlan
 
 _GREEDY = SampleControl(temperature=0.0, logprobs=0)
 _BACKLOG = 64  # tokens that one sequence may have to catch up with before it writes
