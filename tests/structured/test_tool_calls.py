@@ -1,5 +1,6 @@
 """Tools on a real model: whatever it is free to do, its calls are well-formed, and most of them are right."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,3 +64,10 @@ def test_with_an_output_format_the_answer_is_a_call_or_the_format(llm: LLM):
         text = completion.outputs[0].text
         reader = style.reader(case.tools, ToolChoice())
         assert calls_in(reader.feed(text) + reader.finish()) or text.startswith('{"answer": "')
+
+
+def test_the_example_in_the_documentation_runs(coder_05b: Path, capsys: pytest.CaptureFixture[str]):
+    page = Path(__file__).parents[2] / "docs" / "tools.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    exec(example, {})
+    assert re.fullmatch(r"\[\('get_weather', '\{\"city\": \".+\"\}'\)\]\n", capsys.readouterr().out)

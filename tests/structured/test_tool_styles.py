@@ -99,6 +99,10 @@ def _llama(*calls: str) -> str:
     return "; ".join(calls).replace('"arguments"', '"parameters"')
 
 
+def _indented(call: str) -> str:
+    return call.replace('{"name"', '{\n  "name"').replace(', "arguments"', ',\n  "arguments"')[:-1] + "\n}"
+
+
 WRITERS = {"qwen": _qwen, "plain": _qwen, "llama": _llama, "mistral": _mistral}
 
 
@@ -210,6 +214,25 @@ def test_a_bare_call_cannot_go_wrong_either(compiler: GrammarCompiler, family: s
         assert matcher.valid(_ids('"city": "', STYLES[family])) == len('"city": "')
         assert not matcher.valid(_ids("}", STYLES[family]))
         assert not matcher.accepting
+
+
+@pytest.mark.parametrize("family", STYLES)
+def test_a_demanded_call_may_have_the_forms_of_a_free_one(compiler: GrammarCompiler, family: str):
+    style, key = STYLES[family], STYLES[family].notation.key
+    constraint = style.constraint(TOOLS, ToolChoice("required"))
+    bare, indented = (text.replace("arguments", key) for text in (CALL_SHIP, _indented(CALL_WEATHER)))
+    for text in (bare, indented, f"{bare}\n{indented}", f"[{bare}, {bare}]", f"```json\n{indented}\n```"):
+        assert _allows(compiler, style, constraint, text), text
+    for text in ("```json\n```", "[]", f"```json\n{bare}", f"{bare}\nDone."):
+        assert not _allows(compiler, style, constraint, text), text
+
+
+@pytest.mark.parametrize("choice", [ToolChoice(), ToolChoice("required")])
+def test_an_answer_ends_after_32_calls(compiler: GrammarCompiler, choice: ToolChoice):
+    constraint = QWEN.constraint(TOOLS, choice)
+    assert _allows(compiler, QWEN, constraint, _qwen(*[CALL_NOW] * 32))
+    assert not _allows(compiler, QWEN, constraint, _qwen(*[CALL_NOW] * 33))
+    assert not _allows(compiler, QWEN, constraint, _qwen(*[CALL_NOW] * 32) + "\nDone.")
 
 
 def test_a_model_that_may_not_call_cannot_write_the_marker(compiler: GrammarCompiler):
