@@ -48,15 +48,21 @@ class FimTokens:
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> "FimTokens | None":
         """Those of a vocabulary, by their spelling; None for a model that cannot fill in."""
-        special = tokenizer.special_tokens
+        known = tokenizer.added_tokens
 
         def find(names: Sequence[str]) -> int | None:
-            return next((special[name] for name in names if name in special), None)
+            return next((known[name] for name in names if name in known), None)
 
         prefix, suffix, middle = find(_PREFIX), find(_SUFFIX), find(_MIDDLE)
         if prefix is None or suffix is None or middle is None:
             return None
         return cls(prefix, suffix, middle, find(_REPOSITORY), find(_FILE))
+
+    @property
+    def all(self) -> tuple[int, ...]:
+        """Every one of them. None belongs into a middle: a model that writes one has come to its end."""
+        tokens = (self.prefix, self.suffix, self.middle, self.repository, self.file)
+        return tuple(token_id for token_id in tokens if token_id is not None)
 
     def prompt(
         self,

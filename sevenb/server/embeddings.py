@@ -26,7 +26,7 @@ from sevenb.server.service import ServedModel, Service
 from sevenb.server.streaming import json_response, unless_client_leaves
 
 MAX_INPUTS = 2048  # in one request, as OpenAI has it
-_IN_FLIGHT = 256  # of them in the engine at once
+_IN_FLIGHT = 64  # of them in the engine at once: as many as a batch has seats
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=JsonRoute)
 
@@ -213,6 +213,9 @@ async def run_all(model: ServedModel, requests: Sequence[AddRequest]) -> list[Re
         async with model.client.submit(*requests[start : start + _IN_FLIGHT]) as stream:
             async for output in stream:
                 outputs[output.request_id] = output
+                for sequence in output.sequences:
+                    if sequence.finish_reason is not None:
+                        model.metrics.count_finished(sequence.finish_reason)
                 if output.timings is not None:
                     model.metrics.observe_timings(output.timings)
     return [outputs[request.request_id] for request in requests]

@@ -45,7 +45,10 @@ async def infill(service: ServiceDependency, request: Request, body: InfillReque
         logger.debug("Ignored unknown parameters: %s", ", ".join(sorted(body.model_extra)))
     params = body.sampling_params()
     model = await service.model(body.model)
-    prompt = await service.in_thread(partial(_prompt, model, body))
+    tokens = _fim_tokens(model)
+    if not params.ignore_eos:
+        params = msgspec.structs.replace(params, stop_token_ids=tokens.all)
+    prompt = await service.in_thread(partial(_prompt, model, tokens, body))
     generation = Generation(
         service, model, [prompt.token_ids], params, parameter="input_prefix", client=client_of(request, None)
     )
@@ -55,17 +58,20 @@ async def infill(service: ServiceDependency, request: Request, body: InfillReque
     return Response(await unless_client_leaves(request, answer.whole()), media_type="application/json")
 
 
-def _prompt(model: ServedModel, body: InfillRequest) -> FimPrompt:
-    tokenizer = model.text.tokenizer
-    tokens = FimTokens.of(tokenizer)
+def _fim_tokens(model: ServedModel) -> FimTokens:
+    tokens = FimTokens.of(model.text.tokenizer)
     if tokens is None:
         raise InvalidRequest(
             f"{model.name} was not trained to fill in the middle; serve a model that was, such as qwen2.5-coder:1.5b.",
             "model",
         )
+    return tokens
+
+
+def _prompt(model: ServedModel, tokens: FimTokens, body: InfillRequest) -> FimPrompt:
     wanted = _USUAL_ANSWER if body.n_predict in (None, -1) else max(1, body.n_predict or 0)
     return tokens.prompt(
-        tokenizer,
+        model.text.tokenizer,
         body.input_prefix + (body.prompt or ""),
         body.input_suffix,
         files=[CodeFile(extra.filename, extra.text) for extra in body.input_extra or ()],
