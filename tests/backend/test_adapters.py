@@ -1,6 +1,7 @@
 """Adapters add to the projections of their own rows, on every backend alike, and leave all other rows alone."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +12,7 @@ from sevenb.backend.protocol import AdaptedRows, Backend, LayerAdapter, LowRank
 from sevenb.backend.reference import ReferenceBackend
 from tests.backend.tiny_model import HEAD_DIM, HEADS, HIDDEN, INNER, KV_HEADS, VOCAB, Chunk, TinyLayer, raw_f32
 
-ISAS: dict[str, Callable[[], Backend]] = {
-    isa: (lambda isa=isa: NativeBackend(threads=2, isa=isa)) for isa in available_isas()
-}
+ISAS: dict[str, Callable[[], Backend]] = {isa: partial(NativeBackend, 2, isa) for isa in available_isas()}
 SHAPES = {
     "query": (HEADS * HEAD_DIM, HIDDEN),
     "key": (KV_HEADS * HEAD_DIM, HIDDEN),

@@ -2,11 +2,13 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
+from schemathesis.core.result import Ok
 from schemathesis.generation import GenerationMode
 
 from tests.server.conftest import RunningServer, running_server
@@ -26,7 +28,7 @@ def server() -> Iterator[RunningServer]:
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 def test_no_operation_fails_or_hangs(server: RunningServer, mode: GenerationMode) -> None:
     schema = schemathesis.openapi.from_url(f"{server.http.base_url}/openapi.json")
-    operations = [result.ok() for result in schema.get_all_operations()]
+    operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
     assert len(operations) > 20
     for operation in operations:
         if operation.path in WITHOUT_TRIAL:
@@ -40,7 +42,7 @@ def test_no_operation_fails_or_hangs(server: RunningServer, mode: GenerationMode
             derandomize=True,
             suppress_health_check=list(HealthCheck),
         )
-        def answers(case: schemathesis.Case) -> None:
+        def answers(case: schemathesis.Case[Any]) -> None:
             response = case.call(timeout=SECONDS)
             assert response.status_code < 500, f"{case.method} {case.path}: {response.text:.300}"
 

@@ -37,7 +37,8 @@ def logits(checkpoint: Checkpoint, adapter: LoraAdapter | None = None) -> npt.ND
     if adapter is not None:
         decoder.add_adapter("tuned", adapter)
         batch = replace(batch, adapters=(AdapterRun(0, len(PROMPT), "tuned"),))
-    return decoder.forward(batch, decoder.backend.allocate_kv(decoder.kv_layout(8, "f32"), 4))
+    cache = decoder.backend.allocate_kv(decoder.kv_layout(8, "f32"), 4)
+    return decoder.backend.to_host(decoder.forward(batch, cache))
 
 
 @ARCHITECTURES
