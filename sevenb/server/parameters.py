@@ -31,6 +31,8 @@ _UNSUPPORTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "modalities": (lambda value: value in (None, ["text"]), "the models here write text only"),
     "audio": (_is_unset, "the models here write text only"),
     "web_search_options": (lambda value: value is None, "this server reaches no other"),
+    "grammar": (_is_unset, "send it as structured_outputs.grammar"),
+    "json_schema": (_is_unset, "send it as response_format.json_schema or structured_outputs.json"),
     "bad_words": (_is_unset, "send logit_bias instead"),
     "prompt_logprobs": (lambda value: value is None, "/v1/completions tells them with echo and logprobs"),
     "background": (_is_unset, _LEAVE_OUT),
@@ -129,7 +131,14 @@ def output_format(body: GenerationRequest) -> OutputFormat | None:
 def structured_output(body: SamplingFields) -> OutputFormat | None:
     """The shape that vLLM's ``structured_outputs`` asks for."""
     outputs = body.structured_outputs
-    return None if outputs is None else OutputFormat.from_structured_outputs(given(outputs))
+    if outputs is None:
+        return None
+    if (outputs.model_extra or {}).get("structural_tag") is not None:
+        raise InvalidRequest(
+            "structured_outputs.structural_tag is not supported; send tools, or a grammar.",
+            "structured_outputs.structural_tag",
+        )
+    return OutputFormat.from_structured_outputs(given(outputs))
 
 
 def only_one(asked: Sequence[OutputFormat | None]) -> OutputFormat | None:

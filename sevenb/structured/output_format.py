@@ -44,6 +44,8 @@ class OutputFormat:
         match response_format.get("type"):
             case "text":
                 return None
+            case "json_object" if response_format.get("schema") is not None:  # as llama.cpp's server takes it
+                return cls("json_schema", response_format["schema"], f"{parameter}.schema")
             case "json_object":
                 return cls("json_object", None, parameter)
             case "json_schema":
