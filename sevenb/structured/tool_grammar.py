@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sevenb.structured.grammars import lark_literal, serialise
 from sevenb.structured.json_schema import SchemaGrammar, compile_schema
+from sevenb.structured.limits import measure
 from sevenb.structured.tool_opening import ARGUMENT_KEYS
 from sevenb.structured.tools import Tool, schema_field
 
@@ -136,6 +137,11 @@ _COMBINING = frozenset(
     {"allOf", "oneOf", "not", "if", "dependentSchemas", "unevaluatedProperties", "propertyNames", "contains"}
 )
 _SAYS_WHAT_ELSE = frozenset({"additionalProperties", "patternProperties", "$ref", "anyOf", "minProperties"})
+_SCHEMAS = ("items", "prefixItems", "anyOf", "additionalProperties")  # keywords that hold a schema or several
+_NAMED_SCHEMAS = ("properties", "patternProperties", "$defs", "definitions")
+_OF_NO_ARGUMENTS = frozenset(
+    {"type", "properties", "required", "title", "description", "$schema", "additionalProperties"}
+)
 
 
 def arguments_grammar(tool: Tool, index: int) -> SchemaGrammar:
@@ -143,30 +149,42 @@ def arguments_grammar(tool: Tool, index: int) -> SchemaGrammar:
 
     Objects that name their properties have no others unless the schema says so: valid in any case, and what is meant.
     """
-    schema = {"type": "object", **tool.parameters}
-    if set(schema) <= {"type", "properties", "required", "title", "description", "$schema"} and not (
-        schema.get("properties") or schema.get("required")
+    parameter = schema_field(tool, index)
+    schema = {**tool.parameters, "type": "object"}
+    measure(schema, parameter)
+    if schema.keys() <= _OF_NO_ARGUMENTS and not any(
+        map(schema.get, ("properties", "required", "additionalProperties"))
     ):
         return SchemaGrammar(lark_literal("{}"))
-    return compile_schema(schema if _combines(schema) else _closed(schema), schema_field(tool, index))
+    return compile_schema(schema if _combines(schema) else _closed(schema), parameter)
 
 
 def _combines(schema: Any) -> bool:
-    if isinstance(schema, Mapping):
-        return not _COMBINING.isdisjoint(schema) or any(map(_combines, schema.values()))
-    return isinstance(schema, list) and any(map(_combines, schema))
+    return isinstance(schema, Mapping) and (
+        not _COMBINING.isdisjoint(schema) or any(map(_combines, _subschemas(schema)))
+    )
+
+
+def _subschemas(schema: Mapping[str, Any]) -> Iterator[Any]:
+    for key in _SCHEMAS:
+        inner = schema.get(key)
+        yield from inner if isinstance(inner, list) else [inner]
+    for key in _NAMED_SCHEMAS:
+        inner = schema.get(key)
+        yield from inner.values() if isinstance(inner, Mapping) else ()
 
 
 def _closed(schema: Any) -> Any:
     """The schema with additionalProperties false wherever properties are listed and nothing is said of others."""
-    if isinstance(schema, list):
-        return [_closed(item) for item in schema]
     if not isinstance(schema, Mapping):
         return schema
-    closed = {
-        key: value if key in ("enum", "const", "default", "examples") else _closed(value)
-        for key, value in schema.items()
-    }
+    closed = dict(schema)
+    for key in schema.keys() & set(_SCHEMAS):
+        inner = schema[key]
+        closed[key] = list(map(_closed, inner)) if isinstance(inner, list) else _closed(inner)
+    for key in schema.keys() & set(_NAMED_SCHEMAS):
+        if isinstance(inner := schema[key], Mapping):
+            closed[key] = {name: _closed(subschema) for name, subschema in inner.items()}
     if isinstance(schema.get("properties"), Mapping) and _SAYS_WHAT_ELSE.isdisjoint(schema):
         closed["additionalProperties"] = False
     return closed

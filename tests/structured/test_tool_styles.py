@@ -292,11 +292,45 @@ def test_output_of_any_kind_goes_with_tools(compiler: GrammarCompiler):
 
 
 def test_objects_stay_open_where_the_schema_says_so(compiler: GrammarCompiler):
-    free = Tool("free", None, {"type": "object"})
-    loose = Tool("loose", None, {"type": "object", "properties": {"a": {}}, "additionalProperties": True})
+    free = Tool("free", None, {"type": "object", "additionalProperties": True})
+    loose = Tool("loose", None, {"properties": {"a": {}}, "additionalProperties": {"type": "integer"}})
     constraint = QWEN.constraint([free, loose], ToolChoice("required"))
     assert _allows(compiler, QWEN, constraint, _qwen('{"name": "loose", "arguments": {"b": 1}}'))
-    assert _allows(compiler, QWEN, constraint, _qwen('{"name": "free", "arguments": {}}'))
+    assert not _allows(compiler, QWEN, constraint, _qwen('{"name": "loose", "arguments": {"b": "1"}}'))
+    assert _allows(compiler, QWEN, constraint, _qwen('{"name": "free", "arguments": {"x": [{}]}}'))
+
+
+def test_properties_may_be_called_like_keywords(compiler: GrammarCompiler):
+    inner = {"type": "object", "properties": {"not": {"type": "integer"}}}
+    schema = {"type": "object", "properties": {"properties": inner, "enum": inner, "contains": inner}}
+    constraint = QWEN.constraint([Tool("t", None, schema)], ToolChoice("required"))
+    assert _allows(compiler, QWEN, constraint, _qwen('{"name": "t", "arguments": {"enum": {"not": 1}}}'))
+    for wrong in ('{"additionalProperties": 1}', '{"enum": {"x": 1}}', '{"contains": {"x": 1}}'):
+        assert not _allows(compiler, QWEN, constraint, _qwen(f'{{"name": "t", "arguments": {wrong}}}'))
+
+
+@pytest.mark.parametrize("nothing", [{}, {"type": "object"}, {"type": "object", "properties": {}, "required": []}])
+def test_a_tool_without_parameters_is_called_with_an_empty_object(compiler: GrammarCompiler, nothing: dict[str, Any]):
+    constraint = QWEN.constraint([Tool("t", None, nothing)], ToolChoice())
+    assert _allows(compiler, QWEN, constraint, _qwen('{"name": "t", "arguments": {}}'))
+    for wrong in ('{"a": 1}', "null", '"{}"'):
+        assert not _allows(compiler, QWEN, constraint, _qwen(f'{{"name": "t", "arguments": {wrong}}}'))
+
+
+def test_arguments_are_an_object_though_the_schema_would_allow_null(compiler: GrammarCompiler):
+    tool = Tool("t", None, {"type": ["object", "null"], "properties": {"a": {"type": "integer"}}})
+    constraint = QWEN.constraint([tool], ToolChoice("required"))
+    assert _allows(compiler, QWEN, constraint, _qwen('{"name": "t", "arguments": {"a": 1}}'))
+    assert not _allows(compiler, QWEN, constraint, _qwen('{"name": "t", "arguments": null}'))
+
+
+def test_a_schema_as_deep_as_the_sea_is_refused():
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(5_000):
+        schema = {"type": "object", "properties": {"a": schema}}
+    with pytest.raises(InvalidRequest) as refusal:
+        QWEN.constraint([Tool("t", None, schema)], ToolChoice())
+    assert refusal.value.parameter == "tools[0].function.parameters"
 
 
 def test_a_closed_object_never_contradicts_the_schema(compiler: GrammarCompiler):
