@@ -88,6 +88,8 @@ async def embeddings(service: ServiceDependency, request: Request, body: Embeddi
     """Texts as vectors: texts that mean the same point the same way."""
     model = await service.model(body.model)
     limit = body.truncate_prompt_tokens
+    if limit == 0:
+        raise InvalidRequest("truncate_prompt_tokens is 0; keep at least 1 token.", "truncate_prompt_tokens")
     embedded = await unless_client_leaves(
         request,
         embed(

@@ -100,7 +100,7 @@ class _Answer:
         self._first = self._last = self._started
         self._content: list[str] = []
         self._tokens: list[int] = []
-        self._stop_type: Literal["none", "eos", "limit", "word"] = "none"
+        self._stop_type: Literal["none", "eos", "limit", "word"] = "limit" if body.n_predict == 0 else "none"
         self._stopping_word = ""
 
     async def whole(self) -> bytes:

@@ -79,6 +79,7 @@ def test_every_form_of_input(server: RunningServer, given: Any, texts: list[str]
         ({"input": "a", "dimensions": 4}, "dimensions", "was not trained"),
         ({"input": "a", "dimensions": 0}, "dimensions", "greater than or equal to 1"),
         ({"input": "x" * 4097}, "input", "4097"),
+        ({"input": "a", "truncate_prompt_tokens": 0}, "truncate_prompt_tokens", "at least 1"),
     ],
 )
 def test_a_bad_request_names_the_field(server: RunningServer, body: dict[str, Any], parameter: str, said: str) -> None:
