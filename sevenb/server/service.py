@@ -32,9 +32,9 @@ T = TypeVar("T")
 class ModelStatus:
     """One model that may be asked for, as it is now.
 
-    ``names`` are all it answers to, ``adapters`` its LoRA adapters by name, with their files. ``memory`` is what weights,
-    KV pool and remembered prompts may take in bytes, 0 while it is not loaded; ``expires_at`` is the Unix time at which
-    it will be unloaded if nobody uses it, None for never. ``stored`` is its manifest, if the store has it.
+    ``names`` are all it answers to, ``adapters`` its LoRA adapters by name, with their files. ``memory`` is what
+    weights, KV pool and remembered prompts may take in bytes, 0 while it is not loaded; ``expires_at`` is the Unix time
+    at which it will be unloaded if nobody uses it, None for never. ``stored`` is its manifest, if the store has it.
     """
 
     name: str
