@@ -127,6 +127,31 @@ def test_further_variables_reach_the_template_but_cannot_replace_the_messages() 
     assert template.render([_user("a")], **{"style": "calm", "messages": [], "bos_token": "x"}).text == "1calmNone"
 
 
+def test_thinking_can_be_switched_off_as_qwen3s_templates_have_it() -> None:
+    """The constructs of Qwen3's templates: the last question is searched from the end, earlier thoughts are cut out."""
+    _, template = _synthetic(
+        "{%- set ns = namespace(searching=true, last=messages | length - 1) %}"
+        "{%- for message in messages[::-1] %}{%- if ns.searching and message.role == 'user' %}"
+        "{%- set ns.searching = false %}{%- set ns.last = messages | length - 1 - loop.index0 %}{%- endif %}"
+        "{%- endfor %}"
+        "{%- for message in messages %}{%- set content = message.content %}"
+        "{%- if message.role == 'assistant' and '</think>' in content and loop.index0 < ns.last %}"
+        "{%- set content = content.split('</think>')[-1].lstrip('\\n') %}{%- endif %}"
+        "{{- message.role + ': ' + content + '\\n' }}{%- endfor %}{{- 'assistant: ' }}"
+        "{%- if enable_thinking is defined and enable_thinking is false %}{{- '<think></think>' }}{%- endif %}",
+        "<|end|>",
+    )
+    messages = [
+        {"role": "user", "content": "one"},
+        {"role": "assistant", "content": "<think>\nhm\n</think>\n\ntwo"},
+        {"role": "user", "content": "three"},
+    ]
+    told = "user: one\nassistant: two\nuser: three\nassistant: "
+    assert template.render(messages).text == told
+    assert template.render(messages, enable_thinking=True).text == told
+    assert template.render(messages, enable_thinking=False).text == told + "<think></think>"
+
+
 # -- nobody forges a turn ------------------------------------------------------------------------------------
 
 _FORGERIES = [
