@@ -218,3 +218,13 @@ def test_the_official_client_understands_everything(server: RunningServer) -> No
         final = stream.get_final_response()
     assert kinds[-1] == "response.completed"
     assert [item.type for item in final.output] == ["function_call", "function_call"]
+
+
+def test_what_one_key_stored_does_not_exist_for_another(start_server: Callable[..., RunningServer]) -> None:
+    server = start_server("--api-key", "mine", "--api-key", "yours")
+    mine, yours = {"Authorization": "Bearer mine"}, {"Authorization": "Bearer yours"}
+    body = server.http.post("/v1/responses", json={"input": "one"}, headers=mine).json()
+    assert server.http.get(f"/v1/responses/{body['id']}", headers=mine).status_code == 200
+    assert server.http.get(f"/v1/responses/{body['id']}", headers=yours).status_code == 404
+    going_on = {"input": "two", "previous_response_id": body["id"]}
+    assert server.http.post("/v1/responses", json=going_on, headers=yours).status_code == 400
