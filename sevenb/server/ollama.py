@@ -176,6 +176,8 @@ class _Answer:
         self, end: AnswerEnded | ChatAnswer, text: str, calls: Sequence[CallBody | None], **fields: Any
     ) -> ChatResponse | GenerateResponse:
         usage, timings = self._generation.usage, self._generation.timings
+        if truncated := usage.prompt_tokens_details.truncated_tokens:
+            fields["prompt_truncated_count"] = truncated
         return self._lines.line(
             text,
             [call for call in calls if call is not None],

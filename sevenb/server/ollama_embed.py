@@ -18,7 +18,7 @@ async def embed_texts(service: ServiceDependency, request: Request, body: EmbedR
     inputs = [body.input] if isinstance(body.input, str) else body.input or []
     loaded = await load(service, body.model, body.keep_alive)
     vectors: list[list[float]] = []
-    tokens = 0
+    tokens = truncated = 0
     if body.input:
         work = embed(
             service,
@@ -29,13 +29,14 @@ async def embed_texts(service: ServiceDependency, request: Request, body: EmbedR
             client=client_of(request, None),
         )
         embedded = await unless_client_leaves(request, work)
-        vectors, tokens = embedded.vectors.tolist(), embedded.prompt_tokens
+        vectors, tokens, truncated = embedded.vectors.tolist(), embedded.prompt_tokens, embedded.truncated_tokens
     return EmbedResponse(
         model=body.model,
         embeddings=vectors,
         total_duration=loaded.total_duration,
         load_duration=loaded.load_duration,
         prompt_eval_count=tokens,
+        prompt_truncated_count=truncated,
     )
 
 

@@ -207,6 +207,7 @@ class _Answer(BaseModel):
     total_duration: int | None = None
     load_duration: int | None = None
     prompt_eval_count: int | None = None
+    prompt_truncated_count: int | None = Field(None, description="Tokens of the prompt that truncate left out.")
     prompt_eval_duration: int | None = None
     eval_count: int | None = None
     eval_duration: int | None = None
@@ -233,6 +234,7 @@ class EmbedResponse(BaseModel):
     total_duration: int
     load_duration: int
     prompt_eval_count: int
+    prompt_truncated_count: int = Field(0, description="Tokens that were cut off from inputs that were too long.")
 
 
 class EmbeddingsResponse(BaseModel):

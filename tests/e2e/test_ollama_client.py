@@ -163,6 +163,16 @@ def test_logprobs(client: Any) -> None:
     assert answer.logprobs[0].top_logprobs[0].token == "1"
 
 
+def test_a_chat_that_is_too_long_is_cut_only_where_that_is_asked_for(program: Program) -> None:
+    long = {"role": "user", "content": "word " * 5000}
+    chat = {"model": "coder", "messages": [long, {"role": "assistant", "content": "Yes."}, *COUNT], "stream": False}
+    with program.http as http:
+        assert http.post("/api/chat", json=chat).status_code == 400
+        answer = http.post("/api/chat", json={**chat, "truncate": True, "options": GREEDY}).json()
+        assert answer["message"]["content"] == "1 2 3 4 5"
+        assert answer["prompt_truncated_count"] > 5000
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_errors(client: Any, stream: bool) -> None:
     def status(**fields: Any) -> int:

@@ -251,11 +251,20 @@ def test_bad_values_are_named(server: RunningServer, path: str, body: dict[str, 
 
 
 def test_a_prompt_over_the_context_names_both_numbers(server: RunningServer) -> None:
-    messages = [{"role": "system", "content": "s"}, *[{"role": "user", "content": "x" * 2000}] * 2, *CHAT["messages"]]
     long = [{"role": "user", "content": "x" * 5000}]
     check_error(server.post("/api/chat", model="echo", messages=long), 400, "5000", "4096")
     check_error(server.post("/api/generate", model="echo", prompt="x" * 5000, raw=True), 400, "5000", "4096")
-    assert lines(server.post("/api/chat", model="echo", messages=messages, truncate=True))[-1]["done"]
+
+
+def test_a_text_to_embed_is_cut_unless_told_otherwise(server: RunningServer) -> None:
+    body = {"model": "echo", "input": ["x" * 5000, "y"]}
+    answer = server.post("/api/embed", **body).json()
+    assert (answer["prompt_eval_count"], answer["prompt_truncated_count"]) == (4097, 904)
+    assert len(answer["embeddings"]) == 2
+    check_error(server.post("/api/embed", **body, truncate=False), 400, "5000", "4096")
+    assert server.post("/api/embed", model="echo", input=[]).json()["embeddings"] == []
+    assert len(server.post("/api/embeddings", model="echo", prompt="x").json()["embedding"]) == 8
+    assert server.post("/api/embeddings", model="echo").json() == {"embedding": []}
 
 
 def test_errors_that_no_route_sees(server: RunningServer) -> None:
