@@ -147,6 +147,8 @@ def _architecture(metadata: Mapping[str, MetadataValue], source: str) -> str:
     experts = metadata.get(f"{architecture}.expert_count", 0)
     if not isinstance(experts, int) or experts:
         _unsupported(source, f"is a mixture of {_shown(experts)} experts")
+    if metadata.get(f"{architecture}.attention.causal", True) is not True:
+        _unsupported(source, "lets tokens attend to those behind them")
     for key in _FOREIGN_KEYS:
         if metadata.get(f"{architecture}.{key}", False) is not False:
             _unsupported(source, f"sets {architecture}.{key}")

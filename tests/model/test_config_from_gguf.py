@@ -278,6 +278,7 @@ def test_bad_frequency_factors_are_refused(factors: list[Any]) -> None:
         ({"general.type": list(range(500))}, "not a model"),
         ({"qwen2.expert_count": 8}, "mixture of 8 experts"),
         ({"qwen2.expert_count": [8, 8]}, "mixture"),
+        ({"qwen2.attention.causal": False}, "attend to those behind"),
         ({"qwen2.logit_scale": 0.5}, "logit_scale"),
         ({"qwen2.attention.head_count": [4, 4]}, "for each layer"),
         ({"qwen2.attention.value_length": 32}, "different lengths"),
