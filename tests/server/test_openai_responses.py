@@ -1,6 +1,7 @@
 """The Responses API in OpenAI's shapes, streaming and not, against an engine that says what the last message says."""
 
 import json
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -228,3 +229,16 @@ def test_what_one_key_stored_does_not_exist_for_another(start_server: Callable[.
     assert server.http.get(f"/v1/responses/{body['id']}", headers=yours).status_code == 404
     going_on = {"input": "two", "previous_response_id": body["id"]}
     assert server.http.post("/v1/responses", json=going_on, headers=yours).status_code == 400
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_leaves_frees_its_request(start_server: Callable[..., RunningServer], stream: bool) -> None:
+    server = start_server(step_seconds=0.01)
+    body = {"input": WEATHER_CALL, "tools": [WEATHER], "ignore_eos": True, "stream": stream}
+    content = json.dumps(body).encode()
+    url = server.http.base_url
+    head = f"POST /v1/responses HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(content)}"
+    with socket.create_connection((url.host, url.port or 0)) as connection:
+        connection.sendall(head.encode() + b"\r\n\r\n" + content)
+        server.until(lambda: server.gauge("sevenb_num_requests_running") == 1)
+    server.until(lambda: server.gauge("sevenb_num_requests_running") == 0, seconds=5)
