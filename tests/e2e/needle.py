@@ -7,6 +7,7 @@ from sevenb.model.tokenizer import Tokenizer
 
 _VERBS = ("collect", "merge", "render", "filter", "schedule", "encode", "resolve", "publish", "archive", "compare")
 _NOUNS = ("orders", "tickets", "samples", "routes", "invoices", "sessions", "letters", "panels", "readings", "events")
+_BETWEEN = "\n\n"
 _NAMES = ("AMBER_FALCON", "QUIET_HARBOR", "SILVER_MEADOW", "DISTANT_ORCHARD", "COPPER_LANTERN")
 
 
@@ -40,13 +41,13 @@ class Haystack:
             for name, depth in zip(_NAMES, depths, strict=False)
         )
         functions: list[str] = []
-        left = tokens - 100
+        left = tokens - 200  # the last function, the needles and a question
         while left > 0:
             functions.append(_function(chance, len(functions)))
-            left -= len(tokenizer.encode(functions[-1], add_bos=False))
+            left -= len(tokenizer.encode(functions[-1] + _BETWEEN, add_bos=False))
         for needle in needles:
             functions.insert(int(needle.depth * (len(functions) - 1)), f"{needle.name} = {needle.value}\n")
-        return cls("\n\n".join(functions), needles)
+        return cls(_BETWEEN.join(functions), needles)
 
 
 def _function(chance: random.Random, number: int) -> str:
