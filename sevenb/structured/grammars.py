@@ -16,6 +16,7 @@ from sevenb.structured.limits import (
     MAX_SOURCE_BYTES,
     parser_limits,
 )
+from sevenb.structured.patterns import automaton_pattern
 
 # The spacing of json.dumps, which models were trained on. Without \u escapes every name has one spelling only, and no
 # half of a surrogate pair is written.
@@ -56,7 +57,7 @@ def regex_grammar(pattern: str, parameter: str) -> str:
     from llguidance import regex_to_lark
 
     _refuse_long(pattern, "regular expression", parameter)
-    grammar = serialise(f"start: /{regex_to_lark(_unanchored(pattern), 'dws')}/")
+    grammar = serialise(f"start: /{regex_to_lark(automaton_pattern(_unanchored(pattern)), 'dws')}/")
     validate(grammar, parameter, "regular expression")
     return grammar
 

@@ -70,6 +70,12 @@ class OutputFormat:
             return None
         if not isinstance(structured_outputs, Mapping):
             raise InvalidRequest(f"{parameter} must be an object with one of {', '.join(_VLLM_KINDS)}.", parameter)
+        unknown = structured_outputs.keys() - _VLLM_KINDS.keys() - _VLLM_SETTINGS
+        if any(structured_outputs[key] is not None for key in unknown):
+            raise InvalidRequest(
+                f"{parameter} asks for {str(min(unknown))[:60]!r}; it must ask for one of {', '.join(_VLLM_KINDS)}.",
+                parameter,
+            )
         asked = [
             (key, structured_outputs[key]) for key in _VLLM_KINDS if structured_outputs.get(key) not in (None, False)
         ]
@@ -138,6 +144,8 @@ _VLLM_KINDS: dict[str, Kind] = {
     "choice": "choice",
     "grammar": "grammar",
 }
+# How vLLM's back ends are told to go about it; none of them widens a shape.
+_VLLM_SETTINGS = {"disable_fallback", "disable_any_whitespace", "disable_additional_properties", "whitespace_pattern"}
 _CONSTRAINTS: dict[Kind, Callable[[Any, str], Constraint]] = {
     "json_object": lambda value, parameter: Constraint(serialise(f"start: {json_object_rule()}")),
     "json_schema": _of_schema,

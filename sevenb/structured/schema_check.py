@@ -9,6 +9,7 @@ from typing import Any
 from sevenb.errors import InvalidRequest, SevenbError
 from sevenb.structured.compiler import GrammarCompiler
 from sevenb.structured.grammars import lark_of_schema, serialise
+from sevenb.structured.patterns import automaton_pattern
 from sevenb.structured.schema_modern import refusal
 from sevenb.structured.schema_references import Schema
 
@@ -97,7 +98,7 @@ def _refuse_unknown(pattern: str, parameter: str) -> None:
 
 def _found(pattern: str, text: str) -> bool:
     """Whether a regular expression finds something in a text."""
-    grammar = serialise(f"start: {lark_of_schema({'type': 'string', 'pattern': pattern})}")
+    grammar = serialise(f"start: {lark_of_schema({'type': 'string', 'pattern': automaton_pattern(pattern)})}")
     matcher = _bytewise().compile(grammar)
     quoted = list(json.dumps(text, ensure_ascii=False).encode(errors="replace"))
     if matcher.valid(quoted) < len(quoted):

@@ -33,7 +33,7 @@ _IPV6 = "|".join(
 _SEGMENT = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})"
 _TAIL = rf"(?:\?(?:{_SEGMENT}|[/?])*)?(?:#(?:{_SEGMENT}|[/?])*)?"
 _AUTHORITY = r"(?:[A-Za-z0-9._~-]+@)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,4})?"
-_URI = rf"(?:[A-Za-z][A-Za-z0-9+.-]*://{_AUTHORITY}(?:/{_SEGMENT}*)*{_TAIL}|(?:urn|mailto|tel):{_SEGMENT}+)"
+_URI = rf"(?:[A-Za-z][A-Za-z0-9+.-]*://{_AUTHORITY}(?:/{_SEGMENT}*)*{_TAIL}|file://(?:/{_SEGMENT}*)+|(?:urn|mailto|tel):{_SEGMENT}+)"
 _REFERENCE = rf"(?:{_URI}|(?:\.{{0,2}}/)?[A-Za-z0-9._~-]+(?:/{_SEGMENT}*)*{_TAIL})"
 
 

@@ -39,6 +39,12 @@ OF_TYPE = {
 }
 """Keywords that say something about values of one type only. (``format`` belongs to several.)"""
 
+OF_OTHERS = frozenset(
+    {"additionalProperties", "patternProperties", "unevaluatedProperties", "propertyNames"}
+    | {"if", "not", "dependencies", "dependentRequired", "dependentSchemas"}
+)
+"""Keywords that speak, or may speak, of properties that the schema does not list."""
+
 
 def _schema(value: Any) -> bool:
     return isinstance(value, (dict, bool))

@@ -1,9 +1,11 @@
 """One JSON Schema object as draft 2020-12 would write it, whatever its draft, and only what constrains values."""
 
+import re
 from typing import Any
 
 from sevenb.errors import InvalidRequest
 from sevenb.structured.limits import MAX_BRANCHES, MAX_ENUM, MAX_NESTED_ENUM, MAX_PATTERN_PROPERTIES, MAX_REPEAT
+from sevenb.structured.patterns import automaton_pattern
 from sevenb.structured.schema_formats import INTEGER_FORMATS, format_pattern
 from sevenb.structured.schema_keywords import OF_TYPE, REFUSED, is_constraint, malformed, subschemas
 from sevenb.structured.schema_references import References, Schema
@@ -27,6 +29,7 @@ def modernise(schema: dict[str, Any], parameter: str) -> dict[str, Any]:
     _replace_dependencies(modern)
     _replace_tuples(modern)
     _replace_exclusive_flags(modern)
+    _replace_patterns(modern)
     _replace_format(modern)
     _bound_repeats(modern, parameter)
     return modern
@@ -53,9 +56,35 @@ def refuse_malformed(root: Schema, references: References, parameter: str) -> No
                 raise refusal(keyword, f"has {len(value)} {of_what}; at most {most} are compiled", parameter)
             if keyword == "enum" and sum(isinstance(item, (dict, list)) for item in value) > MAX_NESTED_ENUM:
                 raise refusal("enum", f"has more than {MAX_NESTED_ENUM} objects and lists", parameter)
+            if _UNWRITABLE.search(_spelt_out(keyword, value)):
+                raise refusal(keyword, "has control characters, which are not written", parameter)
             rest.extend(subschemas(keyword, value))
         if "$ref" in schema:
             rest.append(references.resolve(schema["$ref"]))
+
+
+# Only as \\u escapes could JSON have these, which are left out.
+_UNWRITABLE = re.compile(r"[\x00-\x07\x0b\x0e-\x1f\x7f]")
+
+
+def _spelt_out(keyword: str, value: Any) -> str:
+    """All texts that answers will hold as they are: names of properties and constants, in one."""
+    if keyword == "properties":
+        return "".join(value)
+    if keyword not in ("const", "enum"):
+        return ""
+    texts: list[str] = []
+    rest = [value]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, str):
+            texts.append(item)
+        elif isinstance(item, dict):
+            texts.extend(item)
+            rest.extend(item.values())
+        elif isinstance(item, list):
+            rest.extend(item)
+    return "".join(texts)
 
 
 def refusal(keyword: str, problem: str, parameter: str) -> InvalidRequest:
@@ -85,6 +114,14 @@ def _replace_exclusive_flags(schema: dict[str, Any]) -> None:
             del schema[exclusive]
             if flag and inclusive in schema:
                 schema[exclusive] = schema.pop(inclusive)
+
+
+def _replace_patterns(schema: dict[str, Any]) -> None:
+    if "pattern" in schema:
+        schema["pattern"] = automaton_pattern(schema["pattern"])
+    if "patternProperties" in schema:
+        listed = schema["patternProperties"].items()
+        schema["patternProperties"] = {automaton_pattern(pattern): item for pattern, item in listed}
 
 
 def _replace_format(schema: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sevenb.structured.schema_keywords import TYPES
+from sevenb.structured.schema_keywords import IN_PLACE, OF_OTHERS, TYPES, is_constraint
 from sevenb.structured.schema_modern import only_type
 from sevenb.structured.schema_negation import known_values
 from sevenb.structured.schema_references import References, Schema
@@ -33,53 +33,63 @@ class _View:
     """What is certain about the values of a schema: a superset of them."""
 
     types: set[str] = field(default_factory=lambda: set(TYPES) - {"integer"})
+    written: set[str] = field(default_factory=lambda: set(TYPES) - {"integer"})
+    """The types of values that are generated: schemas that speak of one type only are of that type."""
     values: dict[str, Any] | None = None
     properties: dict[str, Schema] = field(default_factory=dict)
     required: set[str] = field(default_factory=set)
     listed_only: bool = False
-    plain: bool = True
-    """Whether the schema is one object: nothing is merged into it."""
+    closed: bool = False
+    """Whether, alone, it is generated without properties that it does not list."""
+
+    def restrict(self, types: set[str]) -> None:
+        self.types &= types
+        self.written &= types
 
 
-def _view(schema: Schema, references: References, hops: int = _MAX_HOPS) -> _View:
+def _view(schema: Schema, references: References) -> _View:
     view = _View()
-    if isinstance(schema, bool):
-        if not schema:
-            view.types = set()
-        return view
-    _add(view, schema, references, hops)
+    _add(view, schema, references, _MAX_HOPS, alone=True)
     return view
 
 
-def _add(view: _View, schema: dict[str, Any], references: References, hops: int) -> None:
-    if hops == 0:
-        view.plain = False
+def _add(view: _View, schema: Schema, references: References, hops: int, *, alone: bool) -> None:
+    """Add what one part of a schema says; ``alone`` if it is the only part."""
+    if isinstance(schema, bool):
+        view.restrict(view.types if schema else set())
         return
-    kinds = schema.get("type", only_type(schema) if schema.keys() & {"properties"} else None)
-    if kinds is not None:
-        named = {kinds} if isinstance(kinds, str) else set(kinds)
-        view.types &= {"number" if name == "integer" else name for name in named}
-    values = known_values(schema, references)
+    if hops == 0:
+        return
+    told = {keyword: value for keyword, value in schema.items() if is_constraint(keyword)}
+    _add_types(view, told, alone=alone)
+    values = known_values(told, references)
     if values is not None:
         view.values = values if view.values is None else {key: values[key] for key in values if key in view.values}
-        view.types &= {_type_of(value) for value in view.values.values()}
-    view.properties = {**schema.get("properties", {}), **view.properties}
-    view.required |= set(schema.get("required", ()))
-    if schema.get("additionalProperties") is False and not schema.get("patternProperties"):
+        view.restrict({_type_of(value) for value in view.values.values()})
+    view.properties = {**told.get("properties", {}), **view.properties}
+    view.required |= set(told.get("required", ()))
+    if told.get("additionalProperties") is False and not told.get("patternProperties"):
         view.listed_only = True
-    view.plain = view.plain and not schema.keys() & {"allOf", "anyOf", "oneOf", "if", "patternProperties"}
-    for part in [
-        *schema.get("allOf", ()),
-        *([{"$ref": schema["$ref"]}] if "$ref" in schema and len(schema) > 1 else []),
-    ]:
-        if isinstance(part, dict):
-            _add(view, part, references, hops - 1)
-    if schema.keys() == {"$ref"}:
-        target = references.resolve(schema["$ref"])
-        if isinstance(target, dict):
-            _add(view, target, references, hops - 1)
-        elif target is False:
-            view.types = set()
+    parts = list(told.get("allOf", ()))
+    if "$ref" in told:
+        parts.append(references.resolve(told["$ref"]))
+    view.closed = view.closed or (
+        alone
+        and not told.keys() & {*IN_PLACE, *OF_OTHERS}
+        and bool(view.properties)
+        and view.required <= view.properties.keys()
+        and told.get("minProperties", 0) <= len(view.properties)
+    )
+    for part in parts:
+        _add(view, part, references, hops - 1, alone=alone and len(told) == len(parts) == 1)
+
+
+def _add_types(view: _View, told: dict[str, Any], *, alone: bool) -> None:
+    if "type" in told:
+        named = {told["type"]} if isinstance(told["type"], str) else set(told["type"])
+        view.restrict({"number" if name == "integer" else name for name in named})
+    elif alone and not told.keys() & set(IN_PLACE) and (kind := only_type(told)) is not None:
+        view.written &= {kind}
 
 
 def _type_of(value: Any) -> str:
@@ -100,16 +110,16 @@ class _Comparison:
         self.compared += 1
         if self.compared > _MAX_COMPARED:
             return False
-        common = one.types & other.types
+        common = (one.written if self.closed else one.types) & other.types
         if not common:
             return True
         if one.values is not None and other.values is not None and not one.values.keys() & other.values.keys():
             return True
         if common != {"object"} or hops == 0:
             return False
-        if other.listed_only and other.plain and one.required - other.properties.keys():
+        if other.listed_only and one.required - other.properties.keys():
             return True
-        only_listed = one.listed_only or (self.closed and bool(one.properties) and one.plain)
+        only_listed = one.listed_only or (self.closed and one.closed)
         if only_listed and other.required - one.properties.keys():
             return True
         return any(

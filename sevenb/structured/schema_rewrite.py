@@ -11,7 +11,7 @@ from typing import Any
 
 from sevenb.structured.limits import MAX_EXPANDED
 from sevenb.structured.schema_conditions import without_conditions
-from sevenb.structured.schema_keywords import IN_PLACE, OF_TYPE
+from sevenb.structured.schema_keywords import IN_PLACE, OF_OTHERS, OF_TYPE
 from sevenb.structured.schema_modern import modernise, only_type, refusal, refuse_malformed
 from sevenb.structured.schema_overlap import exclusive
 from sevenb.structured.schema_references import References, Schema
@@ -211,13 +211,7 @@ class _Rewriting:
 
 def _names_others(schema: dict[str, Any]) -> bool:
     """Whether a schema speaks, or may speak, of properties that it does not list."""
-    return not schema.keys().isdisjoint(_OF_OTHERS)
-
-
-_OF_OTHERS = frozenset(
-    {"additionalProperties", "patternProperties", "unevaluatedProperties", "propertyNames"}
-    | {"if", "not", "dependencies", "dependentRequired", "dependentSchemas"}
-)
+    return not schema.keys().isdisjoint(OF_OTHERS)
 
 
 def _lists_all(node: dict[str, Any], gathered: _Gathered) -> bool:

@@ -33,7 +33,7 @@ def compiler(tokenizer: Tokenizer) -> GrammarCompiler:
 @pytest.fixture(scope="session")
 def walker(tokenizer: Tokenizer) -> Walker:
     tokens = [tokenizer.token_bytes(i) for i in range(tokenizer.vocab_size)]
-    return Walker(tokens, tokenizer.end_ids, seed=1)
+    return Walker(tokens, tokenizer.end_ids)
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,7 @@ def test_vllm_structured_outputs() -> None:
     read = OutputFormat.from_structured_outputs
     assert read(None) is None
     assert read({}) is None
-    assert read({"json": None, "json_object": False}) is None
+    assert read({"json": None, "json_object": False, "structural_tag": None, "whitespace_pattern": " "}) is None
     assert read({"json": _SCHEMA}) == OutputFormat("json_schema", _SCHEMA, "structured_outputs.json")
     assert read({"json": json.dumps(_SCHEMA)}) == OutputFormat("json_schema", _SCHEMA, "structured_outputs.json")
     assert read({"json_object": True}) == OutputFormat("json_object", True, "structured_outputs.json_object")
@@ -63,7 +63,9 @@ def test_vllm_structured_outputs() -> None:
     assert read({"grammar": 'start: "a"'}) == OutputFormat("grammar", 'start: "a"', "structured_outputs.grammar")
 
 
-@pytest.mark.parametrize("asked", ["json", {"regex": "a", "choice": ["a"]}, {"json": "{"}])
+@pytest.mark.parametrize(
+    "asked", ["json", {"regex": "a", "choice": ["a"]}, {"json": "{"}, {"jsn": {}}, {"structural_tag": "x"}]
+)
 def test_malformed_structured_outputs_are_refused(asked: Any) -> None:
     with pytest.raises(InvalidRequest, match="structured_outputs"):
         OutputFormat.from_structured_outputs(asked)

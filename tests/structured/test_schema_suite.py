@@ -54,8 +54,8 @@ def test_every_answer_to_an_accepted_schema_is_valid(
     constraint = OutputFormat.from_schema(case.schema, "schema").constraint()
     matcher = compiler.compile(constraint.grammar)
     ended = 0
-    for _ in range(_WALKS):
-        answer = walker.walk(matcher.copy())
+    for seed in range(_WALKS):
+        answer = walker.walk(matcher.copy(), seed)
         if answer is None:
             continue
         ended += 1

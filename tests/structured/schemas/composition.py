@@ -147,6 +147,19 @@ _ONE_OF = cases(
             "oneOf": [{"required": ["a"]}, {"required": ["b"]}],
         },
         {"oneOf": [NUMBER, INTEGER]},
+        {"oneOf": [{"type": "string", "maxLength": 3}, {"properties": {"a": INTEGER}, "required": ["a"]}]},
+        {
+            "oneOf": [
+                record({"a": INTEGER}, additionalProperties=True),
+                record({"b": INTEGER}, additionalProperties=True),
+            ]
+        },
+        {
+            "oneOf": [
+                record({"a": INTEGER}) | {"required": ["a", "x"]},
+                record({"b": INTEGER}, additionalProperties=True),
+            ]
+        },
         {
             "oneOf": [
                 record({"a": INTEGER}),

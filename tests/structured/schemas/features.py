@@ -42,7 +42,14 @@ _VALUES = cases(
     ],
 ) + cases(
     "enum, const",
-    [{"enum": []}, {"enum": "red"}, {"enum": ["a"], "const": "b"}, {"type": "integer", "const": "x"}],
+    [
+        {"enum": []},
+        {"enum": "red"},
+        {"enum": ["a"], "const": "b"},
+        {"const": "a\u0001b"},
+        {"enum": ["fine", "not \u007f fine"]},
+        {"type": "integer", "const": "x"},
+    ],
     "refused",
 )
 
