@@ -93,7 +93,8 @@ async def count_input_tokens(
     """How many tokens the prompt of a response would have."""
     refuse_unsupported(body)
     history, items = _items(body, store, owner)
-    request = ResponseRequest.model_validate(given(body))
+    known = {name: value for name, value in given(body).items() if name in ResponseContext.model_fields}
+    request = ResponseRequest.model_validate(known)
     turn = _turn(request, [*history, *items], "")
     return InputTokenCount(input_tokens=await count_turn(service, await service.model(body.model), turn))
 
