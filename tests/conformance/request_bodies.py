@@ -122,23 +122,10 @@ VALID: dict[str, list[Body]] = {
         }
     ],
     "/api/generate": [
-        {
-            "model": "echo",
-            "prompt": "hi",
-            "suffix": "",
-            "system": "x",
-            "template": "",
-            "context": [1, 2],
-            "raw": True,
-            "format": "json",
-            "stream": True,
-            "options": {"num_predict": 4},
-            "keep_alive": 0,
-        }
+        {"model": "echo", "prompt": "hi", "raw": True, "format": CITY, "stream": True, "options": {"num_predict": 4}},
+        {"model": "echo", "prompt": "hi", "system": "x", "context": [1, 2], "keep_alive": 60, "options": {"stop": "z"}},
     ],
-    "/api/embed": [
-        {"model": "echo", "input": ["a"], "truncate": True, "dimensions": 4, "options": {}, "keep_alive": 1}
-    ],
+    "/api/embed": [{"model": "echo", "input": ["a"], "truncate": True, "dimensions": 8, "keep_alive": 60}],
     "/api/embeddings": [{"model": "echo", "prompt": "a", "options": {}, "keep_alive": "5m"}],
     "/api/show": [{"model": "echo", "verbose": True}],
     "/infill": [
@@ -194,11 +181,13 @@ def _disturb(rng: random.Random, body: Body) -> None:
     if rng.random() < 0.15:
         del holder[key]
     else:
-        holder[key] = _odd(rng)
+        holder[key] = _odd(rng, like=holder[key])
 
 
-def _odd(rng: random.Random) -> Any:
-    return copy.deepcopy(rng.choice(ODD))
+def _odd(rng: random.Random, like: Any = None) -> Any:
+    """Anything, and as often something of the same type."""
+    same = [value for value in ODD if type(value) is type(like)] if rng.random() < 0.5 else []
+    return copy.deepcopy(rng.choice(same or ODD))
 
 
 def _holders(value: Any) -> list[Any]:
