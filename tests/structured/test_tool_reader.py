@@ -6,7 +6,7 @@ from itertools import count, pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sevenb.structured.tool_opening import CallOpenings
@@ -161,6 +161,7 @@ def _pieces(text: str, places: list[int]) -> list[str]:
     return [text[begin:end] for begin, end in pairwise(edges)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(sorted(ANSWERS)), max_size=4), st.lists(st.integers(0, 10**6), max_size=12))
 def test_no_split_of_any_answers_in_a_row_changes_what_is_read(kinds: list[str], places: list[int]):
     text = "\n".join(ANSWERS[kind][0] for kind in kinds)
@@ -171,6 +172,7 @@ FRAGMENTS = [*'{}[]"\\:,; \n`ab<>/', "<tool_call>", "</tool_call>", "```", "```j
 FRAGMENTS += ['{"name": "now", "arguments": {', '{"name": "get", "parameters": ', "{}", "}\n", BARE, "[TOOL_CALLS] ["]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=30), st.lists(st.integers(0, 10**6), max_size=12))
 def test_no_split_of_rubbish_changes_what_is_read(fragments: list[str], places: list[int]):
     text = "".join(fragments)
@@ -185,6 +187,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(NAMES), st.dictionaries(st.text(), JSON, max_size=3), st.booleans()), max_size=4
@@ -200,6 +203,7 @@ def test_any_arguments_come_back_as_they_were_written(calls: list[tuple[str, dic
     assert _read(_pieces(text, places)) == expected
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(exclude_characters="{"), max_size=200))
 def test_text_without_calls_is_handed_on_unchanged(text: str):
     assert _read([text]) == ([TextPart(text)] if text else [])
