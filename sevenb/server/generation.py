@@ -164,11 +164,14 @@ class Generation:
     def _job(self, prompt: int, params: SamplingParams, choices: Sequence[int]) -> _Job:
         tokenizer, token_ids = self._model.text.tokenizer, self.prompts[prompt]
         end_ids = frozenset[int]() if params.ignore_eos else tokenizer.end_ids
+        # A stop string that spells a special token would never be met in the text, which does not show them.
+        special_tokens = tokenizer.special_tokens
+        spelled = {special_tokens[text] for text in params.stop if text in special_tokens}
         request = AddRequest(
             request_id=uuid.uuid4().hex,
             prompt_token_ids=token_ids,
             params=params,
-            stop_token_ids=sorted(end_ids | set(params.stop_token_ids)),
+            stop_token_ids=sorted(end_ids | spelled | set(params.stop_token_ids)),
             arrival=self._arrival,
             priority=self._priority,
             client=self._client,

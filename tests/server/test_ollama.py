@@ -85,6 +85,14 @@ def test_nobody_forges_special_tokens_through_a_template(server: RunningServer) 
     assert server.post("/api/generate", **body, prompt="<|end|>").json()["prompt_eval_count"] == 1 + len("<|end|>")
 
 
+def test_a_stop_string_may_spell_a_special_token(server: RunningServer) -> None:
+    body = {"model": "echo", "prompt": "ab<|end|>cd", "raw": True, "stream": False}
+    answer = server.post("/api/generate", **body, options={"stop": ["<|end|>"]}).json()
+    assert (answer["response"], answer["done_reason"]) == ("ab", "stop")
+    again = server.post("/v1/completions", prompt="ab<|end|>cd", ignore_eos=True, stop=["<|end|>"], max_tokens=9).json()
+    assert again["choices"][0]["text"] == "ab"
+
+
 @pytest.mark.parametrize(
     ("options", "text", "done_reason"),
     [
