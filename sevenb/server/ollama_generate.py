@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from sevenb.errors import InvalidRequest, UnsupportedModel
 from sevenb.model.chat_template import ChatTemplate
 from sevenb.model.fim import FimTokens
@@ -25,10 +27,13 @@ def generate_turn(text: ModelText, body: GenerateRequest, *, client: str = "") -
         raise InvalidRequest(
             "raw is true, so the prompt is all there is; leave out template, system, context and suffix.", "raw"
         )
+    params = sampling_params(body)
+    if body.suffix and (tokens := FimTokens.of(text.tokenizer)) is not None:
+        params = msgspec.structs.replace(params, stop_token_ids=tokens.all)
     return ChatTurn(
         messages=(),
         prompt=_prompt(text, body),
-        params=sampling_params(body),
+        params=params,
         output=OutputFormat.from_ollama(body.format),
         parameter="prompt",
         client=client,
@@ -42,9 +47,8 @@ def _prompt(text: ModelText, body: GenerateRequest) -> list[int]:
     if body.template:
         rendered = _by_own_template(tokenizer, body)
     elif body.suffix:
-        if body.system or body.context:
-            raise InvalidRequest("A suffix goes without system and context, which have no place in code.", "suffix")
-        return _around_gap(tokenizer, body.model, prompt, body.suffix)
+        # As with Ollama, system has no place here: code is not told how to behave.
+        rendered = _around_gap(tokenizer, body.model, prompt, body.suffix)
     else:
         rendered = render_chat(text, _messages(body), template_kwargs=thinking(body.think))
     return [*_known(tokenizer, body.context or ()), *rendered]

@@ -104,10 +104,11 @@ async def show(service: ServiceDependency, request: Request, body: ShowRequest) 
         model_info[f"{card.architecture}.context_length"] = status.max_model_len
     if "general.basename" not in model_info or request.headers.get("user-agent", "").startswith(_COPILOT):
         model_info["general.basename"] = asked  # which Copilot shows; users know the name that /api/tags lists
+    context = [] if status.max_model_len is None else [f"{'num_ctx':<30} {status.max_model_len}"]
     response = ShowResponse(
         license=(status.stored.license if status.stored is not None else "") or card.license,
         modelfile=f"# Modelfile of {name}\nFROM {status.root}\n",
-        parameters="",
+        parameters="\n".join(context),  # where some editors look for the length of the context
         template=facts.template,
         details=_details(card, status, name),
         model_info=model_info,
