@@ -253,7 +253,8 @@ def test_any_mixture_with_preemption_caching_and_cancellation(data: st.DataObjec
     for place in range(9):
         prompt = prompt_of(chance.randint(1, 15), chance.randrange(3))
         fields: dict[str, Any] = {"n": chance.choice([1, 1, 3]), "seed": place, "temperature": chance.choice([0, 0.9])}
-        fields |= {"max_tokens": chance.randint(1, 45)}
+        fields |= {"max_tokens": chance.randint(1, 45), "min_tokens": chance.choice([0, 0, 30])}
+        fields |= {"logprobs": chance.choice([None, 1]), "prompt_logprobs": chance.choice([None, None, 0])}
         params = chance.choice([form, calling])(**fields)
         if chance.random() < 0.3:
             params = SamplingParams(**fields)
