@@ -60,13 +60,14 @@ def _messages(body: GenerateRequest) -> list[dict[str, Any]]:
 
 
 def _by_own_template(tokenizer: Tokenizer, body: GenerateRequest) -> list[int]:
+    source = jinja_of(body.template or "")
     try:
-        template = ChatTemplate(jinja_of(body.template or ""), tokenizer)
-    except UnsupportedModel as error:
-        raise InvalidRequest(f"template cannot be read: {error}", "template") from None
-    rendered = template.render(
-        _messages(body), system=body.system or "", prompt=body.prompt or "", suffix=body.suffix or ""
-    )
+        template = ChatTemplate(source, tokenizer)
+        rendered = template.render(
+            _messages(body), system=body.system or "", prompt=body.prompt or "", suffix=body.suffix or ""
+        )
+    except (UnsupportedModel, InvalidRequest) as error:
+        raise InvalidRequest(f"template cannot be used: {error}", "template") from None
     token_ids = tokenizer.encode_chat(rendered)
     if not token_ids:
         raise InvalidRequest("template makes an empty prompt of this request; write {{ .Prompt }} in it.", "template")

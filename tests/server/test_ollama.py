@@ -250,6 +250,7 @@ def test_pull_of_what_is_here(server: RunningServer, smollm2: object) -> None:
         ("/api/generate", {**GENERATE, "suffix": "x"}, "insert"),
         ("/api/generate", {**GENERATE, "template": "{{ .Nonsense }}"}, "template"),
         ("/api/generate", {**GENERATE, "template": "{{ if .Suffix }}x{{ end }}"}, "template"),
+        ("/api/generate", {**GENERATE, "template": "{{ .Role }}"}, "template"),
         ("/api/embed", {"model": "echo", "input": 5}, "input"),
         ("/api/show", {}, "model"),
     ],
