@@ -45,13 +45,15 @@ class ToolStyle:
         """
         source = template_source or ""
         knows_tools = re.search(r"\btools\b", source) is not None
-        if _MISTRAL.marker in special_tokens:
+        if _HERMES.marker in source:  # many a fine-tune of Llama and Mistral, which has kept the tokens of its base
+            style = ToolStyle(_HERMES, knows_tools)
+        elif _MISTRAL.marker in special_tokens:
             notation = replace(_MISTRAL, head="[") if "[TOOL_CALLS][" in source else _MISTRAL
-            style = ToolStyle(notation, knows_tools, id_length=9)
+            style = ToolStyle(notation, knows_tools and _MISTRAL.marker in source, id_length=9)
         elif _LLAMA.marker in special_tokens:
-            style = ToolStyle(_LLAMA, knows_tools)
+            style = ToolStyle(_LLAMA, knows_tools and _LLAMA.key in source)
         else:
-            style = ToolStyle(_HERMES, knows_tools and _HERMES.marker in source)
+            style = ToolStyle(_HERMES, knows_tools=False)
         marks = {style.notation.marker, style.notation.after.strip()}
         tokens = {mark: special_tokens[mark] for mark in marks & special_tokens.keys()}
         return replace(style, notation=replace(style.notation, tokens=tokens))

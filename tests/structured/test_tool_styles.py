@@ -119,6 +119,23 @@ def test_a_style_is_told_by_the_template_and_the_special_tokens():
     assert not PLAIN.knows_tools
 
 
+def test_the_template_counts_more_than_tokens_that_a_model_has_from_its_base():
+    template = "{% for tool in tools %}<tool_call>{% endfor %}"
+    for tokens in ({"<|python_tag|>": 1}, {"[TOOL_CALLS]": 1}):
+        style = ToolStyle.detect(template, tokens)
+        assert style.notation.marker == "<tool_call>"
+        assert style.notation.tokens == {}
+        assert style.knows_tools
+
+
+@pytest.mark.parametrize("token", ["<|python_tag|>", "[TOOL_CALLS]"])
+def test_a_template_without_tools_of_a_family_that_knows_them_gets_instructions_in_its_notation(token: str):
+    style = ToolStyle.detect("{% for message in messages %}{{ message.content }}{% endfor %}", {token: 1})
+    assert not style.knows_tools
+    assert style.notation.marker == token
+    assert style.notation.key in style.instructions(TOOLS)
+
+
 def test_a_template_of_an_unknown_style_is_told_how_to_call():
     style = ToolStyle.detect("{% if tools %}<function_call>{% endif %}", {})
     assert not style.knows_tools
