@@ -210,24 +210,6 @@ class Completion(CompletionIdentity):
     timings: TimingsBody | None = None
 
 
-class ModelCard(BaseModel):
-    """A model that this server answers for."""
-
-    id: str
-    object: Literal["model"] = "model"
-    created: int
-    owned_by: str = "sevenb"
-    root: str
-    max_model_len: int
-
-
-class ModelList(BaseModel):
-    """All of them."""
-
-    object: Literal["list"] = "list"
-    data: list[ModelCard]
-
-
 class ErrorBody(BaseModel):
     """What went wrong and, in ``message``, what to do."""
 
