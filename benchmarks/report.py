@@ -147,8 +147,9 @@ def _fidelity_table(results: Sequence[FidelityResult]) -> str:
 
 def _tools_table(result: ToolResult) -> str:
     lines = [
-        f"| **{result.model}** | cases | well-formed | right tools | right | demanded: well-formed | right |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        f"| **{result.model}** | cases | well-formed | right tools | right | right without grammar "
+        "| demanded: well-formed | right |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for score in result.kinds:
         demanded = [f"{score.demanded_well_formed} of {score.demanded}", f"{score.demanded_right} of {score.demanded}"]
@@ -157,6 +158,7 @@ def _tools_table(result: ToolResult) -> str:
             score.well_formed,
             score.right_tools,
             score.right,
+            score.unaided,
             *(demanded if score.demanded else ["–", "–"]),
         ]
         lines.append(f"| {score.kind} | {' | '.join(map(str, cells))} |")
@@ -167,6 +169,7 @@ def _tools_table(result: ToolResult) -> str:
             ("well_formed", cases),
             ("right_tools", cases),
             ("right", cases),
+            ("unaided", cases),
             ("demanded_well_formed", demanded_cases),
             ("demanded_right", demanded_cases),
         ]

@@ -77,6 +77,7 @@ class ToolKind(msgspec.Struct, frozen=True):
     well_formed: int
     right: int
     right_tools: int  # whatever their arguments
+    unaided: int  # right without a grammar
     demanded: int
     demanded_well_formed: int
     demanded_right: int

@@ -42,18 +42,16 @@ class Answer:
 
 
 def measure_tools(name: str, path: Path, threads: int) -> ToolResult:
-    """All cases, left free to call or not; then those that need a call once more, with a call demanded."""
+    """All cases, left free to call or not, and once more without a grammar; then a call demanded where one is due."""
     with LLM(path, threads=threads) as llm:
         free = answers(llm, CASES, ToolChoice("auto"))
+        unaided = answers(llm, CASES, ToolChoice("auto"), constrained=False)
         demanded = answers(llm, [case for case in CASES if case.calls], ToolChoice("required"))
-    kinds = [
-        _score(kind, [a for a in free if a.case.kind == kind], [a for a in demanded if a.case.kind == kind])
-        for kind in KINDS
-    ]
+    kinds = [_score(kind, *(_of(kind, part) for part in (free, unaided, demanded))) for kind in KINDS]
     return ToolResult(name, machine.conditions(threads), kinds)
 
 
-def answers(llm: LLM, cases: Sequence[Case], choice: ToolChoice) -> list[Answer]:
+def answers(llm: LLM, cases: Sequence[Case], choice: ToolChoice, *, constrained: bool = True) -> list[Answer]:
     """The greedy answers to some cases, side by side."""
     style = ToolStyle.detect(llm.chat_template.source, llm.tokenizer.added_tokens)
     prompts, params = [], []
@@ -65,8 +63,8 @@ def answers(llm: LLM, cases: Sequence[Case], choice: ToolChoice) -> list[Answer]
             SamplingParams(
                 temperature=0,
                 max_tokens=MAX_TOKENS,
-                grammar=constraint.grammar,
-                grammar_triggers=constraint.triggers,
+                grammar=constraint.grammar if constrained else None,
+                grammar_triggers=constraint.triggers if constrained else (),
                 skip_special_tokens=False,
             )
         )
@@ -93,13 +91,18 @@ def _valid_arguments(written: str, schema: dict[str, Any]) -> dict[str, Any] | N
     return arguments if isinstance(arguments, dict) else None
 
 
-def _score(kind: str, free: Sequence[Answer], demanded: Sequence[Answer]) -> ToolKind:
+def _of(kind: str, answered: Sequence[Answer]) -> list[Answer]:
+    return [answer for answer in answered if answer.case.kind == kind]
+
+
+def _score(kind: str, free: Sequence[Answer], unaided: Sequence[Answer], demanded: Sequence[Answer]) -> ToolKind:
     return ToolKind(
         kind=kind,
         cases=len(free),
         well_formed=sum(answer.well_formed for answer in free),
         right=sum(answer.right for answer in free),
         right_tools=sum(answer.right_tools for answer in free),
+        unaided=sum(answer.right for answer in unaided),
         demanded=len(demanded),
         demanded_well_formed=sum(answer.well_formed for answer in demanded),
         demanded_right=sum(answer.right for answer in demanded),

@@ -76,8 +76,8 @@ def test_what_a_case_expects_can_be_said_with_its_tools(case: Any):
 
 
 def test_the_report_shows_each_kind_and_the_whole():
-    kinds = [ToolKind("single", 4, 4, 2, 3, 4, 4, 3), ToolKind("none needed", 4, 4, 4, 4, 0, 0, 0)]
+    kinds = [ToolKind("single", 4, 4, 2, 3, 1, 4, 4, 3), ToolKind("none needed", 4, 4, 4, 4, 3, 0, 0, 0)]
     table = tools_report([ToolResult("m", "today", kinds)])
-    assert "| single | 4 | 4 | 3 | 2 | 4 of 4 | 3 of 4 |" in table
-    assert "| none needed | 4 | 4 | 4 | 4 | – | – |" in table
-    assert "| all | 8 | 100% | 88% | 75% | 100% | 75% |" in table
+    assert "| single | 4 | 4 | 3 | 2 | 1 | 4 of 4 | 3 of 4 |" in table
+    assert "| none needed | 4 | 4 | 4 | 4 | 3 | – | – |" in table
+    assert "| all | 8 | 100% | 88% | 75% | 50% | 100% | 75% |" in table
