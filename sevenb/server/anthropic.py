@@ -96,10 +96,11 @@ class _Answer:
     async def events(self) -> AsyncGenerator[bytes, None]:
         """The answer as it grows, in the order that Anthropic's documentation gives."""
         blocks = _Blocks()
+        begun = False
         end: AnswerEnded | None = None
         async for step in self.generation.events():
-            if not blocks.begun:
-                blocks.begun = True
+            if not begun:
+                begun = True
                 yield _event("message_start", message=self._message([], None, None).model_dump())
                 yield _event("ping")
             for event in step if self._body.max_tokens else ():
@@ -159,7 +160,6 @@ class _Blocks:
     """The content blocks of a streamed answer, one open at a time. White space alone opens none."""
 
     def __init__(self) -> None:
-        self.begun = False
         self._index = -1
         self._open: str | None = None  # "text" or "tool_use"
         self._held = ""

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -29,7 +29,12 @@ logger = logging.getLogger(__name__)
 # model, and fatal to any prefix cache.
 _CLIENT_NOTE = "x-anthropic-billing-header:"
 
-_CHOICES = {"auto": "auto", "any": "required", "tool": "named", "none": "none"}
+_CHOICES: Mapping[str, Literal["auto", "required", "named", "none"]] = {
+    "auto": "auto",
+    "any": "required",
+    "tool": "named",
+    "none": "none",
+}
 _BLOCKS = TypeAdapter(list[ContentBlock])
 
 
@@ -110,7 +115,7 @@ def _tool_choice(choice: ToolChoiceBody | None) -> ToolChoice:
             "tool_choice.name goes with the type 'tool', and that type needs it.",
             "tool_choice.name",
         )
-    return ToolChoice(_CHOICES[choice.type], choice.name, parallel=not choice.disable_parallel_tool_use)  # type: ignore[arg-type]
+    return ToolChoice(_CHOICES[choice.type], choice.name, parallel=not choice.disable_parallel_tool_use)
 
 
 # -- messages --------------------------------------------------------------------------------------------
