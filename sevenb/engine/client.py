@@ -148,11 +148,12 @@ class EngineClient:
 
     async def close(self) -> None:
         """Fail what is still open, stop the engine process and wait until it is gone."""
+        had_served = self.state == "ready"
         self._begin_stopping()
         if self._channel is not None:
             self._channel.send(Shutdown(drain=False))
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
+        if self._process is not None and self._process.stdin is not None and not had_served:
+            self._process.stdin.close()  # it hears nothing else while it loads, and has nothing to save
         if self._supervisor is not None:
             try:
                 async with asyncio.timeout(STOP_SECONDS):

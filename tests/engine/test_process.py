@@ -251,3 +251,12 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+def test_an_engine_that_is_closed_saves_what_outlives_it_first(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with engine(saves_to=str(tmp_path / "saved")) as client:
+            await client.wait_ready(20)
+        assert (tmp_path / "saved").exists()
+
+    run(test())

@@ -7,6 +7,7 @@ counts the tokens of its prompt by their remainder of `VECTOR_SIZE`.
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -37,6 +38,7 @@ class FakeConfig(msgspec.Struct, kw_only=True):
     refusal: str | None = None  # the engine cannot start, and says this
     out_of_memory: bool = False
     dies_while_loading: bool = False
+    saves_to: str | None = None  # a file that it writes, slowly, before it ends
     weight_bytes: int = 2**20
     kv_bytes: int = 2**20
 
@@ -152,7 +154,9 @@ class FakeEngine:
         )
 
     def close(self) -> None:
-        pass
+        if self._config.saves_to is not None:
+            time.sleep(0.3)
+            Path(self._config.saves_to).touch()
 
     def stats(self) -> EngineStats:
         return EngineStats(

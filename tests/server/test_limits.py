@@ -97,23 +97,20 @@ def test_each_key_has_a_rate_of_its_own(start_server: StartServer) -> None:
     assert ask(**{"x-api-key": "three"}).status_code == 401  # and says nothing about rates
 
 
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("/v1/messages", lambda body: (body["type"], body["error"]["type"]) == ("error", "rate_limit_error")),
-        ("/api/chat", lambda body: isinstance(body["error"], str)),
-        ("/v1/chat/completions", lambda body: body["error"]["type"] == "rate_limit_error"),
-    ],
-)
-def test_each_dialect_tells_it_in_its_own_shape(
-    start_server: StartServer, path: str, kind: Callable[[Any], bool]
-) -> None:
+def test_each_dialect_tells_it_in_its_own_shape(start_server: StartServer) -> None:
     server = start_server("--rate-limit", "1")
     server.post("/tokenize", prompt="a")
-    refused = server.post(path)
-    assert refused.status_code == 429
-    assert "retry-after" in refused.headers
-    assert kind(refused.json())
+
+    def refusal(path: str) -> Any:
+        refused = server.post(path)
+        assert refused.status_code == 429
+        assert "retry-after" in refused.headers
+        return refused.json()
+
+    assert refusal("/v1/chat/completions")["error"]["type"] == "rate_limit_error"
+    anthropic = refusal("/v1/messages")
+    assert (anthropic["type"], anthropic["error"]["type"]) == ("error", "rate_limit_error")
+    assert isinstance(refusal("/api/chat")["error"], str)
 
 
 def test_requests_at_once_are_bounded_for_each_address(start_server: StartServer) -> None:
