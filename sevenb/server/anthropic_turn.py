@@ -65,6 +65,7 @@ def chat_turn(body: TurnRequest, *, client: str = "") -> ChatTurn:
         tool_choice=_tool_choice(body.tool_choice),
         output=output,
         continue_final_message=goes_on,
+        template_kwargs={"enable_thinking": False},  # Qwen3's: its thoughts would stand in the text
         client=client,
         call_id_prefix="toolu_",
     )

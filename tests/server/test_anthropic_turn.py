@@ -134,7 +134,7 @@ def test_sampling_parameters_keep_their_names() -> None:
 
 
 def test_what_changes_no_answer_is_let_pass() -> None:
-    turn(
+    made = turn(
         thinking={"type": "enabled", "budget_tokens": 4000},
         metadata={"user_id": "u"},
         service_tier="auto",
@@ -143,6 +143,7 @@ def test_what_changes_no_answer_is_let_pass() -> None:
         mcp_servers=[],
         betas=["x"],
     )
+    assert made == turn()
 
 
 @pytest.mark.parametrize("place", ["output_config", "output_format"])
