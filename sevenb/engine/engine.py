@@ -92,6 +92,7 @@ class Engine:
         self._generated_tokens = 0
         self._drafted_tokens = 0
         self._accepted_tokens = 0
+        self._forced_tokens = 0
         self._steps = 0
 
     # -- requests --------------------------------------------------------------------------------------
@@ -164,6 +165,7 @@ class Engine:
             steps=self._steps,
             drafted_tokens=self._drafted_tokens,
             accepted_tokens=self._accepted_tokens,
+            forced_tokens=self._forced_tokens,
             kv_blocks_spilled=self._block_store.spilled if self._block_store else 0,
             kv_blocks_restored=self._block_store.restored if self._block_store else 0,
         )
@@ -282,6 +284,7 @@ class Engine:
             if sequence.output_length >= request.max_output:
                 finish_reason = "length"
                 break
+        self._count_forced(request, max(0, len(tokens) - len(gained)))
         request.completion_tokens += len(tokens)
         self._generated_tokens += len(tokens)
         return SequenceOutput(
@@ -309,12 +312,19 @@ class Engine:
         """Drop the drafts of a chunk that were wrong or too many, and count."""
         request, drafted = chunk.sequence.request, len(chunk.drafts)
         chunk.keep_drafts(accepted)
+        if chunk.forced:
+            self._count_forced(request, accepted)
+            return
         request.drafted_tokens += drafted
         request.accepted_tokens += accepted
         self._drafted_tokens += drafted
         self._accepted_tokens += accepted
-        if self._speculator is not None and not chunk.forced:
+        if self._speculator is not None:
             self._speculator.verified(chunk.sequence, drafted=drafted, accepted=accepted)
+
+    def _count_forced(self, request: Request, tokens: int) -> None:
+        request.forced_tokens += tokens
+        self._forced_tokens += tokens
 
     def _publish(self) -> list[Report]:
         reports: list[Report] = list(self._failures)

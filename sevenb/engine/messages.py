@@ -128,6 +128,7 @@ class Timings(_Message, frozen=True):
     completion_tokens: int
     drafted_tokens: int = 0
     accepted_tokens: int = 0
+    forced_tokens: int = 0  # that a grammar left no choice about
     beam_kv_blocks: int = 0  # the most that the beams of a search held at once
     beam_kv_blocks_unshared: int = 0  # what that would have been, had each had its own
 
@@ -167,6 +168,7 @@ class EngineStats(_Message, frozen=True):
     steps: int
     drafted_tokens: int = 0  # by speculation
     accepted_tokens: int = 0  # of those
+    forced_tokens: int = 0  # by grammars
     kv_blocks_spilled: int = 0  # copied out of the pool when it evicted them
     kv_blocks_restored: int = 0  # and back
 

@@ -50,6 +50,7 @@ class Request:
     completion_tokens: int = 0
     drafted_tokens: int = 0
     accepted_tokens: int = 0
+    forced_tokens: int = 0
     first_scheduled: float | None = None
     first_token: float | None = None
 
@@ -141,6 +142,7 @@ class Request:
             completion_tokens=self.completion_tokens,
             drafted_tokens=self.drafted_tokens,
             accepted_tokens=self.accepted_tokens,
+            forced_tokens=self.forced_tokens,
             beam_kv_blocks=0 if self.beams is None else self.beams.kv_blocks,
             beam_kv_blocks_unshared=0 if self.beams is None else self.beams.kv_blocks_unshared,
         )

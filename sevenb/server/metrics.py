@@ -111,6 +111,7 @@ _COUNTERS: dict[str, tuple[str, Value]] = {
     "engine_steps": ("Steps computed", lambda stats: stats.steps),
     "spec_decode_num_draft_tokens": ("Tokens guessed ahead and checked", lambda stats: stats.drafted_tokens),
     "spec_decode_num_accepted_tokens": ("Of those, tokens that were right", lambda stats: stats.accepted_tokens),
+    "grammar_forced_tokens": ("Tokens that a grammar left no choice about", lambda stats: stats.forced_tokens),
     "kv_blocks_spilled": (
         "KV blocks copied out of the pool when it evicted them",
         lambda stats: stats.kv_blocks_spilled,

@@ -118,8 +118,11 @@ def test_forced_tokens_save_steps() -> None:
     steps = harness.engine.stats().steps
     assert re.fullmatch(FORM, decode(tokens))
     assert steps <= len(tokens) - len('{"name": "", "age": , "member": }') + 6
-    assert harness.outcomes["request-0"].timings is not None
-    assert harness.outcomes["request-0"].timings.completion_tokens == len(tokens)
+    timings = harness.outcomes["request-0"].timings
+    assert timings is not None
+    assert timings.completion_tokens == len(tokens)
+    assert timings.forced_tokens == harness.engine.stats().forced_tokens == len(tokens) - steps
+    assert timings.drafted_tokens == 0
 
 
 def test_an_answer_without_a_choice_left_is_complete_without_the_model() -> None:
