@@ -157,6 +157,7 @@ class Generation:
             completion_tokens=sum(t.completion_tokens for t in timings),
             drafted_tokens=sum(t.drafted_tokens for t in timings),
             accepted_tokens=sum(t.accepted_tokens for t in timings),
+            forced_tokens=sum(t.forced_tokens for t in timings),
         )
 
     # -- through the engine ----------------------------------------------------------------------------

@@ -169,8 +169,9 @@ class TimingsBody(BaseModel):
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
-    drafted_tokens: int  # guessed ahead by speculation or forced by a grammar
+    drafted_tokens: int  # guessed ahead by speculation
     accepted_tokens: int  # of those
+    forced_tokens: int  # that a grammar left no choice about
 
 
 class CompletionIdentity(BaseModel):
