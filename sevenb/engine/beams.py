@@ -141,6 +141,7 @@ class Beams:
         score = self._score(beam.logprob, len(beam.tokens) - (stop_token_id is not None))
         self._answers.append(_Answer(score, beam, finish_reason, stop_token_id))
         self._answers.sort(key=lambda answer: -answer.score)
+        del self._answers[self._search.width :]
 
     def _is_over(self, sequences: "Listed[Sequence]") -> bool:
         """Whether there are enough answers, and no beam is better now than the last of them."""

@@ -118,12 +118,13 @@ class LLM:
         ``progress`` shows a bar on the terminal.
 
         ``structured`` is the shape that every answer has unless its length cuts it short: a Pydantic model class, a
-        JSON Schema or an `OutputFormat`. `InvalidRequest` says which part of a shape cannot be guaranteed.
+        JSON Schema or an `OutputFormat`. `InvalidRequest` says which part of a shape cannot be guaranteed. With a shape
+        and without ``sampling_params`` an answer may be as long as the context allows.
         """
         listed = _as_list(prompts)
         texts = [prompt if isinstance(prompt, str) else None for prompt in listed]
         token_ids = [self._encode(prompt) for prompt in listed]
-        params = sampling_params or SamplingParams()
+        params = sampling_params or (SamplingParams() if structured is None else SamplingParams(max_tokens=None))
         return self._complete(texts, token_ids, params, structured, adapter, progress=progress)
 
     def chat(

@@ -89,6 +89,13 @@ def test_shapes_other_than_schemas(llm: LLM, asked: dict[str, Any], texts: list[
     assert text in texts if texts else len(text) == 7
 
 
+def test_a_shape_is_not_cut_short_unless_asked_for(llm: LLM) -> None:
+    schema = {"type": "array", "items": {"const": "a rather long constant text"}, "minItems": 6, "maxItems": 6}
+    (output,) = llm.generate("A list: ", structured=schema)[0].outputs
+    assert json.loads(output.text) == ["a rather long constant text"] * 6
+    assert output.finish_reason == "stop"
+
+
 def test_what_no_grammar_can_promise_is_checked(llm: LLM) -> None:
     params = SamplingParams(n=3, temperature=1.0, seed=1, max_tokens=30)
     try:
