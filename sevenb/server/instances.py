@@ -103,7 +103,10 @@ class ModelFigures:
 
 @dataclass(frozen=True)
 class Figures:
-    """A server's state as its own `/health` tells it, and its loaded models, which it shows to who has an API key."""
+    """A server's state as its own `/health` tells it, and its loaded models, which it shows to who has an API key.
+
+    A server that has unloaded all its models is "idle".
+    """
 
     state: str
     models: tuple[ModelFigures, ...] = ()
@@ -121,7 +124,8 @@ def read_figures(instance: Instance) -> Figures:
         cards = json.loads(_get(instance, "/v1/models"))["data"]
         gauges = _gauges(_get(instance, "/metrics").decode())
         loaded = {card["root"]: card for card in reversed(cards) if card["state"] != "installed" and not card["parent"]}
-        return Figures("ready", tuple(_model_figures(card, gauges) for card in reversed(loaded.values())))
+        models = tuple(_model_figures(card, gauges) for card in reversed(loaded.values()))
+        return Figures("ready" if models else "idle", models)
     except (OSError, ValueError, KeyError):
         return Figures("ready")
 

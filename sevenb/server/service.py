@@ -174,8 +174,7 @@ class Service:
         model = found.model
         if model.waiting >= model.source.max_open_requests:
             raise TooManyRequests(
-                f"{model.waiting} requests wait for {model.name} already, which is as many as this server lets wait; "
-                "try again soon."
+                f"As many requests as this server takes for {model.name} wait for it to be loaded; try again soon."
             )
         release = self._pool.hold(model)
         try:
