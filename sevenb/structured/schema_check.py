@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, localcontext
 from functools import cache
 from typing import Any
 
@@ -14,6 +14,8 @@ from sevenb.structured.schema_modern import refusal
 from sevenb.structured.schema_references import Schema
 
 _MAX_ERROR = 300
+_MAX_DIGITS = 1000
+"""Of numbers that are divided exactly, by ``multipleOf``."""
 
 
 def schema_check(schema: Schema, unproven: tuple[str, ...], parameter: str) -> Callable[[str], str | None]:
@@ -33,7 +35,8 @@ def schema_check(schema: Schema, unproven: tuple[str, ...], parameter: str) -> C
     def check(text: str) -> str | None:
         try:
             value = json.loads(text, parse_float=_exact)
-            error = next(_validator(exact).iter_errors(value), None)
+            with localcontext(prec=_MAX_DIGITS):
+                error = next(_validator(exact).iter_errors(value), None)
         except (ValueError, ArithmeticError, RecursionError, SevenbError) as failure:
             return f"it cannot be checked ({failure})"
         if error is None:

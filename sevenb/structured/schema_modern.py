@@ -1,6 +1,7 @@
 """One JSON Schema object as draft 2020-12 would write it, whatever its draft, and only what constrains values."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from sevenb.errors import InvalidRequest
@@ -37,13 +38,13 @@ def modernise(schema: dict[str, Any], parameter: str) -> dict[str, Any]:
 
 def refuse_malformed(root: Schema, references: References, parameter: str) -> None:
     """Raise `InvalidRequest`, which names the keyword, if a schema that takes part anywhere is not well-formed."""
-    seen: set[int] = set()
+    seen: dict[int, Schema] = {}
     rest = [root]
     while rest:
         schema = rest.pop()
         if isinstance(schema, bool) or id(schema) in seen:
             continue
-        seen.add(id(schema))
+        seen[id(schema)] = schema
         for keyword, value in schema.items():
             wanted = malformed(keyword, value)
             if wanted is not None:
@@ -61,6 +62,39 @@ def refuse_malformed(root: Schema, references: References, parameter: str) -> No
             rest.extend(subschemas(keyword, value))
         if "$ref" in schema:
             rest.append(references.resolve(schema["$ref"]))
+    _refuse_loops(seen, references, parameter)
+
+
+def _refuse_loops(schemas: dict[int, Schema], references: References, parameter: str) -> None:
+    """A schema may hold itself for a value inside the value, not for the value itself: whoever checks it never ends."""
+    done: set[int] = set()
+    for start in schemas.values():
+        if id(start) in done:
+            continue
+        path: list[tuple[int, Iterator[Schema]]] = [(id(start), _of_same_value(start, references))]
+        entered = {id(start)}
+        while path:
+            here, parts = path[-1]
+            part = next(parts, None)
+            if part is None:
+                done.add(here)
+                entered.discard(here)
+                path.pop()
+            elif id(part) in entered:
+                raise refusal("$ref", "leads back to itself with nothing between", parameter)
+            elif isinstance(part, dict) and id(part) not in done:
+                entered.add(id(part))
+                path.append((id(part), _of_same_value(part, references)))
+
+
+def _of_same_value(schema: Schema, references: References) -> Iterator[Schema]:
+    if isinstance(schema, bool):
+        return
+    for keyword in ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"):
+        if keyword in schema:
+            yield from subschemas(keyword, schema[keyword])
+    if "$ref" in schema:
+        yield references.resolve(schema["$ref"])
 
 
 # Only as \\u escapes could JSON have these, which are left out.

@@ -10,6 +10,7 @@ from sevenb.structured.patterns import automaton_pattern
 from tests.structured.walks import accepts
 
 
+@pytest.mark.filterwarnings("ignore:Possible")  # what Python says of just these classes
 @pytest.mark.parametrize(
     ("pattern", "texts"),
     [

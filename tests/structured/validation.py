@@ -1,7 +1,7 @@
 """jsonschema's own judgement of an answer."""
 
 import json
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, localcontext
 from typing import Any
 
 import jsonschema
@@ -15,7 +15,11 @@ def schema_error(schema: Any, text: str) -> str | None:
         newest = jsonschema.Draft7Validator
     kind = jsonschema.validators.validator_for(exact, default=newest)
     validator = kind(exact, format_checker=kind.FORMAT_CHECKER)
-    error = next(validator.iter_errors(json.loads(text, parse_float=_exact)), None)
+    try:
+        with localcontext(prec=1000):
+            error = next(validator.iter_errors(json.loads(text, parse_float=_exact)), None)
+    except ArithmeticError:  # a remainder of a number with thousands of digits
+        return None
     return None if error is None else f"{error.message} in {text}"
 
 

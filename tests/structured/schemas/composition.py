@@ -49,6 +49,7 @@ _REFERENCES = cases(
         record({"self": {"$ref": "#"}}),
         {"allOf": [{"$ref": "#"}, {"type": "object"}]},
         {"$dynamicRef": "#node"},
+        {"type": "string", "not": {"$ref": "#/$defs/a"}, "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}},
     ],
     "refused",
 )
