@@ -42,7 +42,7 @@ class ModelPool:
         self._patience: set[asyncio.Timeout] = set()  # of those who wait for a model
         self._closing = False
         self._started = asyncio.Event()  # set once an engine process runs
-        self._has_served = False
+        self._begun = False  # the first model was loaded once
         self._failure: asyncio.Future[SevenbError | None] | None = None
 
     # -- life ------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ class ModelPool:
         finally:
             model.loading = None
             self._notify()
-        self._has_served = True
+        self._begun = self._begun or model is self._named[0]
         logger.info("%s is loaded after %.1f s", model.name, time.monotonic() - started)
         if model.client is not None:
             self._spawn(self._watch(model, model.client), f"watch {model.name}")
@@ -204,12 +204,12 @@ class ModelPool:
     def _note_failure(self, model: ManagedModel, error: BaseException) -> None:
         if self._closing:
             return
-        if self._has_served:
+        if self._begun or model is not self._named[0]:
             logger.warning("%s could not be loaded: %s", model.name, error)
-        elif model is self._named[0]:
-            if not isinstance(error, SevenbError):
-                error = SevenbError(f"{model.name} could not be loaded: {error}.")
+        elif isinstance(error, SevenbError):
             self._fail(error)
+        else:
+            self._fail(SevenbError(f"{model.name} could not be loaded: {error}."))
 
     def _fail(self, error: SevenbError) -> None:
         if self._failure is not None and not self._failure.done():

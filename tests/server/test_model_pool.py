@@ -128,11 +128,16 @@ def test_a_load_that_fails_is_told_to_all_who_wait_and_tried_anew(
     run(test, model("a"), model("b", {"load_seconds": 0.1, **fault}))
 
 
-def test_a_first_model_that_cannot_be_loaded_is_the_end() -> None:
+@pytest.mark.parametrize("others", [False, True])
+def test_a_first_model_that_cannot_be_loaded_at_the_start_is_the_end(others: bool) -> None:
     async def test() -> None:
-        service = Service([model("a", refusal="No such kind of model."), model("b")])
+        first = model("a", refusal="No such kind of model.", load_seconds=1.0 if others else 0.0)
+        service = Service([first, model("b")], memory_budget=10 * SIZE)
         await service.start()
+        if others:
+            assert await answer(await service.model("b"), "meanwhile") == "meanwhile"
         assert isinstance(await asyncio.wait_for(service.wait_failed(), 20), UnsupportedModel)
+        assert service.health == "failed"
         await service.close()
 
     asyncio.run(test())
