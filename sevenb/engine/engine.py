@@ -219,7 +219,8 @@ class Engine:
                     wait([masks])
             return self._sampler.sample(logits, plan, NO_MASKS if masks is None else masks.result())
         except Exception as error:
-            logger.exception("A step over %d chunks failed", len(plan.chunks))
+            expected = isinstance(error, SevenbError)  # then its sentence says it all
+            logger.error("A step over %d chunks failed: %s", len(plan.chunks), error, exc_info=not expected)
             if len(plan.chunks) == 1 or plan.copies:
                 for chunk in plan.chunks:
                     self._fail(chunk.sequence.request, error)
