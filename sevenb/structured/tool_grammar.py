@@ -2,15 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from sevenb.structured.grammars import lark_literal, serialise
-from sevenb.structured.json_schema import SchemaGrammar, compile_schema
-from sevenb.structured.limits import measure
+from sevenb.structured.json_schema import SchemaGrammar
 from sevenb.structured.tool_opening import ARGUMENT_KEYS
-from sevenb.structured.tools import Tool, schema_field
 
 MAX_CALLS = 32  # in one answer: small models know no end
 
@@ -128,66 +125,6 @@ def calls_or_output(calls: CallGrammar, output: str) -> str:
     (start,) = json.loads(serialise(calls.calls_or("@output")))["grammars"]
     shape, *others = json.loads(output)["grammars"]
     return json.dumps({"grammars": [start, {**shape, "name": "output"}, *others]})
-
-
-# -- arguments -------------------------------------------------------------------------------------------
-
-# Where one of these occurs, to close an object might contradict the schema instead of narrowing it.
-_COMBINING = frozenset(
-    {"allOf", "oneOf", "not", "if", "dependentSchemas", "unevaluatedProperties", "propertyNames", "contains"}
-)
-_SAYS_WHAT_ELSE = frozenset({"additionalProperties", "patternProperties", "$ref", "anyOf", "minProperties"})
-_SCHEMAS = ("items", "prefixItems", "anyOf", "additionalProperties")  # keywords that hold a schema or several
-_NAMED_SCHEMAS = ("properties", "patternProperties", "$defs", "definitions")
-_OF_NO_ARGUMENTS = frozenset(
-    {"type", "properties", "required", "title", "description", "$schema", "additionalProperties"}
-)
-
-
-def arguments_grammar(tool: Tool, index: int) -> SchemaGrammar:
-    """The arguments of the tool at ``index`` of a request; raises `InvalidRequest` for a schema with no grammar.
-
-    Objects that name their properties have no others unless the schema says so: valid in any case, and what is meant.
-    """
-    parameter = schema_field(tool, index)
-    schema = {**tool.parameters, "type": "object"}
-    measure(schema, parameter)
-    if schema.keys() <= _OF_NO_ARGUMENTS and not any(
-        map(schema.get, ("properties", "required", "additionalProperties"))
-    ):
-        return SchemaGrammar(lark_literal("{}"))
-    return compile_schema(schema if _combines(schema) else _closed(schema), parameter)
-
-
-def _combines(schema: Any) -> bool:
-    return isinstance(schema, Mapping) and (
-        not _COMBINING.isdisjoint(schema) or any(map(_combines, _subschemas(schema)))
-    )
-
-
-def _subschemas(schema: Mapping[str, Any]) -> Iterator[Any]:
-    for key in _SCHEMAS:
-        inner = schema.get(key)
-        yield from inner if isinstance(inner, list) else [inner]
-    for key in _NAMED_SCHEMAS:
-        inner = schema.get(key)
-        yield from inner.values() if isinstance(inner, Mapping) else ()
-
-
-def _closed(schema: Any) -> Any:
-    """The schema with additionalProperties false wherever properties are listed and nothing is said of others."""
-    if not isinstance(schema, Mapping):
-        return schema
-    closed = dict(schema)
-    for key in schema.keys() & set(_SCHEMAS):
-        inner = schema[key]
-        closed[key] = list(map(_closed, inner)) if isinstance(inner, list) else _closed(inner)
-    for key in schema.keys() & set(_NAMED_SCHEMAS):
-        if isinstance(inner := schema[key], Mapping):
-            closed[key] = {name: _closed(subschema) for name, subschema in inner.items()}
-    if isinstance(schema.get("properties"), Mapping) and _SAYS_WHAT_ELSE.isdisjoint(schema):
-        closed["additionalProperties"] = False
-    return closed
 
 
 def _regex(text: str) -> str:

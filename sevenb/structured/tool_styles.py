@@ -12,7 +12,8 @@ from sevenb.errors import InvalidRequest
 from sevenb.structured.constraint import Constraint
 from sevenb.structured.grammars import serialise
 from sevenb.structured.json_schema import SchemaGrammar
-from sevenb.structured.tool_grammar import CallGrammar, CallNotation, any_text, arguments_grammar, calls_or_output
+from sevenb.structured.tool_arguments import arguments_grammar
+from sevenb.structured.tool_grammar import CallGrammar, CallNotation, any_text, calls_or_output
 from sevenb.structured.tool_opening import CallOpenings
 from sevenb.structured.tool_reader import ToolReader, calls_in
 from sevenb.structured.tools import Tool, ToolChoice, check_tools

@@ -13,9 +13,10 @@ from sevenb.errors import InvalidRequest
 from sevenb.structured.compiler import GrammarCompiler, Matcher, fill_masks
 from sevenb.structured.constraint import Constraint
 from sevenb.structured.output_format import OutputFormat
-from sevenb.structured.tool_reader import ArgumentsPart, CallEnded, CallStarted
+from sevenb.structured.tool_reader import ArgumentsPart, CallEnded, CallStarted, calls_in
 from sevenb.structured.tool_styles import ToolStyle
 from sevenb.structured.tools import Tool, ToolChoice
+from tests.structured.schemas import SUITE, Case
 
 END = 256
 CLOSING = {END, 258, *b'"}]'}
@@ -350,10 +351,32 @@ def test_a_schema_as_deep_as_the_sea_is_refused():
     assert refusal.value.parameter == "tools[0].function.parameters"
 
 
-def test_a_closed_object_never_contradicts_the_schema(compiler: GrammarCompiler):
-    parts = {"allOf": [{"properties": {"a": {"type": "integer"}}}, {"properties": {"b": {"type": "integer"}}}]}
-    constraint = QWEN.constraint([Tool("t", None, {**parts, "required": ["a", "b"]})], ToolChoice("required"))
+A, B = ({"properties": {name: {"type": "integer"}}, "required": [name]} for name in "ab")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"allOf": [A, B]},
+        {**A, "anyOf": [B]},
+        {**A, "required": ["a", "b"]},
+        {"$defs": {"B": B}, "$ref": "#/$defs/B", **A},
+        {**A, "patternProperties": {"^b$": {"type": "integer"}}},
+        {**A, "minProperties": 2},
+        {"properties": {"c": {"anyOf": [A, B]}}, "additionalProperties": {"type": "integer"}},
+    ],
+    ids=json.dumps,
+)
+def test_a_closed_object_never_contradicts_the_schema(compiler: GrammarCompiler, schema: dict[str, Any]):
+    constraint = QWEN.constraint([Tool("t", None, schema)], ToolChoice("required"))
     assert _allows(compiler, QWEN, constraint, _qwen('{"name": "t", "arguments": {"a": 1, "b": 2}}'))
+
+
+def test_alternatives_are_closed_where_nothing_stands_beside_them(compiler: GrammarCompiler):
+    tool = Tool("t", None, {"properties": {"x": {"anyOf": [A, {"$ref": "#/$defs/B"}]}}, "$defs": {"B": B}})
+    constraint = QWEN.constraint([tool], ToolChoice("required"))
+    assert _allows(compiler, QWEN, constraint, _qwen('{"name": "t", "arguments": {"x": {"b": 2}}}'))
+    assert not _allows(compiler, QWEN, constraint, _qwen('{"name": "t", "arguments": {"x": {"b": 2, "c": 2}}}'))
 
 
 def test_names_that_mean_something_in_a_grammar_are_only_names(compiler: GrammarCompiler):
@@ -379,6 +402,13 @@ def test_as_many_tools_as_are_served_make_one_grammar(compiler: GrammarCompiler)
         constraint = QWEN.constraint(tools, choice)
         call = CALL_WEATHER.replace("get_weather", "tool_number_127")
         assert _allows(compiler, QWEN, constraint, _qwen(call))
+
+
+@pytest.mark.parametrize("schema", [{"properties": []}, {"properties": {}, "required": {}}, {"required": ["a", 3]}])
+def test_a_schema_that_is_none_is_refused(schema: dict[str, Any]):
+    with pytest.raises(InvalidRequest) as refusal:
+        QWEN.constraint([Tool("t", None, schema)], ToolChoice())
+    assert refusal.value.parameter == "tools[0].function.parameters"
 
 
 # -- grammar and reader agree ----------------------------------------------------------------------------
@@ -439,3 +469,32 @@ def test_what_only_a_check_can_tell_is_told_by_tool():
     assert complaint is not None
     assert complaint.startswith("label: ")
     assert QWEN.constraint([NOW, WEATHER, SHIP], ToolChoice()).check is None  # type: ignore[union-attr]
+
+
+OBJECTS = [case for case in SUITE if isinstance(case.schema, dict) and case.schema.get("type") == "object"]
+
+
+def _label(case: Case) -> str:
+    return json.dumps(case.schema)[:60]
+
+
+@pytest.mark.parametrize("case", [case for case in OBJECTS if case.outcome == "refused"], ids=_label)
+def test_a_refused_schema_of_the_suite_is_refused_with_the_tool(case: Case):
+    with pytest.raises(InvalidRequest) as refusal:
+        QWEN.constraint([NOW, Tool("t", None, case.schema)], ToolChoice())
+    assert refusal.value.parameter == "tools[1].function.parameters"
+
+
+@pytest.mark.parametrize("case", [case for case in OBJECTS if case.outcome != "refused"], ids=_label)
+def test_any_other_schema_of_the_suite_may_be_a_tools(compiler: GrammarCompiler, case: Case):
+    tools, choice = [NOW, Tool("t", None, case.schema)], ToolChoice("required")
+    constraint = QWEN.constraint(tools, choice)
+    assert constraint is not None
+    opening = _ids('<tool_call>\n{"name": "t", "arguments": ', QWEN)
+    text = _random_answer(_matcher(compiler, constraint), opening, QWEN, random.Random(1))
+    reader = QWEN.reader(tools, choice)
+    events = reader.feed(text) + reader.finish()
+    name, written = calls_in(events)[0]
+    assert name == "t"
+    if CallEnded(0) in events and constraint.check is None:
+        jsonschema.validate(json.loads(written), case.schema)
