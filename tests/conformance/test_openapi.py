@@ -1,4 +1,4 @@
-"""The OpenAPI document, tried by schemathesis: nothing like what it describes gets a 500, or no answer at all."""
+"""The OpenAPI document, tried by schemathesis: no operation fails or hangs, and answers are as they are described."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis.core.result import Ok
 from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.server.conftest import RunningServer, running_server
 
-EXAMPLES = 12  # of each operation and mode
+EXAMPLES = 8  # of each operation and mode
 SECONDS = 20  # that one answer may take
 WITHOUT_TRIAL = {"/api/pull"}  # it would ask the model hubs for each name
 
@@ -26,7 +27,7 @@ def server() -> Iterator[RunningServer]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
-def test_no_operation_fails_or_hangs(server: RunningServer, mode: GenerationMode) -> None:
+def test_every_operation_answers_as_it_is_described(server: RunningServer, mode: GenerationMode) -> None:
     schema = schemathesis.openapi.from_url(f"{server.http.base_url}/openapi.json")
     operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
     assert len(operations) > 20
@@ -45,6 +46,8 @@ def test_no_operation_fails_or_hangs(server: RunningServer, mode: GenerationMode
         def answers(case: schemathesis.Case[Any]) -> None:
             response = case.call(timeout=SECONDS)
             assert response.status_code < 500, f"{case.method} {case.path}: {response.text:.300}"
+            # A schema cannot tell all that makes a request impossible: other fields, the model, the context.
+            case.validate_response(response, excluded_checks=[positive_data_acceptance])
 
         with contextlib.suppress(Unsatisfiable):  # nothing can be wrong where nothing is sent
             answers()
