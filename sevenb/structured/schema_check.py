@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation, localcontext
 from functools import cache
 from typing import Any
 
-from sevenb.errors import InvalidRequest, SevenbError
+from sevenb.errors import InvalidRequest
 from sevenb.structured.compiler import GrammarCompiler
 from sevenb.structured.grammars import lark_of_schema, serialise
 from sevenb.structured.patterns import automaton_pattern
@@ -32,19 +32,32 @@ def schema_check(schema: Schema, unproven: tuple[str, ...], parameter: str) -> C
                 _refuse_unknown(pattern, parameter)
     exact = json.loads(json.dumps(schema), parse_float=_exact)
 
+    def first_error(text: str) -> Any:
+        value = json.loads(text, parse_float=_exact)
+        with localcontext(prec=_MAX_DIGITS):
+            return next(_validator(exact).iter_errors(value), None)
+
+    # A stranger's schema makes jsonschema run into whatever it likes: that is never proof, and best met at the start.
     def check(text: str) -> str | None:
         try:
-            value = json.loads(text, parse_float=_exact)
-            with localcontext(prec=_MAX_DIGITS):
-                error = next(_validator(exact).iter_errors(value), None)
-        except (ValueError, ArithmeticError, RecursionError, SevenbError) as failure:
-            return f"it cannot be checked ({failure})"
+            error = first_error(text)
+        except Exception as failure:
+            return f"{unproven[0]!r} cannot be checked ({str(failure)[:_MAX_ERROR]})"
         if error is None:
             return None
         where = "".join(f"[{step!r}]" for step in error.absolute_path)
         return f"{error.validator!r} does not hold{f' at {where}' if where else ''}: {error.message[:_MAX_ERROR]}"
 
+    try:
+        for sample in _SAMPLES:
+            first_error(sample)
+    except Exception as failure:
+        raise refusal(unproven[0], "cannot be checked with the rest of this schema", parameter) from failure
     return check
+
+
+_SAMPLES = ("null", "0", '""', "[0]", '{"": 0}')
+"""Values that show whether a schema can be checked at all."""
 
 
 def _exact(number: str) -> Decimal | float:

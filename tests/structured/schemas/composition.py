@@ -195,7 +195,17 @@ _NOT = (
         ],
         "checked",
     )
-    + cases("not", [{"not": {}}, {"not": True}, {"enum": ["a"], "not": {"const": "a"}}, {"not": 3}], "refused")
+    + cases(
+        "not",
+        [
+            {"not": {}},
+            {"not": True},
+            {"enum": ["a"], "not": {"const": "a"}},
+            {"not": 3},
+            {"$id": 3, "type": "string", "not": {"const": "x"}},
+        ],
+        "refused",
+    )
 )
 
 _ADDRESS = {
