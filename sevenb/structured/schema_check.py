@@ -14,6 +14,8 @@ from sevenb.structured.schema_modern import refusal
 from sevenb.structured.schema_references import Schema
 
 _MAX_ERROR = 300
+_MAX_STEPS = 100_000
+"""Keywords that one check looks at: with conditions on conditions there could be any number."""
 _MAX_DIGITS = 1000
 """Of numbers that are divided exactly, by ``multipleOf``."""
 
@@ -69,13 +71,25 @@ def _exact(number: str) -> Decimal | float:
 
 
 def _validator(schema: Schema) -> Any:
+    """A validator for one value."""
     import jsonschema
     from jsonschema import validators
 
     unnamed = jsonschema.Draft7Validator if _is_old(schema) else jsonschema.Draft202012Validator
-    named = validators.validator_for(schema, default=unnamed)
+    named: Any = validators.validator_for(schema, default=unnamed)
     extend: Any = validators.extend
-    return extend(named, _WITH_PATTERNS)(schema)
+    left = iter(range(_MAX_STEPS))
+
+    def counted(keyword: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
+        def step(*arguments: Any) -> Iterator[Any]:
+            if next(left, None) is None:
+                raise RecursionError("that takes too long")
+            yield from keyword(*arguments) or ()
+
+        return step
+
+    keywords = {**named.VALIDATORS, **_WITH_PATTERNS}
+    return extend(named, {name: counted(function) for name, function in keywords.items()})(schema)
 
 
 def _is_old(schema: Schema) -> bool:
