@@ -12,7 +12,7 @@ _EXAMPLES = [code for code in re.findall(r"^```python\n(.*?)^```", _PAGE, re.MUL
 
 @pytest.mark.parametrize(
     ("code", "shown"),
-    zip(_EXAMPLES, [r"name='.*' age=\d+", "yes|no", r'{"city": ".*"}'], strict=True),
+    list(zip(_EXAMPLES, [r"name='.*' age=\d+", "yes|no", r'{"city": ".*"}'], strict=True)),
     ids=["openai", "structured_outputs", "ollama"],
 )
 def test_examples_run_and_show_what_they_should(
