@@ -65,9 +65,9 @@ def regex_grammar(pattern: str, parameter: str) -> str:
 def _unanchored(pattern: str) -> str:
     """Without the anchors at its ends, which matching the whole implies."""
     body = pattern.removeprefix("^")
-    escapes = re.search(r"(\\*)\$$", body)
-    if escapes is not None and len(escapes[1]) % 2 == 0:
-        body = body[:-1]
+    if body.endswith("$"):
+        escapes = len(body[:-1]) - len(body[:-1].rstrip("\\"))
+        body = body if escapes % 2 else body[:-1]
     return f"(?:{body})"
 
 
@@ -94,7 +94,7 @@ def text_grammar(source: str, parameter: str) -> str:
     JSON Schemas inside (``%json``) are compiled like those of `json_schema`, and must be provable.
     """
     _refuse_long(source, "grammar", parameter)
-    lark = _lark_of_gbnf(source, parameter) if re.search(r"^\s*[\w-]+\s*::=", source, re.MULTILINE) else source
+    lark = _lark_of_gbnf(source, parameter) if re.search(r"^[ \t]*[\w-]+\s*::=", source, re.MULTILINE) else source
     _refuse_nested(lark, parameter)
     grammar = serialise(_with_schemas(lark, parameter))
     validate(grammar, parameter)
@@ -118,7 +118,7 @@ def _lark_of_gbnf(source: str, parameter: str) -> str:
 
 def _refuse_nested(lark: str, parameter: str) -> None:
     """What compiles a grammar recurses from rule to rule and from bracket to bracket."""
-    rules = len(re.findall(r"^\s*[?!]?\w[^:\n]*:", lark, re.MULTILINE))
+    rules = len(re.findall(r"^[ \t]*[?!]?\w[^:\n]*:", lark, re.MULTILINE))
     if rules + lark.count("(") + lark.count("[") > MAX_GRAMMAR_PARTS or lark.count("%json") > MAX_GRAMMAR_SCHEMAS:
         raise InvalidRequest(
             f"The grammar in {parameter} is too large; at most {MAX_GRAMMAR_PARTS} rules and brackets and "

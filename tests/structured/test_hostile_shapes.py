@@ -191,6 +191,8 @@ def test_grammars_and_choices_are_bounded() -> None:
         ("grammar", "start: " + " | ".join(f'"{i:x}" "y"' for i in range(4000))),
         ("grammar", 'start: %json {"type": "array", "maxItems": 1000000000000}'),
         ("grammar", "root ::= " + "(" * 3000 + '"a"' + ")" * 3000),
+        ("grammar", 'start: "a"' + "\n" * 60_000),
+        ("regex", "\\" * 60_000 + "a"),
     ]
     outcomes = _outcomes(*shapes)
     assert ["refused" in outcome for outcome in outcomes[:5]] == [False, True, True, True, True]
