@@ -34,9 +34,9 @@ from sevenb.model.catalog import DEFAULT_MODEL
 if TYPE_CHECKING:
     from sevenb.engine.engine_config import EngineConfig
     from sevenb.model.store import Store
-    from sevenb.server.api_keys import ApiKeys
+    from sevenb.server.access.api_keys import ApiKeys
+    from sevenb.server.access.limits import Limits
     from sevenb.server.instances import Instance
-    from sevenb.server.limits import Limits
     from sevenb.server.service import Service
 
 EPILOG = """Examples:
@@ -94,9 +94,9 @@ def serve(
     from sevenb.cli.lora_modules import parse_lora_modules
     from sevenb.engine.engine_config import EngineConfig
     from sevenb.model.store import Store
-    from sevenb.server.api_keys import read_api_keys
-    from sevenb.server.durations import parse_duration
-    from sevenb.server.limits import MEBIBYTE, Limits
+    from sevenb.server.access.api_keys import read_api_keys
+    from sevenb.server.access.limits import MEBIBYTE, Limits
+    from sevenb.server.fleet.durations import parse_duration
     from sevenb.server.listener import begin_listening, check_address, listen
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -206,7 +206,7 @@ class _Launch:
             raise failure
 
     def _service(self) -> "Service":
-        from sevenb.server.model_source import LocalModel, StoreModels, further_model
+        from sevenb.server.fleet.model_source import LocalModel, StoreModels, further_model
         from sevenb.server.service import KEEP_ALIVE_SECONDS, Service
 
         first = LocalModel(self.config, self.names[0], self.config.lora_modules, self.max_queue, pooling=self.pooling)

@@ -6,40 +6,31 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from sevenb import __version__
-from sevenb.server import (
-    anthropic,
-    docs_page,
-    embeddings,
-    health,
-    infill,
-    models,
-    ollama,
-    ollama_embed,
-    ollama_models,
-    ollama_pull,
-    openai_chat,
-    openai_completions,
-    openai_responses,
-    rerank,
-    tokenize,
-)
-from sevenb.server.api_keys import ApiKeys
+from sevenb.server import docs_page, health, rerank, tokenize
+from sevenb.server.access.api_keys import ApiKeys
+from sevenb.server.access.limits import BodyLimitMiddleware, LimitMiddleware, Limits
+from sevenb.server.access.security import ApiKeyMiddleware, allow_origins
+from sevenb.server.anthropic import messages
 from sevenb.server.errors import documented_errors, install_error_handlers
-from sevenb.server.holds import HoldMiddleware
-from sevenb.server.limits import BodyLimitMiddleware, LimitMiddleware, Limits
+from sevenb.server.fleet.holds import HoldMiddleware
+from sevenb.server.infill import routes as infill
 from sevenb.server.metrics import HttpMetricsMiddleware
-from sevenb.server.openai_types import ErrorResponse
-from sevenb.server.response_store import ResponseStore
-from sevenb.server.security import ApiKeyMiddleware, allow_origins
+from sevenb.server.ollama import chat as ollama_chat
+from sevenb.server.ollama import embed as ollama_embed
+from sevenb.server.ollama import models as ollama_models
+from sevenb.server.ollama import pull as ollama_pull
+from sevenb.server.openai import chat, completions, embeddings, models, responses
+from sevenb.server.openai.response_store import ResponseStore
+from sevenb.server.openai.types import ErrorResponse
 from sevenb.server.service import Service
 
 _DIALECTS = (
-    openai_chat,
-    openai_completions,
-    openai_responses,
+    chat,
+    completions,
+    responses,
     embeddings,
-    anthropic,
-    ollama,
+    messages,
+    ollama_chat,
     ollama_embed,
     ollama_models,
     ollama_pull,

@@ -14,7 +14,7 @@ from sevenb.engine.output_processor import SequenceDelta
 from sevenb.engine.sampling_params import SamplingParams
 from sevenb.server.chat_prompt import SYSTEM_ROLES, render_chat, tool_style
 from sevenb.server.generation import Generation, Proof, last_tokens
-from sevenb.server.openai_types import TimingsBody, Usage
+from sevenb.server.openai.types import TimingsBody, Usage
 from sevenb.server.service import ServedModel, Service
 from sevenb.structured import tool_reader
 from sevenb.structured.output_format import OutputFormat

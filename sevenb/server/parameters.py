@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from sevenb.engine.sampling_params import SamplingParams
 from sevenb.errors import InvalidRequest
-from sevenb.server.openai_types import GenerationRequest, RequestBody, SamplingFields
+from sevenb.server.openai.types import GenerationRequest, RequestBody, SamplingFields
 from sevenb.structured.output_format import OutputFormat
 from sevenb.structured.tools import Tool, ToolChoice, tools_from_openai
 

@@ -10,13 +10,13 @@ from typing import Literal, TypeVar
 from sevenb.engine.messages import EngineReady, EngineStats
 from sevenb.errors import SevenbError, TooManyRequests
 from sevenb.model.store import StoredModel
-from sevenb.server.holds import keep_until_answered
-from sevenb.server.managed_model import ManagedModel, ModelState
+from sevenb.server.fleet.holds import keep_until_answered
+from sevenb.server.fleet.managed_model import ManagedModel, ModelState
+from sevenb.server.fleet.model_directory import Found, Listed, ModelDirectory
+from sevenb.server.fleet.model_pool import ModelPool
+from sevenb.server.fleet.model_source import InstalledModels, ModelSource
+from sevenb.server.fleet.served_model import ModelText, ServedModel
 from sevenb.server.metrics import Metrics, ModelMetrics
-from sevenb.server.model_directory import Found, Listed, ModelDirectory
-from sevenb.server.model_pool import ModelPool
-from sevenb.server.model_source import InstalledModels, ModelSource
-from sevenb.server.served_model import ModelText, ServedModel
 
 __all__ = ["ModelStatus", "ModelText", "ServedModel", "Service"]
 

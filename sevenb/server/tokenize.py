@@ -10,8 +10,8 @@ from sevenb.errors import InvalidRequest
 from sevenb.server.chat_prompt import render_chat
 from sevenb.server.dependencies import ServiceDependency
 from sevenb.server.json_body import JsonRoute
-from sevenb.server.openai_chat_types import ChatMessage, FunctionTool
-from sevenb.server.openai_types import RequestBody, TokenId
+from sevenb.server.openai.chat_types import ChatMessage, FunctionTool
+from sevenb.server.openai.types import RequestBody, TokenId
 from sevenb.server.parameters import tools_of
 from sevenb.server.service import ServedModel, Service
 

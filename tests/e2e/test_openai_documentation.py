@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sevenb.server import response_store
+from sevenb.server.openai import response_store
 from tests.e2e.conftest import Program
 
 PAGE = (Path(__file__).parents[2] / "docs" / "openai.md").read_text()

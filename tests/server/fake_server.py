@@ -16,11 +16,11 @@ from sevenb.engine.client import EngineClient
 from sevenb.model.chat_template import ChatTemplate
 from sevenb.model.embedding import EmbeddingStyle
 from sevenb.model.tokenizer import RenderedPrompt, Tokenizer
-from sevenb.server.api_keys import ApiKeys
+from sevenb.server.access.api_keys import ApiKeys
+from sevenb.server.access.limits import Limits
 from sevenb.server.app import create_app
-from sevenb.server.limits import Limits
+from sevenb.server.fleet.model_source import MemoryNeed
 from sevenb.server.listener import listen
-from sevenb.server.model_source import MemoryNeed
 from sevenb.server.runner import Server
 from sevenb.server.service import ModelText, Service
 from tests.server import fake_engine

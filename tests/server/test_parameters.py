@@ -2,8 +2,8 @@
 
 import pytest
 
-from sevenb.server.openai_chat_types import ChatCompletionRequest
-from sevenb.server.openai_types import CompletionRequest, GenerationRequest
+from sevenb.server.openai.chat_types import ChatCompletionRequest
+from sevenb.server.openai.types import CompletionRequest, GenerationRequest
 from sevenb.server.parameters import sampling_params
 
 CHAT = ChatCompletionRequest(messages=[{"role": "user", "content": "hello"}])  # type: ignore[list-item]

@@ -16,7 +16,7 @@ from sevenb.server.generation import Generation, Proof
 from sevenb.server.service import ModelText
 from tests.server.conftest import RunningServer
 from tests.server.fake_server import ByteTokenizer
-from tests.server.test_openai import events
+from tests.server.openai.test_completions_and_chat import events
 
 # "uniqueItems" is a rule about all of the items, which no grammar can know.
 UNIQUE = {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}

@@ -83,7 +83,7 @@ class Tokenizer:
         return self._encode_pieces(pieces)
 
     def encode_inside(self, text: str) -> list[int]:
-        """Token ids of ordinary text in the midst of other text: nothing is put in front, and no markup is seen in it."""
+        """Token ids of ordinary text amid other text: nothing is put in front, and no markup is seen in it."""
         return self._codec.encode(_well_formed(text), at_start=False)
 
     def split_special(self, text: str) -> Iterator[str | int]:

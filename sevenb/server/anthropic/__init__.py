@@ -1,0 +1,1 @@
+"""Anthropic's dialect: messages, with tools and streams."""

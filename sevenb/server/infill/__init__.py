@@ -1,0 +1,1 @@
+"""Editor completion as llama.cpp's server has it."""

@@ -1,0 +1,1 @@
+"""Ollama's dialect: chat, generate, embed, and its view of the models that are here."""
