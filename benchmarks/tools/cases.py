@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.tools.expectation import Call, one_of, saying
 from benchmarks.tools.toolboxes import BUSINESS, CHINESE, DEVELOPER, EVERYDAY, HOME, MATHS
-from sevenb.structured.tools import Tool
+from sevenb.structured.tools.tools import Tool
 
 KINDS = ("single", "parallel", "nested", "none needed", "Chinese")
 

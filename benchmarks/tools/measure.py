@@ -14,9 +14,9 @@ from benchmarks.tools.cases import CASES, KINDS, Case
 from benchmarks.tools.expectation import Call, same_calls, same_names
 from sevenb.engine.llm import LLM
 from sevenb.engine.sampling_params import SamplingParams
-from sevenb.structured.tool_reader import calls_in
-from sevenb.structured.tool_styles import ToolStyle
-from sevenb.structured.tools import ToolChoice
+from sevenb.structured.tools.reader import calls_in
+from sevenb.structured.tools.styles import ToolStyle
+from sevenb.structured.tools.tools import ToolChoice
 
 MAX_TOKENS = 256  # an answer that needs none may be cut, a call never is as long
 

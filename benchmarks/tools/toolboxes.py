@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sevenb.structured.tools import Tool
+from sevenb.structured.tools.tools import Tool
 
 
 def _tool(name: str, description: str, required: dict[str, Any], optional: dict[str, Any] | None = None) -> Tool:

@@ -12,14 +12,15 @@ import msgspec
 from sevenb.engine.completion import TokenLogprob
 from sevenb.engine.output_processor import SequenceDelta
 from sevenb.engine.sampling_params import SamplingParams
+from sevenb.engine.shape import constrained
 from sevenb.server.chat_prompt import SYSTEM_ROLES, render_chat, tool_style
 from sevenb.server.generation import Generation, Proof, last_tokens
 from sevenb.server.openai.types import TimingsBody, Usage
 from sevenb.server.service import ServedModel, Service
-from sevenb.structured import tool_reader
 from sevenb.structured.output_format import OutputFormat
-from sevenb.structured.tool_reader import ToolEvent, ToolReader
-from sevenb.structured.tools import Tool, ToolChoice, check_tools
+from sevenb.structured.tools import reader as tool_reader
+from sevenb.structured.tools.reader import ToolEvent, ToolReader
+from sevenb.structured.tools.tools import Tool, ToolChoice, check_tools
 
 ChatFinish = Literal["stop", "length", "tool_calls", "abort"]
 
@@ -313,7 +314,7 @@ def _prepare(model: ServedModel, turn: ChatTurn) -> _Ready:
         params = msgspec.structs.replace(params, skip_special_tokens=False)
     proof = None
     if constraint is not None:
-        params = msgspec.structs.replace(params, grammar=constraint.grammar, grammar_triggers=constraint.triggers)
+        params = constrained(params, constraint)
         if constraint.check is not None:
             proof = Proof(constraint.check, turn.output.parameter if turn.output is not None else "tools")
     return _Ready(prompt, params, proof, truncated_tokens, new_reader)

@@ -9,8 +9,8 @@ from sevenb.errors import InvalidRequest
 from sevenb.model.chat_template import ChatTemplate
 from sevenb.model.tokenizer import RenderedPrompt
 from sevenb.server.service import ModelText
-from sevenb.structured.tool_styles import ToolStyle
-from sevenb.structured.tools import Tool
+from sevenb.structured.tools.styles import ToolStyle
+from sevenb.structured.tools.tools import Tool
 
 SYSTEM_ROLES = ("system", "developer")
 

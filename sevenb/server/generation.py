@@ -7,18 +7,16 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-import msgspec
-
 from sevenb.engine.completion import CompletionOutput
 from sevenb.engine.messages import AddRequest, RequestOutput
 from sevenb.engine.output_processor import OutputProcessor, SequenceDelta
 from sevenb.engine.sampling_params import SamplingParams
+from sevenb.engine.shape import second_try
 from sevenb.errors import ContextOverflow, InvalidRequest
 from sevenb.server.openai.types import PromptTokensDetails, TimingsBody, Usage
 from sevenb.server.service import ServedModel, Service
 
 ROOM_FOR_ANSWER = 256  # tokens, where a prompt is cut to fit and the answer's length is not told
-SECOND_TRY_TEMPERATURE = 0.7  # a greedy answer that failed its check would only fail again
 
 
 @dataclass(frozen=True)
@@ -229,21 +227,11 @@ class Generation:
         return await self._service.in_thread(lambda: proof.check(answer.text))
 
     def _second_try(self, failed: Piece) -> _Job:
-        params = self._params
-        repeatable = params.seed is not None or params.temperature == 0
-        again = msgspec.structs.replace(
-            params,
-            n=1,
-            best_of=None,
-            temperature=max(params.temperature, SECOND_TRY_TEMPERATURE),
-            seed=((params.seed or 0) + failed.choice + 1) % 2**63 if repeatable else None,
-            prompt_logprobs=None,
-        )
-        return self._job(failed.prompt, again, [failed.choice])
+        return self._job(failed.prompt, second_try(self._params, failed.choice), [failed.choice])
 
     def _measure(self, output: RequestOutput, pieces: Sequence[Piece]) -> None:
         metrics, now = self._model.metrics, time.monotonic()
-        if not self._last_token:
+        if pieces and not self._last_token:
             metrics.time_to_first_token.observe(now - self._arrival)
         for piece in pieces:
             if (last := self._last_token.get(piece.choice)) is not None:

@@ -11,7 +11,7 @@ from sevenb.engine.sampling_params import SamplingParams
 from sevenb.errors import InvalidRequest
 from sevenb.server.openai.types import GenerationRequest, RequestBody, SamplingFields
 from sevenb.structured.output_format import OutputFormat
-from sevenb.structured.tools import Tool, ToolChoice, tools_from_openai
+from sevenb.structured.tools.tools import Tool, ToolChoice, tools_from_openai
 
 logger = logging.getLogger(__name__)
 

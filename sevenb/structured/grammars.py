@@ -16,7 +16,7 @@ from sevenb.structured.limits import (
     MAX_SOURCE_BYTES,
     parser_limits,
 )
-from sevenb.structured.patterns import automaton_pattern
+from sevenb.structured.schema.patterns import automaton_pattern
 
 # The spacing of json.dumps, which models were trained on. Without \u escapes every name has one spelling only, and no
 # half of a surrogate pair is written.
@@ -129,7 +129,7 @@ def _refuse_nested(lark: str, parameter: str) -> None:
 
 def _with_schemas(lark: str, parameter: str) -> str:
     """The source with every ``%json`` schema in it compiled."""
-    from sevenb.structured.json_schema import compile_schema
+    from sevenb.structured.schema.json_schema import compile_schema
 
     done: list[str] = []
     at = 0

@@ -14,7 +14,7 @@ from sevenb.structured.grammars import (
     serialise,
     text_grammar,
 )
-from sevenb.structured.json_schema import compile_schema
+from sevenb.structured.schema.json_schema import compile_schema
 
 Kind = Literal["json_object", "json_schema", "regex", "choice", "grammar"]
 

@@ -19,7 +19,7 @@ import httpx
 import jsonschema
 import pytest
 
-from sevenb.structured.tool_reader import ArgumentsPart, CallStarted, TextPart
+from sevenb.structured.tools.reader import ArgumentsPart, CallStarted, TextPart
 from tests.conformance.conftest import CONTEXT, chat, events
 from tests.e2e.conftest import Program, serving
 from tests.server.conftest import running_server
@@ -165,8 +165,8 @@ def test_04_streamed_tool_calls_arrive_piece_by_piece(http: httpx.Client) -> Non
 
 
 def test_04_a_call_reads_the_same_however_its_text_is_split() -> None:
-    from sevenb.structured.tool_styles import ToolStyle
-    from sevenb.structured.tools import Tool, ToolChoice
+    from sevenb.structured.tools.styles import ToolStyle
+    from sevenb.structured.tools.tools import Tool, ToolChoice
 
     style = ToolStyle.detect(None, {"<tool_call>": 151657, "</tool_call>": 151658})
     function = WEATHER["function"]

@@ -13,7 +13,7 @@ from sevenb.model.chat_template import ChatTemplate
 from sevenb.model.tokenizer import Tokenizer
 from sevenb.server.chat import ChatTurn, count_turn, open_turn
 from sevenb.server.service import ModelText
-from sevenb.structured.tools import Tool, ToolChoice
+from sevenb.structured.tools.tools import Tool, ToolChoice
 from tests.server.fake_server import ByteTokenizer
 
 WITH_TOOLS = (

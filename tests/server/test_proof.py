@@ -10,7 +10,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from sevenb.engine.messages import AddRequest, RequestOutput, SequenceOutput, TokenOutput
-from sevenb.engine.sampling_params import SamplingParams
+from sevenb.engine.sampling_params import BeamSearch, SamplingParams
 from sevenb.model.tokenizer import Tokenizer
 from sevenb.server.generation import Generation, Proof
 from sevenb.server.service import ModelText
@@ -73,19 +73,20 @@ async def _in_thread(work: Callable[[], Any]) -> Any:
     return work()
 
 
-def test_only_the_answer_that_failed_is_made_again_and_not_in_the_same_way() -> None:
+@pytest.mark.parametrize("beam", [None, BeamSearch(width=2)])
+def test_only_the_answer_that_failed_is_made_again_and_not_in_the_same_way(beam: BeamSearch | None) -> None:
     script, tokenizer = _Script(["good", "bad"], ["better"]), cast(Tokenizer, ByteTokenizer())
     model: Any = MagicMock(text=ModelText(tokenizer, MagicMock()), client=script, max_model_len=100, adapter=None)
     service: Any = MagicMock(in_thread=_in_thread)
     proof = Proof(lambda text: "it is bad" if text == "bad" else None, "response_format")
-    params = SamplingParams(n=2, temperature=0)
+    params = SamplingParams(n=2, temperature=0, beam=beam)
     generation = Generation(service, model, [[1, 2]], params, parameter="prompt", proof=proof)
 
     outputs = asyncio.run(generation.run())
 
     assert [(output.index, output.text) for output in outputs] == [(0, "good"), (1, "better")]
     second = script.requests[1].params
-    assert (second.n, second.temperature > 0, second.seed is not None) == (1, True, True)
+    assert (second.n, second.beam, second.temperature > 0, second.seed is not None) == (1, None, True, True)
     assert generation.usage.completion_tokens == len("good" + "bad" + "better")
     assert generation.usage.prompt_tokens == 2
 

@@ -9,7 +9,7 @@ from sevenb.errors import InvalidRequest
 from sevenb.model.tokenizer import Tokenizer
 from sevenb.structured.compiler import GrammarCompiler
 from sevenb.structured.output_format import OutputFormat
-from sevenb.structured.schema_keywords import REFUSED, is_constraint
+from sevenb.structured.schema.keywords import REFUSED, is_constraint
 from tests.structured.conftest import OUTCOMES
 from tests.structured.schemas import SUITE, Case
 from tests.structured.validation import schema_error

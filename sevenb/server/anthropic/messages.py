@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -98,15 +99,16 @@ class _Answer:
         blocks = _Blocks()
         begun = False
         end: AnswerEnded | None = None
-        async for step in self.generation.events():
-            if not begun:
-                begun = True
-                yield _event("message_start", message=self._message([], None, None).model_dump())
-                yield _event("ping")
-            for event in step if self._body.max_tokens else ():
-                for data in blocks.write(event):
-                    yield data
-            end = next((event for event in step if isinstance(event, AnswerEnded)), end)
+        async with aclosing(self.generation.events()) as steps:
+            async for step in steps:
+                if not begun:
+                    begun = True
+                    yield _event("message_start", message=self._message([], None, None).model_dump())
+                    yield _event("ping")
+                for event in step if self._body.max_tokens else ():
+                    for data in blocks.write(event):
+                        yield data
+                end = next((event for event in step if isinstance(event, AnswerEnded)), end)
         # The end waits for the engine's own account, which comes a step after a stop string is found.
         assert end is not None
         for data in blocks.close():

@@ -21,7 +21,7 @@ from sevenb.server.anthropic.types import (
 from sevenb.server.chat import ChatTurn
 from sevenb.server.errors import invalid_request_from
 from sevenb.structured.output_format import OutputFormat
-from sevenb.structured.tools import Tool, ToolChoice
+from sevenb.structured.tools.tools import Tool, ToolChoice
 
 logger = logging.getLogger(__name__)
 

@@ -105,15 +105,18 @@ class _Answer:
 
     async def whole(self) -> bytes:
         """The finished answer as JSON, with the fields that were asked for."""
-        async for _ in self._pieces():
-            pass
+        async with aclosing(self._pieces()) as pieces:
+            async for _ in pieces:
+                pass
         return self._final("".join(self._content), self._tokens if self._body.return_tokens else [])
 
     async def events(self) -> AsyncGenerator[bytes, None]:
         """The answer as it grows; the last event carries the account, and no text of its own."""
-        async for text, tokens in self._pieces():
-            if text:
-                yield b"data: " + msgspec.json.encode(self._piece(text, tokens, stop=False).model_dump()) + b"\n\n"
+        async with aclosing(self._pieces()) as pieces:
+            async for text, tokens in pieces:
+                if text:
+                    piece = self._piece(text, tokens, stop=False)
+                    yield b"data: " + msgspec.json.encode(piece.model_dump()) + b"\n\n"
         yield b"data: " + self._final("", []) + b"\n\n"
 
     async def _pieces(self) -> AsyncGenerator[tuple[str, list[int]], None]:

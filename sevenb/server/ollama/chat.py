@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -153,22 +154,23 @@ class _Answer:
         """The answer as it grows. A call comes in one piece, when it is whole."""
         end: AnswerEnded | None = None
         open_call = ToolCall("", "", "")
-        async for step in self._generation.events():
-            for event in step:
-                match event:
-                    case TextPiece(text=text, logprobs=None):
-                        yield line(self._lines.line(text, done=False))
-                    case TextPiece(text=text, logprobs=logprobs) if logprobs:
-                        yield line(self._lines.line(text, done=False, logprobs=_logprobs(logprobs)))
-                    case CallStarted(id=id, name=name):
-                        open_call = ToolCall(id, name, "")
-                    case ArgumentsPiece(text=text):
-                        open_call = ToolCall(open_call.id, open_call.name, open_call.arguments + text)
-                    case CallEnded(call=number):
-                        if (call := _call(number, open_call)) is not None:
-                            yield line(self._lines.line("", [call], done=False))
-                    case AnswerEnded():
-                        end = event
+        async with aclosing(self._generation.events()) as steps:
+            async for step in steps:
+                for event in step:
+                    match event:
+                        case TextPiece(text=text, logprobs=None):
+                            yield line(self._lines.line(text, done=False))
+                        case TextPiece(text=text, logprobs=logprobs) if logprobs:
+                            yield line(self._lines.line(text, done=False, logprobs=_logprobs(logprobs)))
+                        case CallStarted(id=id, name=name):
+                            open_call = ToolCall(id, name, "")
+                        case ArgumentsPiece(text=text):
+                            open_call = ToolCall(open_call.id, open_call.name, open_call.arguments + text)
+                        case CallEnded(call=number):
+                            if (call := _call(number, open_call)) is not None:
+                                yield line(self._lines.line("", [call], done=False))
+                        case AnswerEnded():
+                            end = event
         assert end is not None
         yield line(self._last(end, "", []))
 

@@ -10,7 +10,7 @@ from sevenb.errors import InvalidRequest
 from sevenb.server.chat import ChatTurn
 from sevenb.server.ollama.types import Call, ChatMessage, ChatRequest, GenerateRequest, Options
 from sevenb.structured.output_format import OutputFormat
-from sevenb.structured.tools import Tool, tools_from_openai
+from sevenb.structured.tools.tools import Tool, tools_from_openai
 
 logger = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
-import msgspec
 from fastapi import APIRouter, Request, Response
 
 from sevenb.engine.completion import CompletionOutput, TokenLogprob
 from sevenb.engine.output_processor import SequenceDelta
 from sevenb.engine.sampling_params import SamplingParams
+from sevenb.engine.shape import constrained
 from sevenb.errors import InvalidRequest
 from sevenb.model.fim import FimTokens
 from sevenb.model.tokenizer import Tokenizer
@@ -109,7 +109,7 @@ def _prepare(
     proof = None
     if output is not None:
         constraint = output.constraint()
-        params = msgspec.structs.replace(params, grammar=constraint.grammar, grammar_triggers=constraint.triggers)
+        params = constrained(params, constraint)
         proof = None if constraint.check is None else Proof(constraint.check, output.parameter)
     return _Ready(
         prompts,

@@ -63,11 +63,12 @@ class ResponseStore:
         self._bytes -= size
         return True
 
-    def item(self, item_id: str, owner: str) -> Item | None:
-        """An item that a stored response holds, the latest first."""
-        for response, _ in reversed(self._responses.values()):
-            if response.owner == owner:
-                for item in reversed(response.conversation):
-                    if item.get("id") == item_id:
-                        return item
-        return None
+    def items(self, owner: str) -> dict[str, Item]:
+        """All items that stored responses hold, by id; of those with the same id the latest."""
+        return {
+            str(item["id"]): item
+            for response, _ in self._responses.values()
+            if response.owner == owner
+            for item in response.conversation
+            if "id" in item
+        }

@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Sequence
+from functools import cache
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -150,7 +151,8 @@ def _items(body: ResponseContext, store: ResponseStore, owner: str) -> tuple[lis
     if isinstance(body.input, str):
         content = [{"type": "input_text", "text": body.input}]
         return history, [{"id": _new_id("msg"), "type": "message", "role": "user", "content": content}]
-    items = [dict(item) for item in check_items(body.input or [], lambda item_id: store.item(item_id, owner))]
+    stored = cache(lambda: store.items(owner))  # a request may refer to thousands
+    items = [dict(item) for item in check_items(body.input or [], lambda item_id: stored().get(item_id))]
     for item in items:
         if not isinstance(item.get("id"), str):
             item["id"] = _new_id("item")

@@ -8,7 +8,7 @@ from sevenb.errors import InvalidRequest
 from sevenb.server.anthropic.turn import chat_turn
 from sevenb.server.anthropic.types import MessagesRequest, TurnRequest
 from sevenb.server.chat import ChatTurn
-from sevenb.structured.tools import ToolChoice
+from sevenb.structured.tools.tools import ToolChoice
 
 USER = {"role": "user", "content": "hi"}
 WEATHER = {"name": "weather", "description": "The weather.", "input_schema": {"type": "object", "properties": {}}}

@@ -23,7 +23,7 @@ from sevenb.server.fleet.durations import parse_duration
         ("-1", None),
         (-1, None),
         ("-1m", None),
-        (10**400, 1e12),
+        (10**400, None),
     ],
 )
 def test_what_they_mean(written: object, seconds: float | None) -> None:

@@ -73,3 +73,9 @@ def test_what_is_not_covered_is_refused(template: str) -> None:
     with pytest.raises(InvalidRequest, match="template") as caught:
         jinja_of(template)
     assert caught.value.parameter == "template"
+
+
+@pytest.mark.parametrize("text", ["{{" + " " * 100_000, "{{" * 100_000, "{{ .Prompt }" * 50_000])
+def test_what_never_ends_its_tag_is_text(text: str) -> None:
+    """Of any length: a search that looks again from every brace would take hours."""
+    assert text in jinja_of(text)

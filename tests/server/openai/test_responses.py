@@ -161,6 +161,8 @@ def test_the_store_is_bounded_and_keeps_owners_apart(server: RunningServer) -> N
     assert [store.get(name, "me") is not None for name in ("a", "b", "c")] == [True, False, True]
     assert store.get("a", "you") is None
     assert not store.delete("a", "you")
+    assert store.items("me").keys() == {item.id for item in body.output}
+    assert not store.items("you")
     small = ResponseStore(max_bytes=10)
     small.add(stored[0])
     assert small.get("a", "me") is None

@@ -3,7 +3,7 @@
 from itertools import product
 from typing import Any
 
-from sevenb.structured.schema_formats import STRING_FORMATS
+from sevenb.structured.schema.formats import STRING_FORMATS
 from tests.structured.schemas.case import BOOLEAN, INTEGER, NUMBER, SHORT, STRING, Case, cases, record
 
 _TYPES = cases(

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sevenb.structured.grammars import lark_literal
-from sevenb.structured.json_schema import SchemaGrammar, compile_schema
 from sevenb.structured.limits import measure
-from sevenb.structured.tools import Tool, schema_field
+from sevenb.structured.schema.json_schema import SchemaGrammar, compile_schema
+from sevenb.structured.tools.tools import Tool, schema_field
 
 # Where schemas are combined, to close one of them might contradict the other instead of narrowing it.
 _COMBINING = frozenset(

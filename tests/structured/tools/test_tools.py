@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sevenb.errors import InvalidRequest
-from sevenb.structured.tools import MAX_TOOLS, Tool, ToolChoice, check_tools, tools_from_openai
+from sevenb.structured.tools.tools import MAX_TOOLS, Tool, ToolChoice, check_tools, tools_from_openai
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from sevenb.errors import InvalidRequest
 from sevenb.structured.constraint import Constraint
 from sevenb.structured.grammars import serialise
-from sevenb.structured.json_schema import SchemaGrammar
-from sevenb.structured.tool_arguments import arguments_grammar
-from sevenb.structured.tool_grammar import CallGrammar, CallNotation, any_text, calls_or_output
-from sevenb.structured.tool_opening import CallOpenings
-from sevenb.structured.tool_reader import ToolReader, calls_in
-from sevenb.structured.tools import Tool, ToolChoice, check_tools
+from sevenb.structured.schema.json_schema import SchemaGrammar
+from sevenb.structured.tools.arguments import arguments_grammar
+from sevenb.structured.tools.grammar import CallGrammar, CallNotation, any_text, calls_or_output
+from sevenb.structured.tools.opening import CallOpenings
+from sevenb.structured.tools.reader import ToolReader, calls_in
+from sevenb.structured.tools.tools import Tool, ToolChoice, check_tools
 
 _PATIENCE = 20  # seconds for all schemas of a request; ordinary ones take milliseconds
 

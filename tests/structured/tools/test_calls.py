@@ -11,9 +11,9 @@ from benchmarks.tools.measure import answers
 from sevenb.engine.llm import LLM
 from sevenb.engine.sampling_params import SamplingParams
 from sevenb.structured.output_format import OutputFormat
-from sevenb.structured.tool_reader import calls_in
-from sevenb.structured.tool_styles import ToolStyle
-from sevenb.structured.tools import ToolChoice
+from sevenb.structured.tools.reader import calls_in
+from sevenb.structured.tools.styles import ToolStyle
+from sevenb.structured.tools.tools import ToolChoice
 
 # The first two of each kind; those of the kind that needs no call come without one.
 FEW = [case for kind in KINDS for case in [case for case in CASES if case.kind == kind][:2]]
@@ -67,7 +67,7 @@ def test_with_an_output_format_the_answer_is_a_call_or_the_format(llm: LLM):
 
 
 def test_the_example_in_the_documentation_runs(coder_05b: Path, capsys: pytest.CaptureFixture[str]):
-    page = Path(__file__).parents[2] / "docs" / "tools.md"
+    page = Path(__file__).parents[3] / "docs" / "tools.md"
     (example,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     exec(example, {})
     assert re.fullmatch(r"\[\('get_weather', '\{\"city\": \".+\"\}'\)\]\n", capsys.readouterr().out)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sevenb.structured.tool_opening import CallOpenings
-from sevenb.structured.tool_reader import ArgumentsPart, CallEnded, CallStarted, TextPart, ToolEvent, ToolReader
+from sevenb.structured.tools.opening import CallOpenings
+from sevenb.structured.tools.reader import ArgumentsPart, CallEnded, CallStarted, TextPart, ToolEvent, ToolReader
 
 NAMES = ("get_weather", "get", "now", "查询")
 QWEN = {"<tool_call>": "</tool_call>"}

@@ -10,12 +10,12 @@ from typing import Any
 from sevenb.errors import InvalidRequest
 from sevenb.structured.grammars import lark_of_schema, problem_of, serialise
 from sevenb.structured.limits import measure
-from sevenb.structured.schema_check import schema_check
-from sevenb.structured.schema_keywords import is_constraint
-from sevenb.structured.schema_recursion import without_endless
-from sevenb.structured.schema_references import Schema
-from sevenb.structured.schema_rewrite import rewrite
-from sevenb.structured.schema_size import refuse_explosion
+from sevenb.structured.schema.check import schema_check
+from sevenb.structured.schema.keywords import is_constraint
+from sevenb.structured.schema.recursion import without_endless
+from sevenb.structured.schema.references import Schema
+from sevenb.structured.schema.rewrite import rewrite
+from sevenb.structured.schema.size import refuse_explosion
 
 _CACHED_SCHEMAS = 64
 
@@ -86,6 +86,7 @@ _MEANING = (
     ("Definition not found", "$ref"),
     ("(Literal", "const"),
     ("incompatible types", "type"),
+    ("regex for", "minimum"),  # of a range
     ("regex", "pattern"),
     ("Regex", "pattern"),
     ("interval", "exclusiveMinimum"),

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sevenb.structured.grammars import lark_literal, serialise
-from sevenb.structured.json_schema import SchemaGrammar
-from sevenb.structured.tool_opening import ARGUMENT_KEYS
+from sevenb.structured.schema.json_schema import SchemaGrammar
+from sevenb.structured.tools.opening import ARGUMENT_KEYS
 
 MAX_CALLS = 32  # in one answer: small models know no end
 

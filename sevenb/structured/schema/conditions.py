@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from sevenb.structured.schema_formats import format_pattern
-from sevenb.structured.schema_negation import known_values, negate
-from sevenb.structured.schema_references import References, Schema
+from sevenb.structured.schema.formats import format_pattern
+from sevenb.structured.schema.negation import known_values, negate
+from sevenb.structured.schema.references import References, Schema
 
 Node = dict[str, Any]
 _MAX_CASES = 6

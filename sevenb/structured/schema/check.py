@@ -9,9 +9,9 @@ from typing import Any
 from sevenb.errors import InvalidRequest
 from sevenb.structured.compiler import GrammarCompiler
 from sevenb.structured.grammars import lark_of_schema, serialise
-from sevenb.structured.patterns import automaton_pattern
-from sevenb.structured.schema_modern import refusal
-from sevenb.structured.schema_references import Schema
+from sevenb.structured.schema.modern import refusal
+from sevenb.structured.schema.patterns import automaton_pattern
+from sevenb.structured.schema.references import Schema
 
 _MAX_ERROR = 300
 _MAX_STEPS = 100_000

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sevenb.structured.schema_keywords import IN_PLACE, OF_OTHERS, TYPES, is_constraint
-from sevenb.structured.schema_modern import only_type
-from sevenb.structured.schema_negation import known_values
-from sevenb.structured.schema_references import References, Schema
+from sevenb.structured.schema.keywords import IN_PLACE, OF_OTHERS, TYPES, is_constraint
+from sevenb.structured.schema.modern import only_type
+from sevenb.structured.schema.negation import known_values
+from sevenb.structured.schema.references import References, Schema
 
 _MAX_HOPS = 12
 _MAX_COMPARED = 20_000

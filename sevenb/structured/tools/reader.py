@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from sevenb.structured.tool_opening import CallOpenings, Node
+from sevenb.structured.tools.opening import CallOpenings, Node
 
 _NO_MORE = CallOpenings.of((), {})
 

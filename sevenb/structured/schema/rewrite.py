@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sevenb.structured.limits import MAX_EXPANDED
-from sevenb.structured.schema_conditions import without_conditions
-from sevenb.structured.schema_keywords import IN_PLACE, OF_OTHERS, OF_TYPE
-from sevenb.structured.schema_modern import modernise, only_type, refusal, refuse_malformed
-from sevenb.structured.schema_overlap import exclusive
-from sevenb.structured.schema_references import References, Schema
+from sevenb.structured.schema.conditions import without_conditions
+from sevenb.structured.schema.keywords import IN_PLACE, OF_OTHERS, OF_TYPE
+from sevenb.structured.schema.modern import modernise, only_type, refusal, refuse_malformed
+from sevenb.structured.schema.numbers import exact_bound, refuse_inexact
+from sevenb.structured.schema.overlap import exclusive
+from sevenb.structured.schema.references import References, Schema
 
 _MAX_HOPS = 32
 _MAX_PARTS = 1000
@@ -154,6 +155,11 @@ class _Rewriting:
                 into[keyword] = [self._schema(item, _MERGED if place.merged else _ALONE) for item in value]
                 if "items" not in node and not place.merged and node.get("minItems", 0) <= len(value):
                     into["items"] = False
+            case "const" | "enum":
+                refuse_inexact(keyword, value, self._parameter)
+                into[keyword] = value
+            case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
+                into[keyword] = exact_bound(keyword, value, self._parameter)
             case _:
                 into[keyword] = value
 

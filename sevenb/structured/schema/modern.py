@@ -6,10 +6,10 @@ from typing import Any
 
 from sevenb.errors import InvalidRequest
 from sevenb.structured.limits import MAX_BRANCHES, MAX_ENUM, MAX_NESTED_ENUM, MAX_PATTERN_PROPERTIES, MAX_REPEAT
-from sevenb.structured.patterns import automaton_pattern
-from sevenb.structured.schema_formats import INTEGER_FORMATS, format_pattern
-from sevenb.structured.schema_keywords import OF_TYPE, REFUSED, is_constraint, malformed, subschemas
-from sevenb.structured.schema_references import References, Schema
+from sevenb.structured.schema.formats import INTEGER_FORMATS, format_pattern
+from sevenb.structured.schema.keywords import OF_TYPE, REFUSED, is_constraint, malformed, subschemas
+from sevenb.structured.schema.patterns import automaton_pattern
+from sevenb.structured.schema.references import References, Schema
 
 _MOST = {
     "enum": (MAX_ENUM, "values"),

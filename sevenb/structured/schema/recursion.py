@@ -3,8 +3,8 @@
 from typing import Any
 
 from sevenb.errors import InvalidRequest
-from sevenb.structured.schema_references import Schema
-from sevenb.structured.schema_size import name_of
+from sevenb.structured.schema.references import Schema
+from sevenb.structured.schema.size import name_of
 
 _MAX_ROUNDS = 64
 _CHILDREN = ("allOf", "anyOf", "prefixItems")

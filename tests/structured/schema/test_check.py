@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sevenb.errors import InvalidRequest
-from sevenb.structured.json_schema import compile_schema
+from sevenb.structured.schema.json_schema import compile_schema
 
 _UNIQUE = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
 

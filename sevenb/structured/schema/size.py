@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sevenb.structured.limits import MAX_CHAIN, MAX_DISTINCT, MAX_EXPANDED
-from sevenb.structured.schema_modern import refusal
-from sevenb.structured.schema_references import Schema
+from sevenb.structured.schema.modern import refusal
+from sevenb.structured.schema.references import Schema
 
 
 def refuse_explosion(root: dict[str, Any], parameter: str) -> None:

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from sevenb.structured.schema_keywords import TYPES
-from sevenb.structured.schema_references import References, Schema
+from sevenb.structured.schema.keywords import TYPES
+from sevenb.structured.schema.references import References, Schema
 
 
 def negate(schema: Schema, beside: dict[str, Any], references: References) -> Schema | None:

@@ -74,8 +74,10 @@ INTEGER_FORMATS: dict[str, tuple[int, int]] = {
     "uint16": (0, 2**16 - 1),
     "int32": (-(2**31), 2**31 - 1),
     "uint32": (0, 2**32 - 1),
+    "int64": (-(2**63), 2**63 - 1),
+    "uint64": (0, 2**64 - 1),
 }
-"""Least and greatest value of OpenAPI's integer formats that a double holds exactly."""
+"""Least and greatest value of OpenAPI's integer formats."""
 
 
 def format_pattern(name: str) -> str | None:

@@ -6,7 +6,7 @@ import pytest
 
 from sevenb.structured.compiler import GrammarCompiler
 from sevenb.structured.output_format import OutputFormat
-from sevenb.structured.patterns import automaton_pattern
+from sevenb.structured.schema.patterns import automaton_pattern
 from tests.structured.walks import accepts
 
 

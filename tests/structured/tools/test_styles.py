@@ -13,9 +13,9 @@ from sevenb.errors import InvalidRequest
 from sevenb.structured.compiler import GrammarCompiler, Matcher, fill_masks
 from sevenb.structured.constraint import Constraint
 from sevenb.structured.output_format import OutputFormat
-from sevenb.structured.tool_reader import ArgumentsPart, CallEnded, CallStarted, calls_in
-from sevenb.structured.tool_styles import ToolStyle
-from sevenb.structured.tools import Tool, ToolChoice
+from sevenb.structured.tools.reader import ArgumentsPart, CallEnded, CallStarted, calls_in
+from sevenb.structured.tools.styles import ToolStyle
+from sevenb.structured.tools.tools import Tool, ToolChoice
 from tests.structured.schemas import SUITE, Case
 
 END = 256
