@@ -1,4 +1,4 @@
-"""What `LLM` makes of ``structured``: a grammar for the engine, and a check of what no grammar can promise."""
+"""Answers of a shape: the grammar that goes to the engine, and the check and second try where no grammar is proof."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -82,7 +82,7 @@ def prove(
         for answer in completion.outputs
         if _complaint(check, answer) is not None
     ]
-    again = make([jobs[place]._replace(params=_second_try(jobs[place].params, index)) for place, index in failed])
+    again = make([jobs[place]._replace(params=second_try(jobs[place].params, index)) for place, index in failed])
     for (place, index), completion in zip(failed, again, strict=True):
         (answer,) = completion.outputs
         if (complaint := _complaint(check, answer)) is not None:
@@ -93,15 +93,8 @@ def prove(
         completions[place].outputs[index] = replace(answer, index=index)
 
 
-def _complaint(check: Check, answer: CompletionOutput) -> str | None:
-    """What is wrong with an answer; nothing, where its length or the caller's own stop cut it short."""
-    if answer.finish_reason != "stop" or answer.stop_reason is not None:
-        return None
-    return check(answer.text)
-
-
-def _second_try(params: SamplingParams, index: int) -> SamplingParams:
-    """How to make an answer anew; where the first try can be repeated, so can this one."""
+def second_try(params: SamplingParams, index: int) -> SamplingParams:
+    """How to make one answer anew; where the first try can be repeated, so can this one."""
     repeatable = params.seed is not None or params.temperature == 0 or params.beam is not None
     return msgspec.structs.replace(
         params,
@@ -112,3 +105,10 @@ def _second_try(params: SamplingParams, index: int) -> SamplingParams:
         seed=((params.seed or 0) + index + 1) % 2**63 if repeatable else None,
         prompt_logprobs=None,
     )
+
+
+def _complaint(check: Check, answer: CompletionOutput) -> str | None:
+    """What is wrong with an answer; nothing, where its length or the caller's own stop cut it short."""
+    if answer.finish_reason != "stop" or answer.stop_reason is not None:
+        return None
+    return check(answer.text)
