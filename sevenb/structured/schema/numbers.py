@@ -1,4 +1,4 @@
-"""Large numbers in a schema: llguidance reads them as doubles and 64-bit integers, and takes neighbours for the same."""
+"""Large numbers in a schema: llguidance reads them as doubles or 64-bit integers, and takes neighbours for the same."""
 
 from typing import Any
 
