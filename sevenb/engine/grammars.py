@@ -110,7 +110,7 @@ class Grammars:
         fill_masks(wanted, self._rows)
         for matcher, _ in wanted:
             if matcher.failure is not None:
-                raise InvalidRequest(f"The grammar of the answer became too hard to follow ({matcher.failure}).")
+                raise InvalidRequest(f"The answer cannot go on in its grammar ({matcher.failure}); simplify it.")
         return Masks(self._rows, places)
 
 

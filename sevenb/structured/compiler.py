@@ -104,6 +104,8 @@ class Matcher:
                 continue
             self.accept(tokens[:i])
             if tokens[i + 1 :] or not self.accepting:
+                if self._inner.compute_logit_bias()[token]:
+                    raise InvalidRequest("The grammar names a token that ends an answer, but goes on; leave it out.")
                 raise SevenbError("An answer ended where its grammar goes on; please report this.")
             self._ended = True
             return
@@ -129,7 +131,8 @@ class Matcher:
         """
         if not self._inner.is_error():
             return None
-        return str(self._inner.get_error()).partition("\n")[0] or "no token may follow"
+        told = str(self._inner.get_error()).partition("\n")[0]
+        return "no token may follow" if not told or told.startswith("NoExtension") else told
 
 
 def fill_masks(matchers: Sequence[tuple[Matcher, Sequence[int]]], into: NDArray[np.uint32]) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sevenb.errors import InvalidRequest, SevenbError
 from sevenb.model.tokenizer import Tokenizer
 from sevenb.structured.compiler import GrammarCompiler, Matcher, fill_masks
-from sevenb.structured.grammars import serialise
+from sevenb.structured.lark import serialise
 from sevenb.structured.output_format import OutputFormat
 
 _PERSON = {
@@ -112,6 +112,17 @@ def test_an_answer_may_end_only_where_it_is_whole(person: Matcher, tokenizer: To
     assert person.valid([end]) == 0
 
 
+def test_a_grammar_that_goes_on_after_an_end_token_is_to_blame(compiler: GrammarCompiler, tokenizer: Tokenizer) -> None:
+    end = min(tokenizer.end_ids)
+    matcher = compiler.compile(serialise(f'start: "a" <[{end}]> "b"'))
+    matcher.accept(tokenizer.encode("a"))
+    masks = _masks(tokenizer, 1)
+    fill_masks([(matcher, ())], masks)
+    assert _allowed(masks[0]) == {end}
+    with pytest.raises(InvalidRequest, match="names a token that ends an answer"):
+        matcher.accept([end])
+
+
 def test_an_answer_that_could_go_on_may_also_end(compiler: GrammarCompiler, tokenizer: Tokenizer) -> None:
     number = compiler.compile(OutputFormat.from_schema({"type": "integer"}, "schema").constraint().grammar)
     number.accept(tokenizer.encode("4"))
@@ -156,7 +167,7 @@ def test_a_grammar_that_comes_to_a_dead_end_fails_and_says_so(compiler: GrammarC
         if matcher.failure is not None:
             break
         matcher.accept([min(_allowed(masks[0]))])
-    assert matcher.failure is not None
+    assert matcher.failure == "no token may follow"
     assert not matcher.accepting
     assert not matcher.finished
     assert matcher.valid(tokenizer.encode("ax")) == 0
