@@ -37,7 +37,7 @@ def exact_bound(keyword: str, value: float, parameter: str) -> float:
     if (value < 0) == upper and abs(value) > _FARTHEST:
         raise refusal(keyword, f"is {value:.3g}, beyond the integers of 64 bits", parameter)
     bound = max(-_FARTHEST, min(int(value), _FARTHEST))
-    unit = 10 ** (len(str(abs(bound))) - _DIGITS)
+    unit: int = 10 ** (len(str(abs(bound))) - _DIGITS)
     bound -= bound % unit  # downwards
     inwards = -unit if upper else unit
     while not all(read <= value if upper else read >= value for read in (bound, int(float(bound)))):
