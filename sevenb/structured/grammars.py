@@ -1,11 +1,11 @@
-"""Shapes as grammars: any JSON object, a regular expression, a choice, Lark's notation and llama.cpp's GBNF."""
+"""Shapes as grammars: a regular expression, a choice, Lark's notation and llama.cpp's GBNF."""
 
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from sevenb.errors import InvalidRequest
+from sevenb.structured.lark import lark_literal, serialise, validate
 from sevenb.structured.limits import (
     MAX_ENUM,
     MAX_GBNF_BYTES,
@@ -14,38 +14,9 @@ from sevenb.structured.limits import (
     MAX_GRAMMAR_PARTS,
     MAX_GRAMMAR_SCHEMAS,
     MAX_SOURCE_BYTES,
-    parser_limits,
 )
+from sevenb.structured.schema.json_schema import compile_schema
 from sevenb.structured.schema.patterns import automaton_pattern
-
-# The spacing of json.dumps, which models were trained on. Without \u escapes every name has one spelling only, and no
-# half of a surrogate pair is written.
-_JSON_STYLE = {
-    "whitespace_flexible": False,
-    "item_separator": ", ",
-    "key_separator": ": ",
-    "json_allowed_escapes": 'nrbtf\\"',
-}
-
-
-def lark_literal(text: str) -> str:
-    """A text as a Lark string literal, quoted."""
-    return json.dumps(text, ensure_ascii=False)
-
-
-def lark_of_schema(schema: dict[str, Any]) -> str:
-    """The right-hand side of a Lark rule for a JSON Schema that uses only the keywords llguidance has."""
-    return f"%json {json.dumps({'x-guidance': _JSON_STYLE, **schema})}"
-
-
-def json_object_rule() -> str:
-    """The right-hand side of a Lark rule for any JSON object, spaced like `json.dumps`."""
-    return lark_of_schema({"type": "object"})
-
-
-def serialise(lark: str) -> str:
-    """A Lark source in the form that `Constraint.grammar` has."""
-    return json.dumps({"grammars": [{"lark_grammar": lark}]}, ensure_ascii=False)
 
 
 def regex_grammar(pattern: str, parameter: str) -> str:
@@ -129,8 +100,6 @@ def _refuse_nested(lark: str, parameter: str) -> None:
 
 def _with_schemas(lark: str, parameter: str) -> str:
     """The source with every ``%json`` schema in it compiled."""
-    from sevenb.structured.schema.json_schema import compile_schema
-
     done: list[str] = []
     at = 0
     for found in re.finditer(r"%json\s*(?=\{)", lark):
@@ -150,25 +119,6 @@ def _with_schemas(lark: str, parameter: str) -> str:
         done += [lark[at : found.start()], compiled.rule]
         at = end
     return "".join(done) + lark[at:]
-
-
-def validate(grammar: str, parameter: str, what: str = "grammar") -> None:
-    """Raise `InvalidRequest`, which blames ``parameter``, if a serialised grammar is malformed or too large."""
-    problem = problem_of(grammar)
-    if problem is not None:
-        raise InvalidRequest(f"The {what} in {parameter} cannot be used: {problem}.", parameter)
-
-
-def problem_of(grammar: str) -> str | None:
-    """What llguidance has against a serialised grammar, in one line; None if nothing."""
-    from llguidance import LLMatcher
-
-    problem = str(LLMatcher.validate_grammar(grammar, None, limits=parser_limits())).strip()
-    if not problem or problem.startswith("WARNING"):
-        return None
-    told = re.sub(r"^at \d+\(\d+\): (failed to compile JSON schema: )?", "", problem)
-    told = re.split(r"\n\s*\d+ \|", told)[0]  # what follows shows the place in a source that is not the user's
-    return " ".join(told.split())[:500]
 
 
 def _refuse_long(source: str, what: str, parameter: str) -> None:

@@ -7,13 +7,8 @@ from typing import Any, Literal, Self
 
 from sevenb.errors import InvalidRequest
 from sevenb.structured.constraint import Constraint
-from sevenb.structured.grammars import (
-    choice_grammar,
-    json_object_rule,
-    regex_grammar,
-    serialise,
-    text_grammar,
-)
+from sevenb.structured.grammars import choice_grammar, regex_grammar, text_grammar
+from sevenb.structured.lark import json_object_rule, serialise
 from sevenb.structured.schema.json_schema import compile_schema
 
 Kind = Literal["json_object", "json_schema", "regex", "choice", "grammar"]

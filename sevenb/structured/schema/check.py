@@ -8,7 +8,7 @@ from typing import Any
 
 from sevenb.errors import InvalidRequest
 from sevenb.structured.compiler import GrammarCompiler
-from sevenb.structured.grammars import lark_of_schema, serialise
+from sevenb.structured.lark import lark_of_schema, serialise
 from sevenb.structured.schema.modern import refusal
 from sevenb.structured.schema.patterns import automaton_pattern
 from sevenb.structured.schema.references import Schema

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sevenb.errors import InvalidRequest
-from sevenb.structured.grammars import lark_of_schema, problem_of, serialise
+from sevenb.structured.lark import lark_of_schema, problem_of, serialise
 from sevenb.structured.limits import measure
 from sevenb.structured.schema.check import schema_check
 from sevenb.structured.schema.keywords import is_constraint

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sevenb.structured.grammars import lark_literal
+from sevenb.structured.lark import lark_literal
 from sevenb.structured.limits import measure
 from sevenb.structured.schema.json_schema import SchemaGrammar, compile_schema
 from sevenb.structured.tools.tools import Tool, schema_field

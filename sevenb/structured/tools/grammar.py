@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sevenb.structured.grammars import lark_literal, serialise
+from sevenb.structured.lark import lark_literal, serialise
 from sevenb.structured.schema.json_schema import SchemaGrammar
 from sevenb.structured.tools.opening import ARGUMENT_KEYS
 

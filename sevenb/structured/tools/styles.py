@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from sevenb.errors import InvalidRequest
 from sevenb.structured.constraint import Constraint
-from sevenb.structured.grammars import serialise
+from sevenb.structured.lark import serialise
 from sevenb.structured.schema.json_schema import SchemaGrammar
 from sevenb.structured.tools.arguments import arguments_grammar
 from sevenb.structured.tools.grammar import CallGrammar, CallNotation, any_text, calls_or_output
