@@ -212,14 +212,19 @@ class EngineClient:
     # -- the engine process ----------------------------------------------------------------------------
 
     async def _spawn(self) -> None:
-        self._channel = ApiChannel()
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C in the terminal is the API process's to handle
-        )
+        channel = ApiChannel()
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C in the terminal is the API process's to handle
+            )
+        except OSError:
+            channel.close()
+            raise
+        self._channel = channel
         assert self._process.stdin is not None
-        launch = Launch(address=self._channel.address, config=msgspec.Raw(self._config))
+        launch = Launch(address=channel.address, config=msgspec.Raw(self._config))
         self._process.stdin.write(msgspec.json.encode(launch) + b"\n")
 
     async def _supervise(self) -> None:
@@ -235,8 +240,7 @@ class EngineClient:
                 self.failure = EngineDied(_describe_exit(exit_code))
             self.fail_open_requests(EngineDied(_DIED))
             if first_load or fast_failures > MAX_FAST_FAILURES:
-                self.state = "failed"
-                self._settled.set()
+                self._give_up()
                 return
             logger.error("%s", self.failure)  # one that is final is told by whoever waits for it
             self.state = "restarting"
@@ -246,7 +250,16 @@ class EngineClient:
             self.failure = None
             self.restarts += 1
             logger.warning("Restarting the engine (attempt %d)", fast_failures)
-            await self._spawn()
+            try:
+                await self._spawn()
+            except OSError as error:  # this machine has no room for a process: those who wait are told
+                self.failure = EngineDied(f"The engine process could not be started again: {error}.")
+                self._give_up()
+                return
+
+    def _give_up(self) -> None:
+        self.state = "failed"
+        self._settled.set()
 
     async def _is_stopped_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):

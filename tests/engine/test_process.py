@@ -159,6 +159,20 @@ def test_an_engine_that_dies_again_and_again_is_given_up(monkeypatch: pytest.Mon
     run(test())
 
 
+def test_an_engine_that_cannot_be_started_again_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        async with engine() as client:
+            await client.wait_ready(20)
+            assert client.pid is not None
+            monkeypatch.setattr(client, "_command", ("/there/is/no/such/program",))
+            os.kill(client.pid, signal.SIGKILL)
+            assert isinstance(await asyncio.wait_for(client.wait_failed(), 10), EngineDied)
+            with pytest.raises(EngineDied, match="started again"):
+                await client.wait_ready(20)
+
+    run(test())
+
+
 def test_closing_does_not_wait_for_the_next_restart(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
         async with engine() as client:
