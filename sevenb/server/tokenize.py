@@ -12,7 +12,7 @@ from sevenb.server.dependencies import ServiceDependency
 from sevenb.server.json_body import JsonRoute
 from sevenb.server.openai.chat_types import ChatMessage, FunctionTool
 from sevenb.server.openai.types import RequestBody, TokenId
-from sevenb.server.parameters import tools_of
+from sevenb.server.parameters import check_token_ids, tools_of
 from sevenb.server.service import ServedModel, Service
 
 router = APIRouter(tags=["tokens"], route_class=JsonRoute)
@@ -114,12 +114,7 @@ async def detokenize(service: ServiceDependency, body: DetokenizeRequest) -> Pro
     """The text of token ids, special tokens spelled out."""
     model = await service.model(body.model)
     tokenizer = model.text.tokenizer
-    for token_id in body.tokens:
-        if token_id >= tokenizer.vocab_size:
-            raise InvalidRequest(
-                f"tokens holds the id {token_id}, but this model's ids go from 0 to {tokenizer.vocab_size - 1}.",
-                "tokens",
-            )
+    check_token_ids(body.tokens, tokenizer, "tokens")
     text = await service.in_thread(partial(tokenizer.decode, body.tokens, skip_special_tokens=False))
     return Prompt(prompt=text)
 

@@ -1,6 +1,5 @@
 """The prompt of Ollama's ``/api/generate``: by the model's template or the client's, raw, or around a gap."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +13,7 @@ from sevenb.server.chat_prompt import render_chat
 from sevenb.server.ollama.template import jinja_of
 from sevenb.server.ollama.turn import sampling_params, thinking
 from sevenb.server.ollama.types import GenerateRequest
+from sevenb.server.parameters import check_token_ids
 from sevenb.server.service import ModelText
 from sevenb.structured.output_format import OutputFormat
 
@@ -51,7 +51,9 @@ def _prompt(text: ModelText, body: GenerateRequest) -> list[int]:
         rendered = _around_gap(tokenizer, body.model, prompt, body.suffix)
     else:
         rendered = render_chat(text, _messages(body), template_kwargs=thinking(body.think))
-    return [*_known(tokenizer, body.context or ()), *rendered]
+    context = body.context or ()
+    check_token_ids(context, tokenizer, "context")
+    return [*context, *rendered]
 
 
 def _messages(body: GenerateRequest) -> list[dict[str, Any]]:
@@ -82,14 +84,3 @@ def _around_gap(tokenizer: Tokenizer, model: str, prefix: str, suffix: str) -> l
             "suffix",
         )
     return tokens.prompt(tokenizer, prefix, suffix).token_ids
-
-
-def _known(tokenizer: Tokenizer, context: Sequence[int]) -> Sequence[int]:
-    for token_id in context:
-        if token_id >= tokenizer.vocab_size:
-            raise InvalidRequest(
-                f"context holds the token id {token_id}, but this model's ids go from 0 to {tokenizer.vocab_size - 1}; "
-                "send what an answer of this very model gave.",
-                "context",
-            )
-    return context

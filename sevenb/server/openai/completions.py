@@ -28,7 +28,7 @@ from sevenb.server.openai.types import (
     TimingsBody,
     Usage,
 )
-from sevenb.server.parameters import output_format, refuse_unsupported, sampling_params
+from sevenb.server.parameters import check_token_ids, output_format, refuse_unsupported, sampling_params
 from sevenb.server.service import ServedModel
 from sevenb.server.streaming import (
     DONE,
@@ -132,12 +132,9 @@ def _prompt_token_ids(tokenizer: Tokenizer, body: CompletionRequest) -> list[lis
     prompts = _as_list(body.prompt)
     if len(prompts) > MAX_PROMPTS:
         raise InvalidRequest(f"prompt holds {len(prompts)} prompts; send at most {MAX_PROMPTS} at once.", "prompt")
-    for token_id in (token_id for prompt in prompts if not isinstance(prompt, str) for token_id in prompt):
-        if not 0 <= token_id < tokenizer.vocab_size:
-            raise InvalidRequest(
-                f"prompt holds the token id {token_id}, but this model's ids go from 0 to {tokenizer.vocab_size - 1}.",
-                "prompt",
-            )
+    for prompt in prompts:
+        if not isinstance(prompt, str):
+            check_token_ids(prompt, tokenizer, "prompt")
     if body.suffix:
         return [_fim_prompt(tokenizer, prompt, body.suffix) for prompt in prompts]
     return [p if isinstance(p, list) else tokenizer.encode(p, parse_special=True) for p in prompts]

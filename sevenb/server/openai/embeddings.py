@@ -17,11 +17,11 @@ from sevenb.engine.messages import AddRequest, RequestOutput
 from sevenb.engine.sampling_params import SamplingParams
 from sevenb.errors import ContextOverflow, InvalidRequest
 from sevenb.model.embedding import Pooling
-from sevenb.model.tokenizer import Tokenizer
 from sevenb.server.access.clients import client_of
 from sevenb.server.dependencies import ServiceDependency
 from sevenb.server.json_body import JsonRoute
 from sevenb.server.openai.types import RequestBody, TokenId
+from sevenb.server.parameters import check_token_ids
 from sevenb.server.service import ServedModel, Service
 from sevenb.server.streaming import json_response, unless_client_leaves
 
@@ -253,7 +253,8 @@ def _prompts(
             whole = style.ended(tokenizer.encode(given, parse_special=True)) if given else []
             prompt = style.ended(whole, limit)
         else:
-            whole = _checked(tokenizer, given, parameter)
+            check_token_ids(given, tokenizer, parameter)
+            whole = list(given)
             prompt = whole[:limit]
         if not whole:
             which = f"{parameter}[{index}]" if len(inputs) > 1 else parameter
@@ -265,14 +266,3 @@ def _prompts(
         truncated += len(whole) - len(prompt)
         prompts.append(prompt)
     return prompts, truncated
-
-
-def _checked(tokenizer: Tokenizer, token_ids: Sequence[int], parameter: str) -> list[int]:
-    for token_id in token_ids:
-        if not 0 <= token_id < tokenizer.vocab_size:
-            raise InvalidRequest(
-                f"{parameter} holds the token id {token_id}, but this model's ids go from 0 to "
-                f"{tokenizer.vocab_size - 1}.",
-                parameter,
-            )
-    return list(token_ids)
