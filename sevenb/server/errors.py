@@ -24,6 +24,7 @@ from sevenb.errors import (
     OutOfMemory,
     SevenbError,
     TooManyRequests,
+    UnsupportedModel,
 )
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(400, "invalid_request_error", str(error), None, parameter)
         case ModelNotFound():
             return Problem(404, "invalid_request_error", str(error), "model_not_found", "model")
+        case UnsupportedModel():
+            return Problem(400, "invalid_request_error", str(error), "model_not_supported", "model")
         case TooManyRequests(retry_after=retry_after):
             return Problem(429, "rate_limit_error", str(error), "rate_limit_exceeded", retry_after=retry_after)
         case EngineNotReady():
