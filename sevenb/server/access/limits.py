@@ -4,6 +4,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -78,7 +79,7 @@ class RequestCounter:
         self._records[client].open -= 1
 
     def _forget_idle(self) -> None:
-        for client in list(self._records)[: max(0, len(self._records) - MAX_CLIENTS)]:
+        for client in list(islice(self._records, max(0, len(self._records) - MAX_CLIENTS))):
             if not self._records[client].open:
                 del self._records[client]
 

@@ -46,7 +46,7 @@ def allow_origins(app: FastAPI, origins: Sequence[str]) -> None:
         CORSMiddleware,
         allow_origins=[*EDITOR_ORIGINS, *origins],
         allow_origin_regex=EDITOR_ORIGIN_PATTERN,
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],
         expose_headers=["Retry-After", "request-id"],
         allow_credentials=False,
