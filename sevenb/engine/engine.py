@@ -200,6 +200,8 @@ class Engine:
         for request, guide in [(request, guide) for request, guide in self._compiling.items() if guide.done()]:
             del self._compiling[request]
             if (error := guide.exception()) is not None:
+                if not isinstance(error, SevenbError):
+                    logger.error("A grammar could not be compiled", exc_info=error)
                 self._fail(request, error)
                 continue
             request.ready = True

@@ -142,7 +142,7 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 def _check_items(name: str, values: Collection[object], item: type, collection: type = Collection) -> None:
     if not isinstance(values, collection) or not all(isinstance(value, item) for value in values):
-        raise InvalidRequest(f"{name} is {values!r}; it must hold {'texts' if item is str else 'token ids'}.", name)
+        raise InvalidRequest(f"{name} is {values!r:.80}; it must hold {'texts' if item is str else 'token ids'}.", name)
 
 
 def _check_range(name: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:
