@@ -5,12 +5,12 @@ import hashlib
 import threading
 import time
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from sevenb.errors import DownloadFailed, InvalidRequest, StorageDenied, StorageFull, TooManyRequests
-from sevenb.model.catalog import Reference
 from sevenb.model.store import Store
 from sevenb.server.errors import HttpError
 from sevenb.server.ollama.route import ERRORS, NDJSON, OllamaRoute, error_line, line
@@ -49,10 +49,7 @@ def _reference(store: Store, name: str) -> str:
     for hub in _HUBS:
         name = name.removeprefix(hub)
     is_path = name.startswith(("/", ".", "~")) or name.lower().endswith(".gguf") or "\\" in name
-    if not is_path:
-        reference: Reference = store.catalog.reference(name)
-        is_path = not hasattr(reference, "origins")
-    if is_path:
+    if is_path or isinstance(store.catalog.reference(name), Path):
         raise InvalidRequest(
             "model is a path; name a model of the catalog (qwen2.5-coder:0.5b) or a repository (org/repo:Q4_K_M).",
             "model",
