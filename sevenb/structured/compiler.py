@@ -110,7 +110,9 @@ class Matcher:
             self._ended = True
             return
         if tokens and self._inner.try_consume_tokens(list(tokens)) != len(tokens):
-            raise SevenbError(f"An answer left its grammar ({self.failure or 'a token was not allowed'}).")
+            if self.failure is not None:
+                raise InvalidRequest(f"The answer cannot go on in its grammar ({self.failure}); simplify it.")
+            raise SevenbError("An answer left its grammar (a token was not allowed); please report this.")
 
     @property
     def accepting(self) -> bool:

@@ -71,4 +71,9 @@ def parser_limits() -> Any:
     """llguidance's own limits, on grammars and on each step through one; its errors stay short."""
     from llguidance import LLParserLimits
 
-    return LLParserLimits(max_lexer_states=50_000, max_grammar_size=200_000, verbose_errors=False)
+    return LLParserLimits(
+        max_lexer_states=50_000,
+        max_grammar_size=200_000,
+        max_items_in_row=20_000,  # four for each optional property that may come next
+        verbose_errors=False,
+    )

@@ -173,6 +173,16 @@ def test_a_grammar_that_comes_to_a_dead_end_fails_and_says_so(compiler: GrammarC
     assert matcher.valid(tokenizer.encode("ax")) == 0
 
 
+def test_an_object_may_have_as_many_optional_properties_as_are_compiled(
+    compiler: GrammarCompiler, tokenizer: Tokenizer
+) -> None:
+    properties = {f"p{i}": {"type": "integer"} for i in range(2000)}
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    matcher = compiler.compile(OutputFormat.from_schema(schema, "schema").constraint().grammar)
+    matcher.accept(tokenizer.encode('{"p3": 12, "p1999": 3}'))
+    assert matcher.finished
+
+
 def test_forcing_needs_a_tokenizer(tokenizer: Tokenizer) -> None:
     compiler = GrammarCompiler([b"a", b"b", b"ab", b"<end>"], special=[3], end_ids=[3])
     assert compiler.compile(serialise('start: "ab"')).forced() == []
