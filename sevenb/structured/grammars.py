@@ -82,9 +82,21 @@ def _lark_of_gbnf(source: str, parameter: str) -> str:
             parameter,
         )
     try:
-        return str(gbnf_to_lark(source))
+        return str(gbnf_to_lark(_UNICODE_ESCAPE.sub(_spelt_out, source)))
     except Exception as error:  # the converter raises whatever its parsing runs into
         raise InvalidRequest(f"The GBNF grammar in {parameter} is malformed: {error}.", parameter) from error
+
+
+# Any escape, so that a backslash that is escaped itself begins none.
+_UNICODE_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|.)", re.DOTALL)
+
+
+def _spelt_out(escape: re.Match[str]) -> str:
+    """llama.cpp's escapes for characters, which the converter does not know, as those characters."""
+    code = int(escape[1] or escape[2] or "0", 16)
+    if 0xD800 <= code < 0xE000 or code > 0x10FFFF or not code:
+        return escape[0]
+    return chr(code) if code > 0x7F else f"\\x{code:02x}"
 
 
 def _refuse_nested(lark: str, parameter: str) -> None:

@@ -172,6 +172,7 @@ def test_malformed_choices_are_refused(choices: Any) -> None:
     [
         ('root ::= "yes" | "no"', ["yes", "no"], ["maybe"]),
         ('root ::= item ("," item)*\nitem ::= [a-z]+ | [0-9]', ["a,b,1", "abc"], ["a,", "12"]),
+        (r'root ::= "\u00e9\U0001F600" [\u4e00-\u9fa5] "\u0022\\u0041"', ['é😀京"\\u0041'], ['é😀a"A', 'é😀京"A']),
         ('start: "a" b+\nb: "b" | "c"', ["ab", "abcb"], ["a", "ba"]),
         ('start: WORD (" " WORD)*\nWORD: /[a-z]+/', ["some words"], ["Some", "a  b"]),
         ('start: "value = " %json {"type": "integer", "minimum": 3}', ["value = 7"], ["value = 2", "value =7"]),
