@@ -76,8 +76,11 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
             report(LoadProgress(done=done, total=weight_bytes))
 
         decoder = Decoder(checkpoint, backend, lambda done, _: report_progress(done))
+        packed_bytes = checkpoint.total_bytes
         for adapter_name, adapter in adapters.items():
             decoder.add_adapter(adapter_name, adapter)
+            packed_bytes += adapter.total_bytes
+            report_progress(packed_bytes)
         draft_model = None
         if draft is not None:
             draft_model = load_draft(
@@ -86,7 +89,7 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
                 sizing,
                 dtype=layout.dtype,
                 vocab_size=model.vocab_size,
-                progress=lambda done, _: report_progress(weight_bytes - draft.total_bytes + done),
+                progress=lambda done, _: report_progress(packed_bytes + done),
             )
     cache = backend.allocate_kv(layout, sizing.blocks)
     disk = None
