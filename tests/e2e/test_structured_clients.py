@@ -1,10 +1,9 @@
-"""Shapes and tools through the packages that people use, on the real 0.5B: openai, instructor, langchain-openai."""
+"""Shapes and tools through the packages that people use, on the real 0.5B: openai and langchain-openai."""
 
 import json
 import re
 from typing import Any, Literal
 
-import instructor
 import openai
 import pytest
 from langchain_core.messages import HumanMessage
@@ -225,15 +224,6 @@ def test_a_call_and_its_result_go_on_from_a_stored_response(program: Program) ->
 
 
 # -- what is built on them -------------------------------------------------------------------------------
-
-
-def test_instructor_extracts_by_tools_and_by_schema(program: Program) -> None:
-    for mode in (instructor.Mode.TOOLS, instructor.Mode.JSON_SCHEMA):
-        client = instructor.from_openai(program.openai, mode=mode)
-        person = client.chat.completions.create(
-            model="coder", messages=ADA, response_model=Person, temperature=0, max_retries=0
-        )
-        assert (person.name, person.age) == ("Ada", 36)
 
 
 def test_langchain_binds_tools_and_structures_output(program: Program) -> None:
