@@ -27,6 +27,8 @@ MAX_CHAIN = 400
 """Subschemas that lead to each other, through references too: what compiles them recurses, in 8 MB of stack to 1800."""
 MAX_RESOLVED = 100_000
 """References that are followed while one schema is read."""
+MAX_REMAINDERS = 50_000
+"""Of all multipleOf together: each takes a state, 300 bytes and some microseconds."""
 MAX_BRANCHES = 256
 """Of one anyOf or oneOf."""
 MAX_ENUM = 10_000

@@ -205,3 +205,22 @@ def test_what_is_not_json_is_refused(schema: Any) -> None:
 
     with pytest.raises(InvalidRequest):
         OutputFormat.from_schema(schema, "field").constraint()
+
+
+def test_large_multiples() -> None:
+    outcomes = _schemas(
+        {"multipleOf": 2**31},
+        {"type": "integer", "multipleOf": 1_000_003},
+        {"allOf": [{"multipleOf": 997}, {"multipleOf": 991}, {"multipleOf": 983}]},
+        {"type": "number", "multipleOf": 9_999, "$ref": "#/$defs/a", "$defs": {"a": {"multipleOf": 9_973}}},
+        {"properties": {f"p{i}": {"type": "number", "multipleOf": 9_973, "minimum": i} for i in range(20)}},
+    )
+    assert all("'multipleOf' is too large" in outcome for outcome in outcomes)
+    assert (
+        _schemas(
+            {"type": "integer", "multipleOf": 3_600_000},
+            {"type": "number", "multipleOf": 0.00025},
+            {"properties": {f"p{i}": {"type": "number", "multipleOf": 0.01, "minimum": i} for i in range(500)}},
+        )
+        == ["compiled"] * 3
+    )

@@ -1,10 +1,12 @@
 """How much room a rewritten schema takes once it is compiled, where that is more than it looks."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
-from sevenb.structured.limits import MAX_CHAIN, MAX_DISTINCT, MAX_EXPANDED
+from sevenb.structured.limits import MAX_CHAIN, MAX_DISTINCT, MAX_EXPANDED, MAX_REMAINDERS
 from sevenb.structured.schema.modern import refusal
 from sevenb.structured.schema.references import Schema
 
@@ -18,6 +20,7 @@ def refuse_explosion(root: dict[str, Any], parameter: str) -> None:
     definitions = root.get("$defs", {})
     _refuse_many([root, *definitions.values()], parameter)
     _refuse_long_chains(root, definitions, parameter)
+    _refuse_remainders([root, *definitions.values()], parameter)
     expansion = _Expansion(definitions, parameter)
     for schema in (root, *definitions.values()):
         expansion.size(schema, merged=False)
@@ -77,6 +80,25 @@ def _refuse_long_chains(root: dict[str, Any], definitions: dict[str, Schema], pa
         if "$ref" in schema and (name := name_of(schema["$ref"])) not in seen:
             seen.add(name)
             rest.append((definitions[name], depth + 1))
+
+
+def _refuse_remainders(schemas: Sequence[Schema], parameter: str) -> None:
+    """``multipleOf`` is compiled to an automaton with a state a remainder; of several at once, to their product."""
+    factors: list[int] = []
+    merged = False
+    rest = list(schemas)
+    while rest:
+        schema = rest.pop()
+        if isinstance(schema, bool):
+            continue
+        if "multipleOf" in schema:
+            digits = Decimal(str(schema["multipleOf"])).normalize().as_tuple().digits  # a power of ten costs nothing
+            factors.append(int("".join(map(str, digits))))
+        together = [*schema.get("allOf", ()), *({"$ref", "anyOf", "multipleOf"} & schema.keys())]
+        merged = merged or len(together) > 1
+        rest += [*schema.get("allOf", ()), *schema.get("anyOf", ()), *_values_of(schema)]
+    if max(sum(factors), math.lcm(*factors) if merged else 0) > MAX_REMAINDERS:
+        raise refusal("multipleOf", f"is too large; at most {MAX_REMAINDERS} remainders are told apart", parameter)
 
 
 class _Expansion:
