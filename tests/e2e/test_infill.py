@@ -126,6 +126,8 @@ def test_a_context_that_is_too_long_is_cut_and_told(embedder: Program) -> None:
         ({"top_p": 7}, "top_p"),
         ({"input_extra": [{"text": 3}]}, r"input_extra"),
         ({"stop": [""]}, "stop"),
+        ({"grammar": 'root ::= "a"'}, "grammar"),
+        ({"json_schema": {"type": "object"}}, "json_schema"),
     ],
 )
 def test_a_bad_request_is_refused_in_llama_cpps_shape(http: httpx.Client, body: dict[str, Any], named: str) -> None:

@@ -41,6 +41,9 @@ router = APIRouter(
 )
 async def infill(service: ServiceDependency, request: Request, body: InfillRequest) -> Response:
     """Write what stands between a prefix and a suffix. Context that has no room is left out, as `truncated` tells."""
+    for name in ("grammar", "json_schema"):  # of llama.cpp's: ignored, they would promise a shape that nobody keeps
+        if (body.model_extra or {}).get(name):
+            raise InvalidRequest(f"{name} is not supported here; send structured_outputs to /v1/completions.", name)
     if body.model_extra:
         logger.debug("Ignored unknown parameters: %s", ", ".join(sorted(body.model_extra)))
     params = body.sampling_params()
