@@ -64,7 +64,6 @@ def answers(llm: LLM, cases: Sequence[Case], choice: ToolChoice, *, constrained:
                 temperature=0,
                 max_tokens=MAX_TOKENS,
                 grammar=constraint.grammar if constrained else None,
-                grammar_triggers=constraint.triggers if constrained else (),
                 skip_special_tokens=False,
             )
         )

@@ -113,7 +113,7 @@ class Engine:
         self._arrivals += 1
         self._requests[request.request_id] = request
         if request.params.grammar is not None and self._grammars is not None:
-            self._compiling[request] = self._grammars.guide(request.params.grammar, request.params.grammar_triggers)
+            self._compiling[request] = self._grammars.guide(request.params.grammar)
         self._scheduler.add(Sequence.first_of(request))
 
     def abort(self, request_id: str, index: int | None = None) -> None:
@@ -366,7 +366,6 @@ class Engine:
             )
         self._check_token_ids(prompt, "prompt")
         self._check_token_ids(params.logit_bias, "logit_bias")
-        self._check_token_ids(params.grammar_triggers, "grammar_triggers")
         if params.grammar is not None and self._grammars is None:
             raise InvalidRequest("This engine knows no grammars; leave grammar out.", "grammar")
         self._check_token_ids(params.logprob_token_ids, "logprob_token_ids")

@@ -63,32 +63,32 @@ class Grammars:
         self._filler = ThreadPoolExecutor(1, "masks")
         self._rows = np.empty((0, self._words), dtype=np.uint32)
 
-    def guide(self, grammar: str, triggers: tuple[int, ...] = ()) -> Future[Guide]:
+    def guide(self, grammar: str) -> Future[Guide]:
         """Compile a grammar. The future fails with `InvalidRequest` for one that cannot be served."""
-        return self._compilers.submit(self._guide, grammar, triggers)
+        return self._compilers.submit(self._guide, grammar)
 
     def masks(self, plan: StepPlan) -> Future[Masks] | None:
         """Begin to fill the masks of a step, which last until the next one's; None where it needs none.
 
         The future fails with `InvalidRequest` where a grammar leads nowhere.
         """
-        wanted = []
+        wanted: list[tuple[Matcher, Listed[int]]] = []
         places = {}
         rows = 0
         for chunk in plan.chunks:
             for sequence in chunk.samplers:
-                if sequence.guide is not None and (masks := sequence.guide.masks(chunk.drafts)) is not None:
-                    wanted.append(masks)
-                    places[sequence] = range(rows, rows := rows + 1 + len(masks[1]))
+                if sequence.guide is not None:
+                    wanted.append((sequence.guide.matcher, chunk.drafts))
+                    places[sequence] = range(rows, rows := rows + 1 + len(chunk.drafts))
         return self._filler.submit(self._fill, wanted, places, rows) if wanted else None
 
     def closing(self, sequence: Sequence) -> list[int]:
         """The tokens that complete an answer without any choice; they need no model. None where there is a choice."""
         guide = sequence.guide
         tokens = [] if guide is None else guide.closing()
-        if guide is None or not tokens or (wanted := guide.masks(tokens)) is None:
+        if guide is None or not tokens:
             return []
-        masks = self._fill([wanted], {sequence: range(1 + len(tokens))}, 1 + len(tokens))
+        masks = self._fill([(guide.matcher, tokens)], {sequence: range(1 + len(tokens))}, 1 + len(tokens))
         return tokens if masks.force(sequence, tokens) else []
 
     def close(self) -> None:
@@ -96,11 +96,11 @@ class Grammars:
         self._compilers.shutdown(wait=False, cancel_futures=True)
         self._filler.shutdown(wait=False)
 
-    def _guide(self, grammar: str, triggers: tuple[int, ...]) -> Guide:
+    def _guide(self, grammar: str) -> Guide:
         with self._opening:
             if self._compiler is None:
                 self._compiler = self._open_compiler()
-        return Guide(self._compiler.compile(grammar), triggers)
+        return Guide(self._compiler.compile(grammar))
 
     def _fill(self, wanted: "list[tuple[Matcher, Listed[int]]]", places: dict[Sequence, range], rows: int) -> Masks:
         from sevenb.structured.compiler import fill_masks

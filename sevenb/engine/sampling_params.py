@@ -39,8 +39,7 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     read before any mask, penalty or temperature. ``logprob_token_ids`` names tokens to tell those of instead of the
     best.
 
-    ``grammar`` is a `Constraint`'s: only tokens that it allows are generated, from the first one on or, with
-    ``grammar_triggers``, from each such token on that is drawn until the grammar is satisfied.
+    ``grammar`` is a `Constraint`'s: only tokens that it allows are generated.
 
     ``best_of`` answers are sampled and the ``n`` most probable of them, by the mean over their tokens, returned.
     ``beam`` searches instead: temperature, top-p, penalties, biases and ``best_of`` do not matter then.
@@ -69,7 +68,6 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     prompt_logprobs: int | None = None
     skip_special_tokens: bool = True
     grammar: str | None = None
-    grammar_triggers: tuple[int, ...] = ()
     speculation: bool = True  # False: one token at a time, even where the engine could guess ahead
 
     def __post_init__(self) -> None:
@@ -79,7 +77,6 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         _check_items("stop_token_ids", self.stop_token_ids, Integral)
         _check_items("logprob_token_ids", self.logprob_token_ids, Integral)
         _check_items("logit_bias", self.logit_bias, Integral, Mapping)
-        _check_items("grammar_triggers", self.grammar_triggers, Integral)
         _check_range("n", self.n, 1, MAX_N)
         self._check_candidates()
         _check_range("temperature", self.temperature, 0.0, 100.0)
@@ -105,8 +102,6 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             _check_range(f"logit_bias[{token_id}]", bias, -100.0, 100.0)
         if self.grammar is not None and not (isinstance(self.grammar, str) and self.grammar):
             raise InvalidRequest("grammar is not a text, or an empty one; leave it out for free text.", "grammar")
-        if self.grammar_triggers and self.grammar is None:
-            raise InvalidRequest("grammar_triggers are given without a grammar; give both.", "grammar_triggers")
 
     def _check_candidates(self) -> None:
         if self.best_of is not None:

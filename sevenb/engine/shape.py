@@ -53,7 +53,7 @@ def constraint_of(structured: object) -> "Constraint":
 
 def constrained(params: SamplingParams, constraint: "Constraint") -> SamplingParams:
     """Sampling parameters with a constraint's grammar."""
-    return msgspec.structs.replace(params, grammar=constraint.grammar, grammar_triggers=constraint.triggers)
+    return msgspec.structs.replace(params, grammar=constraint.grammar)
 
 
 def streamable(params: SamplingParams, structured: object) -> SamplingParams:

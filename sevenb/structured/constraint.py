@@ -8,11 +8,9 @@ from dataclasses import dataclass
 class Constraint:
     """What an answer must look like, proven by a grammar and, where that cannot say it all, by a check at the end.
 
-    ``grammar`` is llguidance's serialised form, as the engine's sampling parameters take it. ``triggers`` are the token
-    ids at which it sets in, each being the first token of the grammar; without any it governs from the first token on.
-    ``check`` says what is wrong with a finished text, None if nothing is; it is None itself where the grammar is proof.
+    ``grammar`` is llguidance's serialised form, as the engine's sampling parameters take it. ``check`` says what is
+    wrong with a finished text, None if nothing is; it is None itself where the grammar is proof.
     """
 
     grammar: str
-    triggers: tuple[int, ...] = ()
     check: Callable[[str], str | None] | None = None

@@ -49,15 +49,13 @@ def expected_tokens(
 ) -> list[int]:
     """What a constrained request must generate, one token at a time."""
     assert params.grammar is not None
-    compiler = _compiler()
-    matcher = None if params.grammar_triggers else compiler.compile(params.grammar)
+    matcher = _compiler().compile(params.grammar)
     seeds = np.random.SeedSequence((params.seed or 0) % 2**64, spawn_key=(index,))
     generator = np.random.Generator(np.random.PCG64(seeds))
     output: list[int] = []
     while len(output) < (params.max_tokens or 10**9):
-        mask = np.full((1, VOCAB_SIZE // 32), 0xFFFFFFFF, dtype=np.uint32)
-        if matcher is not None:
-            fill_masks([(matcher, [])], mask)
+        mask = np.empty((1, VOCAB_SIZE // 32), dtype=np.uint32)
+        fill_masks([(matcher, [])], mask)
         if len(output) < params.min_tokens:
             kept = mask[0].copy()
             kept[0] &= ~np.uint32(sum(1 << token_id for token_id in stop_token_ids))
@@ -76,12 +74,7 @@ def expected_tokens(
         output.append(token_id)
         if token_id in stop_token_ids:
             break
-        if matcher is None and token_id in params.grammar_triggers:
-            matcher = compiler.compile(params.grammar)
-        if matcher is not None:
-            matcher.accept([token_id])
-            if matcher.finished and not params.grammar_triggers:
-                break
-            if matcher.finished:
-                matcher = None
+        matcher.accept([token_id])
+        if matcher.finished:
+            break
     return output

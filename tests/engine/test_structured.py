@@ -25,7 +25,6 @@ FORM = r"\{\"name\": \"[a-z]{1,8}\", \"age\": [0-9]{1,3}, \"member\": (true|fals
 LIST = r"\[[0-9](, [0-9]){0,5}\]"
 WORDS = r"([a-f]{1,4} )*"
 CALL = r"<(add|sub)\([0-9]{1,2}\)>"
-TRIGGER = encode("<")
 
 
 def form(**more: Any) -> SamplingParams:
@@ -39,9 +38,10 @@ def calling(**more: Any) -> SamplingParams:
         "temperature": 1.0,
         "seed": 5,
         "max_tokens": 60,
-        "logit_bias": {TRIGGER[0]: 4.0, 0: -9.0, 1: -9.0},
+        "logit_bias": {encode("<")[0]: 4.0, 0: -9.0, 1: -9.0},
+        "grammar": regex(f"([^<]|{CALL})*"),
     }
-    return SamplingParams(**fields | {"grammar": regex(CALL), "grammar_triggers": tuple(TRIGGER)} | more)
+    return SamplingParams(**fields | more)
 
 
 PARAMS = {
@@ -211,31 +211,13 @@ def test_answers_of_one_request_each_have_their_own_place() -> None:
     assert len(texts) == 4
 
 
-# -- triggers --------------------------------------------------------------------------------------------
-
-
-def test_text_is_free_until_a_trigger_and_after_the_grammar() -> None:
+def test_calls_in_free_text_are_whole() -> None:
     harness = Harness(blocks=300, speculator=Prophet(mistakes=0.2))
     texts = [decode(harness.generate(prompt_of(6, seed), calling(seed=seed))) for seed in range(12)]
     calls = [call for text in texts for call in re.findall(r"<[^<]*", text[: text.rfind("<")])]
     assert len(calls) > 15  # several in a text
     assert all(re.match(CALL, call) for call in calls)
     assert any(re.fullmatch(f"{CALL}.+", call, re.DOTALL) for call in calls)
-
-
-def test_without_a_trigger_the_text_is_what_it_would_be_without_a_grammar() -> None:
-    params = calling(logit_bias={TRIGGER[0]: -100.0})
-    free = calling(logit_bias={TRIGGER[0]: -100.0}, grammar=None, grammar_triggers=())
-    assert Harness().generate(prompt_of(6), params) == Harness().generate(prompt_of(6), free)
-
-
-def test_a_grammar_that_may_go_on_keeps_the_text() -> None:
-    calls = lark('start: call ("; " call)*\ncall: "<" /[a-z]{1,3}/ ">"')
-    params = calling(grammar=calls, max_tokens=200, logit_bias={TRIGGER[0]: 6.0})
-    for seed in range(6):
-        harness = Harness(speculator=Prophet(mistakes=0.2))
-        text = decode(harness.generate(prompt_of(4, seed), params, stop_token_ids=END_TOKENS))
-        assert re.fullmatch(r"[^<]*<[a-z]{1,3}>(; <[a-z]{1,3}>)*(; ?)?(<[a-z]{0,3})?", text)
 
 
 # -- company ---------------------------------------------------------------------------------------------
@@ -372,14 +354,7 @@ def test_a_grammar_that_becomes_too_hard_fails_its_request_alone(monkeypatch: py
     assert harness.blocks_used == 0
 
 
-@pytest.mark.parametrize(
-    "fields", [{"grammar": ""}, {"grammar": 5}, {"grammar_triggers": (1,)}, {"grammar": "x", "grammar_triggers": "ab"}]
-)
+@pytest.mark.parametrize("fields", [{"grammar": ""}, {"grammar": 5}])
 def test_what_is_no_grammar_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest, match="grammar"):
         SamplingParams(**fields)
-
-
-def test_a_trigger_outside_the_vocabulary_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="grammar_triggers"):
-        Harness().add(prompt_of(3), calling(grammar_triggers=(5000,)))
