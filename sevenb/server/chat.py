@@ -13,9 +13,9 @@ from sevenb.engine.completion import TokenLogprob
 from sevenb.engine.output_processor import SequenceDelta
 from sevenb.engine.sampling_params import SamplingParams
 from sevenb.engine.shape import constrained
+from sevenb.server.bodies import TimingsBody, Usage
 from sevenb.server.chat_prompt import SYSTEM_ROLES, render_chat, tool_style
 from sevenb.server.generation import Generation, Proof, last_tokens
-from sevenb.server.openai.types import TimingsBody, Usage
 from sevenb.server.service import ServedModel, Service
 from sevenb.structured.output_format import OutputFormat
 from sevenb.structured.tools import reader as tool_reader

@@ -13,7 +13,7 @@ from sevenb.engine.output_processor import OutputProcessor, SequenceDelta
 from sevenb.engine.sampling_params import SamplingParams
 from sevenb.engine.shape import second_try
 from sevenb.errors import ContextOverflow, InvalidRequest
-from sevenb.server.openai.types import PromptTokensDetails, TimingsBody, Usage
+from sevenb.server.bodies import PromptTokensDetails, TimingsBody, Usage
 from sevenb.server.service import ServedModel, Service
 
 ROOM_FOR_ANSWER = 256  # tokens, where a prompt is cut to fit and the answer's length is not told

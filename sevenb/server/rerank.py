@@ -15,10 +15,10 @@ from sevenb.errors import ContextOverflow, UnsupportedModel
 from sevenb.model.embedding import judge_prompt, query_text, verdict_ids
 from sevenb.model.tokenizer import Tokenizer
 from sevenb.server.access.clients import client_of
+from sevenb.server.bodies import RequestBody
 from sevenb.server.dependencies import ServiceDependency
+from sevenb.server.embedding import MAX_INPUTS, embed, new_request, run_all
 from sevenb.server.json_body import JsonRoute
-from sevenb.server.openai.embeddings import MAX_INPUTS, embed, new_request, run_all
-from sevenb.server.openai.types import RequestBody
 from sevenb.server.service import ServedModel, Service
 from sevenb.server.streaming import json_response, unless_client_leaves
 

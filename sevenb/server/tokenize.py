@@ -7,12 +7,12 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from sevenb.errors import InvalidRequest
+from sevenb.server.bodies import RequestBody, TokenId, check_token_ids
 from sevenb.server.chat_prompt import render_chat
 from sevenb.server.dependencies import ServiceDependency
 from sevenb.server.json_body import JsonRoute
 from sevenb.server.openai.chat_types import ChatMessage, FunctionTool
-from sevenb.server.openai.types import RequestBody, TokenId
-from sevenb.server.parameters import check_token_ids, tools_of
+from sevenb.server.openai.parameters import tools_of
 from sevenb.server.service import ServedModel, Service
 
 router = APIRouter(tags=["tokens"], route_class=JsonRoute)

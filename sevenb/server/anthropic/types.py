@@ -9,18 +9,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from sevenb.engine.sampling_params import MAX_STOP_STRINGS
+from sevenb.server.bodies import RequestBody
 
 BLOCK_KINDS = ("text", "document", "search_result", "thinking", "redacted_thinking", "tool_use", "tool_result")
-
-
-class _Request(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow")
 
 
 # -- requests ----------------------------------------------------------------------------------------
 
 
-class ContentBlock(_Request):
+class ContentBlock(RequestBody):
     """A piece of a message. ``type`` says which of the other fields it has."""
 
     type: str = Field(json_schema_extra={"enum": list(BLOCK_KINDS)})
@@ -34,14 +31,14 @@ class ContentBlock(_Request):
     title: str | None = Field(None, description="Of a document or search_result block.")
 
 
-class InputMessage(_Request):
+class InputMessage(RequestBody):
     """One turn. Neighbours of the same role are read as one; a last one of the assistant is gone on with."""
 
     role: Literal["user", "assistant", "system"]
     content: str | list[ContentBlock]
 
 
-class ToolDefinition(_Request):
+class ToolDefinition(RequestBody):
     """A tool of the client's own. Those that run at Anthropic (web search, …) are not to be had here."""
 
     name: str
@@ -51,7 +48,7 @@ class ToolDefinition(_Request):
     strict: bool | None = None
 
 
-class ToolChoiceBody(_Request):
+class ToolChoiceBody(RequestBody):
     """Whether the model may, must or must not call a tool."""
 
     type: Literal["auto", "any", "tool", "none"]
@@ -59,7 +56,7 @@ class ToolChoiceBody(_Request):
     disable_parallel_tool_use: bool | None = None
 
 
-class JsonOutputFormat(_Request):
+class JsonOutputFormat(RequestBody):
     """The JSON Schema that the answer is to fit."""
 
     model_config = ConfigDict(strict=True, extra="allow", populate_by_name=True, protected_namespaces=())
@@ -68,19 +65,19 @@ class JsonOutputFormat(_Request):
     schema_: dict[str, Any] = Field(alias="schema")
 
 
-class OutputConfig(_Request):
+class OutputConfig(RequestBody):
     """What the answer is to look like."""
 
     format: JsonOutputFormat | None = None
 
 
-class Metadata(_Request):
+class Metadata(RequestBody):
     """Who asks."""
 
     user_id: str | None = Field(None, description="Clients, and the users they name here, get equal shares.")
 
 
-class TurnRequest(_Request):
+class TurnRequest(RequestBody):
     """Body of ``POST /v1/messages/count_tokens``, and what ``POST /v1/messages`` has in common with it."""
 
     model: str = Field(description="A name that /v1/models lists.")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from sevenb.engine.sampling_params import SamplingParams
-from sevenb.server.openai.types import RequestBody
+from sevenb.server.bodies import RequestBody
 
 # -- the request -------------------------------------------------------------------------------------
 

@@ -4,9 +4,9 @@ from fastapi import APIRouter, Request
 
 from sevenb.server.access.clients import client_of
 from sevenb.server.dependencies import ServiceDependency
+from sevenb.server.embedding import embed
 from sevenb.server.ollama.route import ERRORS, OllamaRoute, load
 from sevenb.server.ollama.types import EmbeddingsRequest, EmbeddingsResponse, EmbedRequest, EmbedResponse
-from sevenb.server.openai.embeddings import embed
 from sevenb.server.streaming import unless_client_leaves
 
 router = APIRouter(prefix="/api", tags=["Ollama"], route_class=OllamaRoute, responses=ERRORS)

@@ -8,12 +8,12 @@ from sevenb.errors import InvalidRequest, UnsupportedModel
 from sevenb.model.chat_template import ChatTemplate
 from sevenb.model.fim import FimTokens
 from sevenb.model.tokenizer import Tokenizer
+from sevenb.server.bodies import check_token_ids
 from sevenb.server.chat import ChatTurn
 from sevenb.server.chat_prompt import render_chat
 from sevenb.server.ollama.template import jinja_of
 from sevenb.server.ollama.turn import sampling_params, thinking
 from sevenb.server.ollama.types import GenerateRequest
-from sevenb.server.parameters import check_token_ids
 from sevenb.server.service import ModelText
 from sevenb.structured.output_format import OutputFormat
 

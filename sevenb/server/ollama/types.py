@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from sevenb.server.bodies import RequestBody
+
 MAX_TOP_LOGPROBS = 20
 
 
@@ -32,14 +34,10 @@ NoImages = Annotated[
 ]
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow")
-
-
 # -- requests: generation ----------------------------------------------------------------------------
 
 
-class Options(_Request):
+class Options(RequestBody):
     """Sampling, with Ollama's names and defaults. ``num_ctx`` is let pass: the context is what the model has here."""
 
     num_predict: WholeNumber | None = Field(None, ge=-(2**31), lt=2**31, description="The rest of the context if ≤ 0.")
@@ -57,7 +55,7 @@ class Options(_Request):
     frequency_penalty: float | None = None
 
 
-class _Generation(_Request):
+class _Generation(RequestBody):
     model: str = Field(min_length=1, description="A name that /api/tags lists.")
     stream: bool | None = Field(None, description="True when left out.")
     format: str | dict[str, Any] | None = Field(
@@ -71,21 +69,21 @@ class _Generation(_Request):
     images: NoImages = None
 
 
-class CalledFunction(_Request):
+class CalledFunction(RequestBody):
     """What was called."""
 
     name: str
     arguments: dict[str, Any] | str = Field(default_factory=dict)
 
 
-class Call(_Request):
+class Call(RequestBody):
     """A call that an earlier answer made."""
 
     id: str | None = None
     function: CalledFunction
 
 
-class ChatMessage(_Request):
+class ChatMessage(RequestBody):
     """One turn of a chat."""
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -122,7 +120,7 @@ class GenerateRequest(_Generation):
 # -- requests: everything else -------------------------------------------------------------------------
 
 
-class EmbedRequest(_Request):
+class EmbedRequest(RequestBody):
     """Body of ``POST /api/embed``."""
 
     model: str = Field(min_length=1)
@@ -132,7 +130,7 @@ class EmbedRequest(_Request):
     keep_alive: KeepAlive = None
 
 
-class EmbeddingsRequest(_Request):
+class EmbeddingsRequest(RequestBody):
     """Body of ``POST /api/embeddings``, the older route for one text."""
 
     model: str = Field(min_length=1)
@@ -140,7 +138,7 @@ class EmbeddingsRequest(_Request):
     keep_alive: KeepAlive = None
 
 
-class _Named(_Request):
+class _Named(RequestBody):
     model: str | None = None
     name: str | None = Field(None, description="The older name of model.")
 

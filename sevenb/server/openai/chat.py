@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from sevenb.engine.completion import TokenLogprob
 from sevenb.errors import InvalidRequest
 from sevenb.server.access.clients import client_of
+from sevenb.server.bodies import TimingsBody, Usage
 from sevenb.server.chat import (
     AnswerEnded,
     ArgumentsPiece,
@@ -40,8 +41,7 @@ from sevenb.server.openai.chat_types import (
     ToolCallDelta,
     TopLogprob,
 )
-from sevenb.server.openai.types import TimingsBody, Usage
-from sevenb.server.parameters import output_format, refuse_unsupported, sampling_params, tools_and_choice
+from sevenb.server.openai.parameters import output_format, refuse_unsupported, sampling_params, tools_and_choice
 from sevenb.server.service import ServedModel
 from sevenb.server.streaming import (
     DONE,

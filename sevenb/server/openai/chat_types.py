@@ -4,15 +4,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from sevenb.server.openai.types import (
-    MAX_TOP_LOGPROBS,
-    CompletionIdentity,
-    FinishReason,
-    GenerationRequest,
-    RequestBody,
-    TimingsBody,
-    Usage,
-)
+from sevenb.server.bodies import RequestBody, TimingsBody, Usage
+from sevenb.server.openai.types import MAX_TOP_LOGPROBS, CompletionIdentity, FinishReason, GenerationRequest
 
 # -- messages ----------------------------------------------------------------------------------------
 

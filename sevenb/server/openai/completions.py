@@ -17,18 +17,12 @@ from sevenb.errors import InvalidRequest
 from sevenb.model.fim import FimTokens
 from sevenb.model.tokenizer import Tokenizer
 from sevenb.server.access.clients import client_of
+from sevenb.server.bodies import TimingsBody, Usage, check_token_ids
 from sevenb.server.dependencies import ServiceDependency
 from sevenb.server.generation import Generation, Proof, last_tokens
 from sevenb.server.json_body import JsonRoute
-from sevenb.server.openai.types import (
-    Completion,
-    CompletionChoice,
-    CompletionLogprobs,
-    CompletionRequest,
-    TimingsBody,
-    Usage,
-)
-from sevenb.server.parameters import check_token_ids, output_format, refuse_unsupported, sampling_params
+from sevenb.server.openai.parameters import output_format, refuse_unsupported, sampling_params
+from sevenb.server.openai.types import Completion, CompletionChoice, CompletionLogprobs, CompletionRequest
 from sevenb.server.service import ServedModel
 from sevenb.server.streaming import (
     DONE,

@@ -15,6 +15,14 @@ from sevenb.server.chat import ChatTurn, count_turn, open_turn
 from sevenb.server.dependencies import ServiceDependency
 from sevenb.server.errors import HttpError
 from sevenb.server.json_body import JsonRoute
+from sevenb.server.openai.parameters import (
+    given,
+    only_one,
+    refuse_unsupported,
+    sampling_params,
+    structured_output,
+    tools_and_choice,
+)
 from sevenb.server.openai.response_store import Item, ResponseStore, StoredResponse
 from sevenb.server.openai.responses_input import check_items, messages_from
 from sevenb.server.openai.responses_output import ResponseWriter
@@ -25,14 +33,6 @@ from sevenb.server.openai.responses_types import (
     ResponseBody,
     ResponseContext,
     ResponseRequest,
-)
-from sevenb.server.parameters import (
-    given,
-    only_one,
-    refuse_unsupported,
-    sampling_params,
-    structured_output,
-    tools_and_choice,
 )
 from sevenb.server.streaming import EventStream, unless_client_leaves
 from sevenb.structured.output_format import OutputFormat

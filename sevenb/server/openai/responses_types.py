@@ -4,8 +4,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from sevenb.server.bodies import RequestBody, TimingsBody
 from sevenb.server.openai.chat_types import ChatTokenLogprob
-from sevenb.server.openai.types import MAX_TOP_LOGPROBS, RequestBody, SamplingFields, TimingsBody
+from sevenb.server.openai.types import MAX_TOP_LOGPROBS, SamplingFields
 
 Status = Literal["in_progress", "completed", "incomplete", "failed", "cancelled"]
 ItemStatus = Literal["in_progress", "completed", "incomplete"]

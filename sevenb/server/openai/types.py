@@ -6,23 +6,15 @@ here are kept aside, so that they can be refused or logged. Responses are writte
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from sevenb.engine.sampling_params import MAX_N
+from sevenb.server.bodies import RequestBody, TimingsBody, TokenId, Usage
 
 MAX_TOP_LOGPROBS = 20
 
 # "abort": the server ended it, not the model.
 FinishReason = Annotated[str, Field(json_schema_extra={"enum": ["stop", "length", "tool_calls", "abort"]})]
-
-
-TokenId = Annotated[int, Field(ge=0, lt=2**31)]
-
-
-class RequestBody(BaseModel):
-    """A strict request that keeps what it does not know."""
-
-    model_config = ConfigDict(strict=True, extra="allow")
 
 
 # -- requests ----------------------------------------------------------------------------------------
@@ -142,36 +134,6 @@ class CompletionRequest(GenerationRequest):
 
 
 # -- responses ---------------------------------------------------------------------------------------
-
-
-class PromptTokensDetails(BaseModel):
-    """How the prompt's tokens were come by."""
-
-    cached_tokens: int
-    truncated_tokens: int | None = None  # left out of it, where the request allowed that
-
-
-class Usage(BaseModel):
-    """Tokens in and out."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    prompt_tokens_details: PromptTokensDetails
-
-
-class TimingsBody(BaseModel):
-    """Where the time went: seconds, and the tokens of each part."""
-
-    queue: float
-    prefill: float
-    decode: float
-    prompt_tokens: int
-    cached_tokens: int
-    completion_tokens: int
-    drafted_tokens: int  # guessed ahead by speculation
-    accepted_tokens: int  # of those
-    forced_tokens: int  # that a grammar left no choice about
 
 
 class CompletionIdentity(BaseModel):

@@ -3,8 +3,8 @@
 import pytest
 
 from sevenb.server.openai.chat_types import ChatCompletionRequest
+from sevenb.server.openai.parameters import sampling_params
 from sevenb.server.openai.types import CompletionRequest, GenerationRequest
-from sevenb.server.parameters import sampling_params
 
 CHAT = ChatCompletionRequest(messages=[{"role": "user", "content": "hello"}])  # type: ignore[list-item]
 

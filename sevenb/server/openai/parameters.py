@@ -1,7 +1,7 @@
-"""From a request's parameters to what the engine is asked: what is honoured, what is refused, what is only logged."""
+"""From the parameters of OpenAI's requests to what the engine is asked: some are refused, some only logged."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from sevenb.engine.sampling_params import SamplingParams
 from sevenb.errors import InvalidRequest
-from sevenb.model.tokenizer import Tokenizer
-from sevenb.server.openai.types import GenerationRequest, RequestBody, SamplingFields
+from sevenb.server.bodies import RequestBody
+from sevenb.server.openai.types import GenerationRequest, SamplingFields
 from sevenb.structured.output_format import OutputFormat
 from sevenb.structured.tools.tools import Tool, ToolChoice, tools_from_openai
 
@@ -115,20 +115,6 @@ def _by_token_id(logit_bias: dict[str, float]) -> dict[int, float]:
         if not (name.isascii() and name.isdigit() and len(name) < 10):
             raise InvalidRequest(f"logit_bias has the key {name!r:.40}; its keys are token ids.", "logit_bias")
     return {int(name): bias for name, bias in logit_bias.items()}
-
-
-# -- token ids ---------------------------------------------------------------------------------------
-
-
-def check_token_ids(token_ids: Iterable[int], tokenizer: Tokenizer, parameter: str) -> None:
-    """Raise `InvalidRequest` for a token id that the model does not have."""
-    for token_id in token_ids:
-        if not 0 <= token_id < tokenizer.vocab_size:
-            raise InvalidRequest(
-                f"{parameter} holds the token id {token_id}, but this model's ids go from 0 to "
-                f"{tokenizer.vocab_size - 1}.",
-                parameter,
-            )
 
 
 # -- shape -------------------------------------------------------------------------------------------
