@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sevenb.backend.protocol import Sampled
 from sevenb.engine.messages import SequenceOutput, TokenOutput
 from sevenb.engine.sampling_params import BeamSearch
+from sevenb.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from sevenb.engine.request import Request
@@ -25,6 +26,12 @@ class Beam:
     def copy(self) -> "Beam":
         """For another beam that begins alike."""
         return Beam(self.logprob, list(self.tokens), list(self.candidates))
+
+    def offer(self, candidates: list[Sampled]) -> None:
+        """Let it wait with these to choose from. Raises `InvalidRequest` where there are none: it would for ever."""
+        if not candidates:
+            raise InvalidRequest("The answer cannot go on in its grammar (no token may follow); simplify it.")
+        self.candidates = candidates
 
     def take(self, token: Sampled) -> None:
         """Go on with one of the candidates."""

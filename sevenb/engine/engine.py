@@ -181,7 +181,7 @@ class Engine:
     def step(self) -> list[Report]:
         """Schedule, run, sample, publish: one batch, and at most one report for each request."""
         self._collect_guides()
-        plan = self._scheduler.schedule()
+        plan = self._schedule()
         self._note_start(plan)
         started = self._clock()
         results = self._run_and_sample(plan)
@@ -189,9 +189,21 @@ class Engine:
         for result in results:
             try:
                 self._take(result)
-            except SevenbError as error:  # a grammar does not go on with what it allowed
+            except Exception as error:
+                if not isinstance(error, SevenbError):  # those are: a grammar does not go on with what it allowed
+                    logger.exception("A computed chunk could not be taken")
                 self._fail(result.chunk.sequence.request, error)
         return self._publish()
+
+    def _schedule(self) -> StepPlan:
+        """Plan a step. If that fails, the requests that it may have left half planned are dropped."""
+        try:
+            return self._scheduler.schedule()
+        except Exception as error:
+            logger.exception("A step could not be planned")
+            for request in self._scheduler.in_planning():
+                self._fail(request, error)
+            return StepPlan()
 
     def _collect_guides(self) -> None:
         """Let requests begin whose grammars are compiled."""
@@ -265,7 +277,7 @@ class Engine:
         self._scheduler.commit(chunk)
         for sequence, tokens in zip(chunk.samplers, candidates, strict=True):
             assert sequence.beam is not None
-            sequence.beam.candidates = tokens
+            sequence.beam.offer(tokens)
             self._generated_tokens += 1
         for answer in beams.advance(request, self._scheduler):
             self._tell(request, answer)

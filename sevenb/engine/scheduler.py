@@ -1,5 +1,6 @@
 """`Scheduler`: which tokens of which sequences the next step computes, and who holds the blocks meanwhile."""
 
+import logging
 import time
 from bisect import insort
 from collections import Counter
@@ -9,9 +10,12 @@ from sevenb.engine.block_pool import BlockPool
 from sevenb.engine.fairness import fair_order, share_tokens, standings
 from sevenb.engine.pace import LONGEST_STEP, Pace
 from sevenb.engine.prefix_cache import PrefixCache
+from sevenb.engine.request import Request
 from sevenb.engine.sequence import Sequence, SequenceStatus
 from sevenb.engine.speculation.speculator import Speculator
 from sevenb.engine.step_plan import Chunk, StepPlan
+
+logger = logging.getLogger(__name__)
 
 MOST_FORCED = 64  # tokens that a sequence takes at once where its grammar leaves no choice
 PROMPT_LOGPROB_ROWS = 64  # rows of logits a step makes for prompt log-probabilities: a row is the whole vocabulary
@@ -40,6 +44,7 @@ class Scheduler:
         self.waiting: list[Sequence] = []  # both lists by rank
         self.running: list[Sequence] = []
         self.preemptions = 0
+        self._newcomer: Sequence | None = None  # being admitted
         self._pool = pool
         self._prefix_cache = prefix_cache
         self._speculator = speculator
@@ -73,6 +78,7 @@ class Scheduler:
         while len(self.running) > self._max_num_seqs:  # a prompt that ended has forked into more than the seats
             self._preempt_last()
         self._admit_waiting()
+        self._newcomer = None
         for sequence in fair_order(self.running):
             if sequence.uncomputed == 1 and self._grow(sequence, plan):
                 samplers = _samplers(sequence, sequence.computed + 1)
@@ -84,6 +90,12 @@ class Scheduler:
         self._look_ahead(plan)
         self._announce_writes(plan)
         return plan
+
+    def in_planning(self) -> set[Request]:
+        """Whom a failed `schedule` leaves in doubt: the newcomer, or whoever has blocks, as the plan spans them all."""
+        if self._newcomer is not None:
+            return {self._newcomer.request}
+        return {sequence.request for sequence in self.running or self.waiting}
 
     def _plan_prompts(self, plan: StepPlan) -> None:
         """Share what the step has for prompts among those that must be computed."""
@@ -132,13 +144,14 @@ class Scheduler:
 
         A block for each running sequence stays free, so that a newcomer is not preempted at once.
         """
+        self._newcomer = sequence
         cached = self._cached_blocks(sequence)
         self._pool.share(cached)
+        sequence.block_table.extend(cached)
         missing = self._pool.blocks_for(len(sequence.token_ids)) - len(cached)
         if not self._make_room(sequence, missing):
-            self._pool.release(reversed(cached))
+            self._release(sequence)
             return False
-        sequence.block_table.extend(cached)
         sequence.block_table.extend(self._pool.allocate() for _ in range(missing))
         sequence.computed = len(cached) * self._pool.block_size
         sequence.status = SequenceStatus.RUNNING
@@ -213,11 +226,17 @@ class Scheduler:
     # -- tokens ahead ----------------------------------------------------------------------------------
 
     def _look_ahead(self, plan: StepPlan) -> None:
-        """Let sequences try more than one token. Nobody loses a place in the step or a block by that."""
+        """Let sequences try more than one token. Nobody loses a place in the step or a block by that.
+
+        The text is the same without, so what fails here costs time and nothing else.
+        """
         step_tokens = sum(chunk.end - chunk.start for chunk in plan.chunks)
-        for chunk in plan.chunks:
-            step_tokens += self._force(chunk, self._max_num_batched_tokens - step_tokens)
-        self._speculate(plan, step_tokens)
+        try:
+            for chunk in plan.chunks:
+                step_tokens += self._force(chunk, self._max_num_batched_tokens - step_tokens)
+            self._speculate(plan, step_tokens)
+        except Exception:
+            logger.exception("A step goes without some of its drafts")
 
     def _force(self, chunk: Chunk, budget: int) -> int:
         """Take what must come next by a sequence's grammar into the step; returns how many tokens that are."""

@@ -173,6 +173,19 @@ def test_where_a_grammar_allows_fewer_answers_the_best_come_again() -> None:
     assert tokens[2] == tokens[0]
 
 
+def test_a_beam_that_nothing_may_follow_fails_its_request_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sevenb.structured.compiler.fill_masks", lambda matchers, into: into.fill(0))
+    harness = Harness()
+    stuck = harness.add(prompt_of(8), beams(3, n=3, grammar=regex("(yes|no)")), stop_token_ids=END_TOKENS)
+    free = harness.add(prompt_of(8), beams(3, n=3))
+    harness.run(most_steps=100)
+    failure = harness.outcomes[stuck].failure
+    assert failure is not None
+    assert "no token may follow" in failure.message
+    assert harness.outcomes[free].finished
+    assert harness.blocks_used == 0
+
+
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_in_any_company_with_little_room(data: st.DataObject) -> None:

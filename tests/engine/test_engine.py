@@ -1,10 +1,14 @@
 """What a client of the engine can rely on, whatever else the engine is doing."""
 
 import random
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from sevenb.engine.sampling_params import SamplingParams
+from sevenb.engine.scheduler import Scheduler
+from sevenb.engine.sequence import Sequence
 from sevenb.errors import ContextOverflow, InvalidRequest
 from tests.engine.fake_model import VOCAB_SIZE, expected_tokens, log_softmax, logits_after
 from tests.engine.harness import Harness
@@ -351,6 +355,76 @@ def test_a_request_fails_as_a_whole_when_one_of_its_sequences_does() -> None:
     assert outcome.failure is not None
     assert outcome.tokens == {0: first[: place + 1], 1: second[: place + 1]}
     assert harness.blocks_used == 0
+
+
+def test_a_fault_in_taking_tokens_fails_its_request_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Sequence.append
+
+    def append(sequence: Sequence, token_id: int) -> None:
+        if sequence.request.request_id == "sick" and sequence.output_length == 3:
+            raise ZeroDivisionError("a fault of our own")
+        real(sequence, token_id)
+
+    monkeypatch.setattr(Sequence, "append", append)
+    harness = Harness()
+    healthy = harness.add(prompt_of(7), GREEDY)
+    harness.add(prompt_of(9), SamplingParams(n=2, seed=1, max_tokens=20), request_id="sick")
+    harness.run()
+    failure = harness.outcomes["sick"].failure
+    assert failure is not None
+    assert "a fault of our own" in failure.message
+    assert harness.outcomes[healthy].tokens[0] == expected_tokens(prompt_of(7), GREEDY)
+    assert harness.blocks_used == 0
+
+
+@pytest.mark.parametrize(
+    ("part", "failed"),
+    [
+        ("_cached_blocks", {"newcomer"}),
+        ("_make_room", {"newcomer"}),
+        ("_grow", {"running", "newcomer"}),
+        ("_plan_prompt", {"running", "newcomer"}),
+        ("_fork", {"running", "newcomer"}),
+        ("_announce_writes", {"running", "newcomer"}),
+    ],
+)
+def test_a_fault_in_planning_fails_only_those_in_the_plan(
+    monkeypatch: pytest.MonkeyPatch, part: str, failed: set[str]
+) -> None:
+    real: Callable[..., Any] = getattr(Scheduler, part)
+    faults = iter([True])
+
+    def faulty(scheduler: Scheduler, *arguments: Any) -> Any:
+        if "newcomer" in harness.outcomes and next(faults, False):
+            raise ZeroDivisionError("a fault of our own")
+        return real(scheduler, *arguments)
+
+    monkeypatch.setattr(Scheduler, part, faulty)
+    harness = Harness(max_num_seqs=3)
+    pair = SamplingParams(n=2, seed=1, max_tokens=20)
+    harness.add(prompt_of(7), pair, request_id="running")
+    harness.step()
+    harness.step()
+    harness.add(prompt_of(9), GREEDY, request_id="newcomer")
+    harness.add(prompt_of(11), GREEDY, request_id="waiting")
+    harness.run()
+    outcomes = harness.outcomes
+    assert {name for name, outcome in outcomes.items() if outcome.failure is not None} == failed
+    for name in failed:
+        assert "a fault of our own" in str(outcomes[name].failure)
+    assert outcomes["waiting"].tokens[0] == expected_tokens(prompt_of(11), GREEDY)
+    if "running" not in failed:
+        assert outcomes["running"].tokens == {i: expected_tokens(prompt_of(7), pair, index=i) for i in range(2)}
+    assert harness.blocks_used == 0
+
+
+@pytest.mark.parametrize("part", ["_force", "_speculate"])
+def test_a_fault_in_drafting_changes_nothing(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    def faulty(*_: Any) -> None:
+        raise ZeroDivisionError("a fault of our own")
+
+    monkeypatch.setattr(Scheduler, part, faulty)
+    assert Harness().generate(prompt_of(7), GREEDY) == expected_tokens(prompt_of(7), GREEDY)
 
 
 # -- numbers -------------------------------------------------------------------------------------------
