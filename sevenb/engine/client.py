@@ -47,10 +47,11 @@ class RequestStream:
     A reader who is slow finds everything that piled up; that is bounded by the requests' own ``max_tokens``.
     """
 
-    def __init__(self, client: "EngineClient", request_ids: Sequence[str]) -> None:
+    def __init__(self, client: "EngineClient", requests: Sequence[AddRequest]) -> None:
         self._client = client
-        self.request_ids = tuple(request_ids)
-        self._unfinished = set(request_ids)  # as far as the engine has told
+        self.request_ids = tuple(request.request_id for request in requests)
+        self.sequences = sum(request.sequences for request in requests)
+        self._unfinished = set(self.request_ids)  # as far as the engine has told
         self._unread = len(self._unfinished)  # requests whose end the reader has not seen
         self._pending: deque[RequestOutput] = deque()
         self._news = asyncio.Event()
@@ -95,7 +96,7 @@ class EngineClient:
     """Starts the engine process, carries requests to it, and brings it back when it dies.
 
     ``config`` is the JSON that the engine process loads from; ``command`` is how to start one. ``max_open_requests``
-    bounds memory: more are refused with `TooManyRequests`.
+    bounds memory: more are refused with `TooManyRequests`. A request counts once for each of its sequences.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class EngineClient:
         self._process: asyncio.subprocess.Process | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._streams: dict[str, RequestStream] = {}
+        self._open_sequences = 0
         self._stopping = asyncio.Event()
         self._settled = asyncio.Event()  # set while the state is "ready" or "failed"
         self._ready_at = 0.0
@@ -184,12 +186,13 @@ class EngineClient:
         """
         if self.state != "ready" or self._channel is None:
             raise EngineNotReady(self._describe_wait())
-        if self._streams and len(self._streams) + len(requests) > self._max_open_requests:
+        stream = RequestStream(self, requests)
+        if self._streams and self._open_sequences + stream.sequences > self._max_open_requests:
             raise TooManyRequests(
-                f"{len(self._streams)} requests are open and this model takes {self._max_open_requests} at once; "
+                f"{self._open_sequences} answers are open and this model takes {self._max_open_requests} at once; "
                 "try again soon."
             )
-        stream = RequestStream(self, [request.request_id for request in requests])
+        self._open_sequences += stream.sequences
         for request in requests:
             self._streams[request.request_id] = stream
             if not self._channel.send(request):
@@ -208,6 +211,7 @@ class EngineClient:
     def _forget(self, stream: RequestStream) -> None:
         for request_id in stream.request_ids:
             self._streams.pop(request_id, None)
+        self._open_sequences -= stream.sequences
 
     # -- the engine process ----------------------------------------------------------------------------
 

@@ -36,6 +36,11 @@ class AddRequest(_Message, frozen=True):
     adapter: str = ""
     pooling: Pooling | None = None
 
+    @property
+    def sequences(self) -> int:
+        """How many sequences the engine makes of it."""
+        return self.params.candidates if self.params.beam is None else self.params.beam.width
+
 
 class AbortRequest(_Message, frozen=True):
     """The client left, or a stop string was found: free the request's blocks at the next step.

@@ -16,6 +16,7 @@ from sevenb.errors import ContextOverflow, InvalidRequest
 from sevenb.server.bodies import PromptTokensDetails, TimingsBody, Usage
 from sevenb.server.service import ServedModel, Service
 
+MAX_SEQUENCES = 1024  # of one HTTP request: its prompts, times the answers to each
 ROOM_FOR_ANSWER = 256  # tokens, where a prompt is cut to fit and the answer's length is not told
 
 
@@ -65,7 +66,8 @@ class Generation:
         client: str = "",
         truncated_tokens: int = 0,
     ) -> None:
-        """Raises `ContextOverflow`, which blames ``parameter``, for a prompt that leaves no room for an answer.
+        """Raises `ContextOverflow`, which blames ``parameter``, for a prompt that leaves no room for an answer,
+        `InvalidRequest` for more than `MAX_SEQUENCES`.
 
         Under a ``proof`` nothing of an answer is shown before all of it has passed; one that fails is made once more.
         ``truncated_tokens`` is how many the prompts have lost, for the account.
@@ -87,6 +89,13 @@ class Generation:
         self._last_token: dict[int, float] = {}  # choice -> when its newest token came
         n = params.n
         first = [self._job(number, params, range(number * n, (number + 1) * n)) for number in range(len(prompts))]
+        sequences = sum(job.request.sequences for job in first)
+        if sequences > MAX_SEQUENCES:
+            raise InvalidRequest(
+                f"{len(prompts)} prompts with {sequences // len(prompts)} answers each are {sequences:,} sequences; "
+                f"one request may ask for {MAX_SEQUENCES:,} at most, so send fewer prompts at once.",
+                parameter,
+            )
         self._rounds = [first]  # the second one makes again what failed its check in the first
 
     async def pieces(self) -> AsyncGenerator[list[Piece], None]:

@@ -131,6 +131,14 @@ def test_the_queue_is_bounded(start_server: StartServer) -> None:
     assert server.complete(["several", "prompts", "at once"]).status_code == 200  # alone they are taken
 
 
+def test_each_answer_takes_a_place_in_the_queue(start_server: StartServer) -> None:
+    server = start_server("--max-open-requests", "4", step_seconds=0.05)
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda _: server.complete("x" * 10, n=2), range(3)))
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 429]
+    assert server.complete("again", n=4).status_code == 200  # their places are free again
+
+
 def test_bodies_are_bounded_announced_or_not(start_server: StartServer) -> None:
     server = start_server("--max-body-bytes", "1000")
     assert server.complete("a" * 900).status_code == 200
