@@ -97,12 +97,15 @@ class LocalModel:
         return self.config.max_num_seqs + self.max_queue
 
     def prepare(self) -> MemoryNeed:
-        """See that the file is whole, and read its header."""
+        """See that the file is whole, and read its header and the adapters."""
         from sevenb.model.checkpoint import Checkpoint
+        from sevenb.model.lora import LoraAdapter
         from sevenb.model.rope import rope_contexts
 
         with Checkpoint.open(self._path) as checkpoint:
             model, weights = checkpoint.config, checkpoint.total_bytes
+            for path in self.config.lora_modules.values():
+                weights += LoraAdapter.open(Path(path).expanduser(), checkpoint).total_bytes
         if self.config.speculative_model is not None:
             with Checkpoint.open(Path(self.config.speculative_model)) as draft:
                 weights += draft.total_bytes

@@ -8,7 +8,10 @@ import pytest
 from sevenb.engine.client import EngineClient
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.errors import CorruptModelFile, ModelNotFound
+from sevenb.model.checkpoint import Checkpoint
+from sevenb.model.lora import LoraAdapter
 from sevenb.server.fleet.model_source import LocalModel, further_model
+from tests.model.random_adapter import RandomAdapter
 from tests.model.tiny_gguf import TinyModel
 
 
@@ -27,6 +30,16 @@ def test_it_needs_its_weights_and_a_pool_of_useful_size(file: Path) -> None:
     assert need.useful > need.weights
     longer = LocalModel(EngineConfig(model=str(file), max_model_len=2048), ["tiny"]).prepare()
     assert longer.useful > need.useful
+
+
+def test_it_needs_its_adapters_and_its_draft_model_too(file: Path, tmp_path: Path) -> None:
+    with Checkpoint.open(file) as base:
+        adapter = RandomAdapter.of(base, rank=16).write_gguf(tmp_path / "adapter.gguf")
+        expected = 2 * base.total_bytes + 2 * LoraAdapter.open(adapter, base).total_bytes
+    config = EngineConfig(
+        model=str(file), speculative_model=str(file), lora_modules={"one": str(adapter), "two": str(adapter)}
+    )
+    assert LocalModel(config, ["tiny"], config.lora_modules).prepare().weights == expected
 
 
 def test_an_engine_keeps_to_the_memory_that_it_is_given(file: Path) -> None:
