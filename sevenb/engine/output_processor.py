@@ -178,11 +178,7 @@ class _SequenceText:
         self._finish_reason = news.finish_reason
         if news.stop_token_id is not None and news.stop_token_id not in self._tokenizer.end_ids:
             self._stop_reason = news.stop_token_id
-        self._add_text(self._detokenizer.finish())
-        if self._stops.found is None:
-            self._text += self._stops.finish()
-        else:
-            self._finish_reason, self._stop_reason = "stop", self._stops.found
+        self._text += self._stops.finish()
 
 
 def _token_logprob(tokenizer: Tokenizer, token: TokenOutput, text_offset: int) -> TokenLogprob:

@@ -9,7 +9,8 @@ from sevenb.model.tokenizer import Tokenizer
 class IncrementalDetokenizer:
     """Turns one sequence's tokens into text as they come; each token costs the same, however long the text is.
 
-    The text continues a prompt, so a leading space is kept. The pieces joined are the decoded bytes of all tokens.
+    The text continues a prompt, so a leading space is kept. The pieces joined are the decoded bytes of all tokens, with
+    U+FFFD for what is not UTF-8 and without a character whose end has not come.
     """
 
     def __init__(self, tokenizer: Tokenizer, skip_special_tokens: bool = True) -> None:
@@ -22,12 +23,6 @@ class IncrementalDetokenizer:
         if token_id in self._skipped:
             return ""
         return self._decoder.decode(self._token_bytes(token_id))
-
-    def finish(self) -> str:
-        """What was held back, as U+FFFD; afterwards a new text may begin."""
-        rest = self._decoder.decode(b"", final=True)
-        self._decoder.reset()
-        return rest
 
 
 class StopStrings:

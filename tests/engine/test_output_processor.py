@@ -56,10 +56,14 @@ def test_characters_come_whole(tokenizer: Tokenizer) -> None:
     assert processor.completion().outputs[0].text == "a你🙂b"
 
 
-def test_a_character_that_never_ends_is_shown_as_such(tokenizer: Tokenizer) -> None:
-    processor = OutputProcessor(tokenizer, [1], SamplingParams())
-    deltas = feed(processor, ids_of(tokenizer, "好")[:2], finish_reason="length")
-    assert "".join(delta.text for delta in deltas) == "\ufffd"
+def test_a_character_that_is_cut_off_is_left_out(tokenizer: Tokenizer) -> None:
+    processor = OutputProcessor(tokenizer, [1], SamplingParams(logprobs=0))
+    cut = ids_of(tokenizer, "好")[:2]
+    deltas = feed(processor, [*cut, *ids_of(tokenizer, "ab"), *cut], finish_reason="length", logprob=-1.0)
+    assert "".join(delta.text for delta in deltas) == "\ufffdab"  # what no character can become is no secret
+    records = processor.completion().outputs[0].logprobs
+    assert records is not None
+    assert [record.text_offset for record in records] == [0, 0, 0, 2, 3, 3]
 
 
 @pytest.mark.parametrize(("include", "text"), [(False, "one "), (True, "one END")])
