@@ -88,8 +88,15 @@ def _validator(schema: Schema) -> Any:
 
         return step
 
-    keywords = {**named.VALIDATORS, **_WITH_PATTERNS}
-    return extend(named, {name: counted(function) for name, function in keywords.items()})(schema)
+    keywords = {name: counted(function) for name, function in {**named.VALIDATORS, **_WITH_PATTERNS}.items()}
+    return extend(named, keywords, type_checker=named.TYPE_CHECKER.redefine("integer", _is_integer))(schema)
+
+
+def _is_integer(checker: Any, value: Any) -> bool:
+    """Whether a value is a whole number, 3.0 included."""
+    if isinstance(value, Decimal):
+        return value == value.to_integral_value()
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_old(schema: Schema) -> bool:

@@ -38,6 +38,20 @@ def test_decimal_fractions_are_compared_as_they_are_written() -> None:
     assert _check(schema, "[7e70]") is None
 
 
+@pytest.mark.parametrize(
+    ("excluded", "passing", "failing"),
+    [
+        ({"type": "integer"}, ["2.5", "1e-3", '"a"', "true"], ["3", "3.0", "30e-1", "1e400"]),
+        ({"const": 3}, ["3.5", "true"], ["3", "3.0", "3e0"]),
+        ({"enum": [0.07, [1]]}, ["7", "[true]"], ["0.07", "0.070", "[1]", "[1.0]"]),
+    ],
+)
+def test_a_number_is_the_same_however_it_is_written(excluded: Any, passing: list[str], failing: list[str]) -> None:
+    schema = {"not": {"allOf": [excluded]}}
+    assert [_check(schema, text) for text in passing] == [None] * len(passing)
+    assert None not in [_check(schema, text) for text in failing]
+
+
 def test_patterns_that_take_exponential_time_elsewhere_are_matched_at_once() -> None:
     schema = {"type": "string", "not": {"pattern": "^(a+)+$"}}
     began = time.process_time()
