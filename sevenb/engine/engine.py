@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import asdict
 from itertools import chain
 
 import numpy as np
@@ -13,6 +14,7 @@ from sevenb.engine.beams import Beams, token_output
 from sevenb.engine.block_pool import BlockPool
 from sevenb.engine.block_store import BlockStore
 from sevenb.engine.engine_config import EngineConfig
+from sevenb.engine.engine_counters import EngineCounters
 from sevenb.engine.failures import request_failed
 from sevenb.engine.grammars import NO_MASKS, Grammars
 from sevenb.engine.guide import Guide
@@ -22,12 +24,13 @@ from sevenb.engine.model_runner import Decoder, ModelRunner, RotaryAngles
 from sevenb.engine.pooling import Pool
 from sevenb.engine.prefix_cache import PrefixCache
 from sevenb.engine.request import Request
+from sevenb.engine.request_limits import RequestLimits
 from sevenb.engine.sampler import ChunkResult, Sampler
 from sevenb.engine.scheduler import Scheduler
 from sevenb.engine.sequence import Sequence
 from sevenb.engine.speculation.speculator import Speculator
 from sevenb.engine.step_plan import Chunk, StepPlan
-from sevenb.errors import ContextOverflow, InvalidRequest, SevenbError
+from sevenb.errors import InvalidRequest, SevenbError
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +66,8 @@ class Engine:
         names the contents of each. Without ``grammars`` requests that have one are refused.
         """
         self.max_model_len = sizing.max_model_len
-        self._vocab_size = vocab_size
         self._adapters = adapters or {}
+        self._limits = RequestLimits(sizing.max_model_len, vocab_size, self._adapters, grammars is not None)
         self._pool = BlockPool(sizing.blocks, sizing.block_size)
         self._scheduler = Scheduler(
             self._pool,
@@ -87,19 +90,15 @@ class Engine:
         self._news: dict[Request, list[SequenceOutput]] = {}  # since the last step's reports
         self._failures: list[RequestFailed] = []
         self._arrivals = 0
-        self._prompt_tokens = 0
-        self._cached_tokens = 0
-        self._generated_tokens = 0
-        self._drafted_tokens = 0
-        self._accepted_tokens = 0
-        self._forced_tokens = 0
-        self._steps = 0
+        self._counters = EngineCounters()
 
     # -- requests --------------------------------------------------------------------------------------
 
     def add_request(self, message: AddRequest) -> None:
         """Queue a request. Raises `InvalidRequest` or `ContextOverflow` if it can never be served."""
-        self._check(message)
+        if message.request_id in self._requests:
+            raise InvalidRequest(f"Request id {message.request_id} is already in use.", "request_id")
+        self._limits.check(message)
         entropy = int(self._entropy.integers(2**63))
         profile = self._rope.choose(len(message.prompt_token_ids), message.params.max_tokens)
         request = Request.of(
@@ -158,16 +157,10 @@ class Engine:
             waiting=len(self._scheduler.waiting),
             kv_blocks_used=self._pool.used,
             kv_blocks_total=self._pool.blocks,
-            prompt_tokens=self._prompt_tokens,
-            cached_tokens=self._cached_tokens,
-            generated_tokens=self._generated_tokens,
             preemptions=self._scheduler.preemptions,
-            steps=self._steps,
-            drafted_tokens=self._drafted_tokens,
-            accepted_tokens=self._accepted_tokens,
-            forced_tokens=self._forced_tokens,
             kv_blocks_spilled=self._block_store.spilled if self._block_store else 0,
             kv_blocks_restored=self._block_store.restored if self._block_store else 0,
+            **asdict(self._counters),
         )
 
     def close(self) -> None:
@@ -224,7 +217,7 @@ class Engine:
         if not plan.chunks:
             return []
         try:
-            self._steps += 1
+            self._counters.steps += 1
             masks = None if self._grammars is None else self._grammars.masks(plan)
             try:
                 logits = self._runner.run(plan)
@@ -278,7 +271,7 @@ class Engine:
         for sequence, tokens in zip(chunk.samplers, candidates, strict=True):
             assert sequence.beam is not None
             sequence.beam.offer(tokens)
-            self._generated_tokens += 1
+            self._counters.generated_tokens += 1
         for answer in beams.advance(request, self._scheduler):
             self._tell(request, answer)
         if request.finished:
@@ -299,9 +292,8 @@ class Engine:
             if sequence.output_length >= request.max_output:
                 finish_reason = "length"
                 break
-        self._count_forced(request, max(0, len(tokens) - len(gained)))
-        request.completion_tokens += len(tokens)
-        self._generated_tokens += len(tokens)
+        self._counters.forced(request, max(0, len(tokens) - len(gained)))
+        self._counters.generated(request, len(tokens))
         return SequenceOutput(
             index=sequence.index,
             tokens=tokens,
@@ -328,18 +320,11 @@ class Engine:
         request, drafted = chunk.sequence.request, len(chunk.drafts)
         chunk.keep_drafts(accepted)
         if chunk.forced:
-            self._count_forced(request, accepted)
+            self._counters.forced(request, accepted)
             return
-        request.drafted_tokens += drafted
-        request.accepted_tokens += accepted
-        self._drafted_tokens += drafted
-        self._accepted_tokens += accepted
+        self._counters.drafted(request, drafted=drafted, accepted=accepted)
         if self._speculator is not None:
             self._speculator.verified(chunk.sequence, drafted=drafted, accepted=accepted)
-
-    def _count_forced(self, request: Request, tokens: int) -> None:
-        request.forced_tokens += tokens
-        self._forced_tokens += tokens
 
     def _publish(self) -> list[Report]:
         reports: list[Report] = list(self._failures)
@@ -365,42 +350,12 @@ class Engine:
 
     # -- details ---------------------------------------------------------------------------------------
 
-    def _check(self, message: AddRequest) -> None:
-        prompt, params = message.prompt_token_ids, message.params
-        if message.request_id in self._requests:
-            raise InvalidRequest(f"Request id {message.request_id} is already in use.", "request_id")
-        if not prompt:
-            raise InvalidRequest("The prompt has no tokens; send at least one.", "prompt")
-        if message.adapter and message.adapter not in self._adapters:
-            known = ", ".join(self._adapters) or "none"
-            raise InvalidRequest(
-                f"There is no adapter {message.adapter!r:.100} for this model; it has {known}.", "adapter"
-            )
-        self._check_token_ids(prompt, "prompt")
-        self._check_token_ids(params.logit_bias, "logit_bias")
-        if params.grammar is not None and self._grammars is None:
-            raise InvalidRequest("This engine knows no grammars; leave grammar out.", "grammar")
-        self._check_token_ids(params.logprob_token_ids, "logprob_token_ids")
-        # At least one token is to be generated, unless the prompt is all that is wanted.
-        if len(prompt) >= self.max_model_len + (message.pooling is not None):
-            raise ContextOverflow(len(prompt), self.max_model_len)
-
-    def _check_token_ids(self, token_ids: Iterable[int], parameter: str) -> None:
-        for token_id in token_ids:
-            if not 0 <= token_id < self._vocab_size:
-                raise InvalidRequest(
-                    f"{parameter} holds the token id {token_id}; this model's go from 0 to {self._vocab_size - 1}.",
-                    parameter,
-                )
-
     def _note_start(self, plan: StepPlan) -> None:
         for chunk in plan.chunks:
             request = chunk.sequence.request
             if request.first_scheduled is None:
                 request.first_scheduled = time.monotonic()
-                request.cached_tokens = chunk.start
-                self._prompt_tokens += len(request.prompt_token_ids)
-                self._cached_tokens += chunk.start
+                self._counters.begun(request, cached=chunk.start)
 
     def _note_duration(self, plan: StepPlan, seconds: float) -> None:
         self._scheduler.note_duration(plan, seconds)
