@@ -139,6 +139,19 @@ class ChatCompletionRequest(GenerationRequest):
         None, description="Go on with the last message instead of answering it."
     )
 
+    @field_validator("tool_choice", mode="before")
+    @classmethod
+    def _chooses_in_a_known_form(cls, choice: Any) -> Any:
+        if choice is None or choice in ("none", "auto", "required"):
+            return choice
+        kind = choice.get("type") if isinstance(choice, dict) else None
+        if kind not in ("function", "allowed_tools") or kind not in choice:
+            raise ValueError(
+                'must be \'none\', \'auto\', \'required\', {"type": "function", "function": {"name": …}} or '
+                '{"type": "allowed_tools", "allowed_tools": {"mode": …, "tools": […]}}'
+            )
+        return choice
+
 
 # -- answers -----------------------------------------------------------------------------------------
 

@@ -162,6 +162,28 @@ def test_a_conversation_with_calls_and_results_goes_on(server: RunningServer) ->
     assert "rain" in reply["choices"][0]["message"]["content"]
 
 
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {},
+        [],
+        "perhaps",
+        {"type": "tool", "name": "get_time"},
+        {"type": ["function"]},
+        {"type": "function", "name": "get_time"},
+        {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "get_time"}]},
+    ],
+)
+def test_a_choice_in_another_form_is_told_the_forms_there_are(server: RunningServer, choice: Any) -> None:
+    messages = [{"role": "user", "content": "hi"}]
+    reply = server.post("/v1/chat/completions", messages=messages, tools=TOOLS, tool_choice=choice)
+    assert reply.status_code == 400
+    error = reply.json()["error"]
+    assert error["param"] == "tool_choice"
+    assert error["message"].startswith("tool_choice: must be 'none', 'auto', 'required', {")
+    assert "or {" in error["message"]
+
+
 def test_allowed_tools_are_the_only_ones(server: RunningServer) -> None:
     allowed = {"mode": "auto", "tools": [{"type": "function", "function": {"name": "get_time"}}]}
     choice = {"type": "allowed_tools", "allowed_tools": allowed}
