@@ -20,6 +20,11 @@ def client_of(request: Request, user: str | None) -> str:
     return _hash(address_of(request.scope), keys, user or "")
 
 
+def owner_of(scope: Scope) -> str:
+    """Whom limits hold for and stored things belong to: who holds the same key or, without keys, shares an address."""
+    return str(scope.get(CLIENT) or address_of(scope))
+
+
 def address_of(scope: Scope) -> str:
     """The address that a request came from; empty where it came over a socket without one."""
     return str(scope["client"][0]) if scope.get("client") else ""

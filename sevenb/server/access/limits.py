@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sevenb.errors import TooManyRequests
-from sevenb.server.access.clients import CLIENT, address_of
+from sevenb.server.access.clients import owner_of
 from sevenb.server.errors import HttpError, error_response, problem_of
 
 MINUTE = 60.0  # seconds
@@ -99,7 +99,7 @@ class LimitMiddleware:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        client = scope.get(CLIENT) or address_of(scope)
+        client = owner_of(scope)
         try:
             self._counter.enter(client)
         except TooManyRequests as error:

@@ -2,7 +2,7 @@
 
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,17 +16,31 @@ Item = dict[str, Any]
 
 @dataclass(frozen=True)
 class StoredResponse:
-    """A response with what it was asked, ``input_items``, and all that had been said before that, ``history``."""
+    """A response with what it was asked, ``input_items``, and all that had been said before that, ``history``.
+
+    ``named`` are the ids of those input items that came without one and got theirs here.
+    """
 
     body: ResponseBody
     owner: str
     history: Sequence[Item]
     input_items: Sequence[Item]
+    named: Set[str] = frozenset()
 
     @property
     def conversation(self) -> list[Item]:
         """All items up to this response's own."""
-        return [*self.history, *self.input_items, *(item.model_dump(mode="json") for item in self.body.output)]
+        return [*self.history, *self.input_items, *self._output]
+
+    @property
+    def referable(self) -> dict[str, Item]:
+        """Its items by id, as far as the ids were given here: one that a client chose may be another's, too."""
+        named = [item for item in self.input_items if item["id"] in self.named]
+        return {item["id"]: item for item in (*named, *self._output)}
+
+    @property
+    def _output(self) -> list[Item]:
+        return [item.model_dump(mode="json") for item in self.body.output]
 
 
 class ResponseStore:
@@ -64,11 +78,9 @@ class ResponseStore:
         return True
 
     def items(self, owner: str) -> dict[str, Item]:
-        """All items that stored responses hold, by id; of those with the same id the latest."""
-        return {
-            str(item["id"]): item
-            for response, _ in self._responses.values()
-            if response.owner == owner
-            for item in response.conversation
-            if "id" in item
-        }
+        """All items of stored responses that may be referred to, by id."""
+        found: dict[str, Item] = {}
+        for response, _ in self._responses.values():
+            if response.owner == owner:
+                found |= response.referable
+        return found

@@ -2,15 +2,15 @@
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import cache
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 
 from sevenb.errors import InvalidRequest
-from sevenb.server.access.clients import CLIENT, client_of
+from sevenb.server.access.clients import client_of, owner_of
 from sevenb.server.chat import ChatTurn, count_turn, open_turn
 from sevenb.server.dependencies import ServiceDependency
 from sevenb.server.errors import HttpError
@@ -47,8 +47,7 @@ def _store(request: Request) -> ResponseStore:
 
 
 def _owner(request: Request) -> str:
-    """Whose responses these are: all of theirs who hold the same key, if keys are asked for at all."""
-    return str(request.scope.get(CLIENT, ""))
+    return owner_of(request.scope)
 
 
 StoreDependency = Annotated[ResponseStore, Depends(_store)]
@@ -71,14 +70,14 @@ async def create_response(
 ) -> Response:
     """Answer with text or calls of tools."""
     refuse_unsupported(body)
-    history, items = _items(body, store, owner)
-    turn = _turn(body, [*history, *items], client_of(request, body.user))
+    asked = _asked(body, store, owner)
+    turn = _turn(body, [*asked.history, *asked.items], client_of(request, body.user))
     model = await service.model(body.model)
     generation = await open_turn(service, model, turn)
 
     def keep(response: ResponseBody) -> None:
         if response.store:
-            store.add(StoredResponse(response, owner, history, items))
+            store.add(StoredResponse(response, owner, asked.history, asked.items, asked.named))
 
     writer = ResponseWriter(_begun(body, turn, body.model or model.name), generation, keep)
     if body.stream:
@@ -93,10 +92,10 @@ async def count_input_tokens(
 ) -> InputTokenCount:
     """How many tokens the prompt of a response would have."""
     refuse_unsupported(body)
-    history, items = _items(body, store, owner)
+    asked = _asked(body, store, owner)
     known = {name: value for name, value in given(body).items() if name in ResponseContext.model_fields}
     request = ResponseRequest.model_validate(known)
-    turn = _turn(request, [*history, *items], "")
+    turn = _turn(request, [*asked.history, *asked.items], "")
     return InputTokenCount(input_tokens=await count_turn(service, await service.model(body.model), turn))
 
 
@@ -136,8 +135,15 @@ def _stored(store: ResponseStore, response_id: str, owner: str) -> StoredRespons
     return response
 
 
-def _items(body: ResponseContext, store: ResponseStore, owner: str) -> tuple[list[Item], list[Item]]:
-    """What was said before, and what the request adds to it."""
+class _Asked(NamedTuple):
+    """What was said before, what the request adds to it, and the ids of items that came without one."""
+
+    history: list[Item]
+    items: list[Item]
+    named: Set[str]
+
+
+def _asked(body: ResponseContext, store: ResponseStore, owner: str) -> _Asked:
     history: list[Item] = []
     if body.previous_response_id is not None:
         previous = store.get(body.previous_response_id, owner)
@@ -150,15 +156,19 @@ def _items(body: ResponseContext, store: ResponseStore, owner: str) -> tuple[lis
         history = previous.conversation
     if isinstance(body.input, str):
         content = [{"type": "input_text", "text": body.input}]
-        return history, [{"id": _new_id("msg"), "type": "message", "role": "user", "content": content}]
+        message_id = _new_id("msg")
+        message = {"id": message_id, "type": "message", "role": "user", "content": content}
+        return _Asked(history, [message], {message_id})
     stored = cache(lambda: store.items(owner))  # a request may refer to thousands
     items = [dict(item) for item in check_items(body.input or [], lambda item_id: stored().get(item_id))]
+    named = set()
     for item in items:
         if not isinstance(item.get("id"), str):
             item["id"] = _new_id("item")
+            named.add(item["id"])
     if not history and not items and not body.instructions:
         raise InvalidRequest("input is missing; send a text or a list of items.", "input")
-    return history, items
+    return _Asked(history, items, named)
 
 
 def _turn(body: ResponseRequest, items: Sequence[Item], client: str) -> ChatTurn:

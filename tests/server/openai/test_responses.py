@@ -233,6 +233,28 @@ def test_what_one_key_stored_does_not_exist_for_another(start_server: Callable[.
     assert server.http.post("/v1/responses", json=going_on, headers=yours).status_code == 400
 
 
+def test_without_keys_an_address_sees_only_what_it_stored(server: RunningServer) -> None:
+    body = respond(server, "one").json()
+    transport = httpx.HTTPTransport(local_address="127.0.0.2")
+    with httpx.Client(base_url=server.http.base_url, transport=transport) as other:
+        assert other.get("/health").status_code == 200
+        assert other.get(f"/v1/responses/{body['id']}").status_code == 404
+        reference = {"type": "item_reference", "id": body["output"][0]["id"]}
+        assert other.post("/v1/responses", json={"input": [reference]}).status_code == 400
+    assert server.http.get(f"/v1/responses/{body['id']}").status_code == 200
+
+
+def test_no_client_can_choose_what_a_reference_means(server: RunningServer) -> None:
+    first = respond(server, [{"role": "user", "content": "one"}]).json()
+    asked = server.http.get(f"/v1/responses/{first['id']}/input_items").json()["data"]
+    for item in (asked[0], first["output"][0]):
+        respond(server, [{"role": "user", "id": item["id"], "content": "two"}])
+        answer = respond(server, [{"type": "item_reference", "id": item["id"]}]).json()
+        assert answer["output"][0]["content"][0]["text"] == "one"
+    respond(server, [{"role": "user", "id": "msg_chosen", "content": "two"}])
+    assert respond(server, [{"type": "item_reference", "id": "msg_chosen"}]).status_code == 400
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_client_that_leaves_frees_its_request(start_server: Callable[..., RunningServer], stream: bool) -> None:
     server = start_server(step_seconds=0.01)
