@@ -2,18 +2,20 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from sevenb.backend.protocol import Backend
+from sevenb.backend.protocol import Backend, KVLayout
 from sevenb.engine.block_store import BlockStore, MemoryTier, cache_identity, swap_bytes
 from sevenb.engine.disk_tier import DiskTier
 from sevenb.engine.engine import Engine
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.grammars import grammars_of
-from sevenb.engine.kv_sizing import kv_dtype, size_kv_pool
+from sevenb.engine.kv_sizing import KVSizing, kv_dtype, size_kv_pool
 from sevenb.engine.messages import EngineReady, LoadPlan, LoadProgress
 from sevenb.engine.speculation.adaptive import AdaptiveSpeculator
 from sevenb.engine.speculation.draft_loader import check_same_tokenizer, draft_block_bytes, load_draft, open_draft
+from sevenb.engine.speculation.draft_model import DraftModel
 from sevenb.errors import InvalidRequest
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.decoder import Decoder, kv_layout
@@ -22,6 +24,32 @@ from sevenb.model.rope import RopeProfiles, rope_contexts
 from sevenb.model.store import Store
 
 ReportLoading = Callable[[LoadPlan | LoadProgress], None]
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What is loaded: a model, its adapters by name, perhaps a draft model."""
+
+    checkpoint: Checkpoint
+    adapters: dict[str, LoraAdapter]
+    draft: Checkpoint | None
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of all together."""
+        further = 0 if self.draft is None else self.draft.total_bytes
+        return self.checkpoint.total_bytes + sum(adapter.total_bytes for adapter in self.adapters.values()) + further
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How the memory is divided."""
+
+    layout: KVLayout
+    sizing: KVSizing
+    weight_bytes: int
+    free_bytes: int
+    swap_bytes: int
 
 
 def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tuple[Engine, EngineReady]:
@@ -37,92 +65,109 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
     with Checkpoint.open(path) as checkpoint, open_draft(config) as draft:
         model = checkpoint.config
         name = config.served_model_name or checkpoint.name
-        layout = kv_layout(model, config.block_size, kv_dtype(config))
-        identity = cache_identity(checkpoint, backend, layout) if config.prefix_cache_dir else ""
-        adapters = {
-            key: LoraAdapter.open(Path(place).expanduser(), checkpoint) for key, place in config.lora_modules.items()
-        }
-        free_bytes = backend.free_memory()
-        if config.memory_budget is not None:
-            free_bytes = min(free_bytes, max(0, config.memory_budget - (config.swap_space or 0)))
-        block_bytes = backend.kv_block_bytes(layout)
-        weight_bytes = checkpoint.total_bytes + sum(adapter.total_bytes for adapter in adapters.values())
-        if draft is not None:
-            check_same_tokenizer(checkpoint, draft)
-            block_bytes += draft_block_bytes(draft, backend, config, layout.dtype)
-            weight_bytes += draft.total_bytes
-        sizing = size_kv_pool(
-            config,
-            context_length=model.context_length,
-            longest_context=max(rope_contexts(model).values()),
-            block_bytes=block_bytes,
-            weight_bytes=weight_bytes,
-            free_bytes=free_bytes,
-        )
-        swap = swap_bytes(config.swap_space, pool_bytes=sizing.bytes, free_bytes=free_bytes - weight_bytes)
-        report(
-            LoadPlan(
-                max_model_len=sizing.max_model_len,
-                kv_tokens=sizing.tokens,
-                kv_bytes=sizing.bytes,
-                kv_dtype=layout.dtype,
-                weight_bytes=weight_bytes,
-                free_bytes=free_bytes,
-                swap_bytes=swap,
-            )
-        )
-
-        def report_progress(done: int) -> None:
-            report(LoadProgress(done=done, total=weight_bytes))
-
-        decoder = Decoder(checkpoint, backend, lambda done, _: report_progress(done))
-        packed_bytes = checkpoint.total_bytes
-        for adapter_name, adapter in adapters.items():
-            decoder.add_adapter(adapter_name, adapter)
-            packed_bytes += adapter.total_bytes
-            report_progress(packed_bytes)
-        draft_model = None
-        if draft is not None:
-            draft_model = load_draft(
-                draft,
-                backend,
-                sizing,
-                dtype=layout.dtype,
-                vocab_size=model.vocab_size,
-                progress=lambda done, _: report_progress(packed_bytes + done),
-            )
-    cache = backend.allocate_kv(layout, sizing.blocks)
+        files = _Files(checkpoint, _open_adapters(config, checkpoint), draft)
+        plan = _plan(config, files, backend)
+        identity = cache_identity(checkpoint, backend, plan.layout) if config.prefix_cache_dir else ""
+        report(_announcement(plan))
+        decoder, draft_model = _load_weights(files, plan, backend, report)
+    cache = backend.allocate_kv(plan.layout, plan.sizing.blocks)
     disk = None
     if config.prefix_cache_dir is not None and config.enable_prefix_caching:
         disk = DiskTier(Path(config.prefix_cache_dir).expanduser(), config.prefix_cache_disk)
     engine = Engine(
         config,
-        sizing,
+        plan.sizing,
         decoder=decoder,
         backend=backend,
         cache=cache,
-        rope=RopeProfiles(model, sizing.max_model_len),
+        rope=RopeProfiles(model, plan.sizing.max_model_len),
         vocab_size=model.vocab_size,
-        block_store=BlockStore(backend, cache, MemoryTier(swap), disk),
+        block_store=BlockStore(backend, cache, MemoryTier(plan.swap_bytes), disk),
         cache_identity=identity,
         speculator=AdaptiveSpeculator(config.num_speculative_tokens, draft_model) if config.speculation else None,
         grammars=grammars_of(path, model.vocab_size),
         # On a disk a name may come to mean another adapter.
-        adapters={key: adapter.digest() if disk is not None else key for key, adapter in adapters.items()},
+        adapters={key: adapter.digest() if disk is not None else key for key, adapter in files.adapters.items()},
     )
     ready = EngineReady(
         model_name=name,
-        max_model_len=sizing.max_model_len,
-        kv_tokens=sizing.tokens,
-        kv_bytes=sizing.bytes,
-        kv_dtype=layout.dtype,
-        swap_bytes=swap,
+        max_model_len=plan.sizing.max_model_len,
+        kv_tokens=plan.sizing.tokens,
+        kv_bytes=plan.sizing.bytes,
+        kv_dtype=plan.layout.dtype,
+        swap_bytes=plan.swap_bytes,
         weight_bytes=decoder.weight_bytes,
         device=backend.describe(),
         load_seconds=time.monotonic() - started,
-        adapters=list(adapters),
+        adapters=list(files.adapters),
     )
     return engine, ready
+
+
+def _open_adapters(config: EngineConfig, base: Checkpoint) -> dict[str, LoraAdapter]:
+    return {name: LoraAdapter.open(Path(path).expanduser(), base) for name, path in config.lora_modules.items()}
+
+
+def _plan(config: EngineConfig, files: _Files, backend: Backend) -> _Plan:
+    """Divide the memory, before anything is taken of it."""
+    model = files.checkpoint.config
+    layout = kv_layout(model, config.block_size, kv_dtype(config))
+    block_bytes = backend.kv_block_bytes(layout)
+    if files.draft is not None:
+        check_same_tokenizer(files.checkpoint, files.draft)
+        block_bytes += draft_block_bytes(files.draft, backend, config, layout.dtype)
+    free_bytes = backend.free_memory()
+    if config.memory_budget is not None:
+        free_bytes = min(free_bytes, max(0, config.memory_budget - (config.swap_space or 0)))
+    sizing = size_kv_pool(
+        config,
+        context_length=model.context_length,
+        longest_context=max(rope_contexts(model).values()),
+        block_bytes=block_bytes,
+        weight_bytes=files.weight_bytes,
+        free_bytes=free_bytes,
+    )
+    swap = swap_bytes(config.swap_space, pool_bytes=sizing.bytes, free_bytes=free_bytes - files.weight_bytes)
+    return _Plan(layout, sizing, files.weight_bytes, free_bytes, swap)
+
+
+def _announcement(plan: _Plan) -> LoadPlan:
+    return LoadPlan(
+        max_model_len=plan.sizing.max_model_len,
+        kv_tokens=plan.sizing.tokens,
+        kv_bytes=plan.sizing.bytes,
+        kv_dtype=plan.layout.dtype,
+        weight_bytes=plan.weight_bytes,
+        free_bytes=plan.free_bytes,
+        swap_bytes=plan.swap_bytes,
+    )
+
+
+def _load_weights(
+    files: _Files, plan: _Plan, backend: Backend, report: ReportLoading
+) -> tuple[Decoder, DraftModel | None]:
+    """Pack the model, then its adapters, then the draft model, and tell how far that is."""
+
+    def report_progress(done: int) -> None:
+        report(LoadProgress(done=done, total=plan.weight_bytes))
+
+    decoder = Decoder(files.checkpoint, backend, lambda done, _: report_progress(done))
+    packed = files.checkpoint.total_bytes
+    for name, adapter in files.adapters.items():
+        decoder.add_adapter(name, adapter)
+        packed += adapter.total_bytes
+        report_progress(packed)
+    if files.draft is None:
+        return decoder, None
+    draft_model = load_draft(
+        files.draft,
+        backend,
+        plan.sizing,
+        dtype=plan.layout.dtype,
+        vocab_size=files.checkpoint.config.vocab_size,
+        progress=lambda done, _: report_progress(packed + done),
+    )
+    return decoder, draft_model
 
 
 def open_backend(config: EngineConfig) -> Backend:
