@@ -9,9 +9,10 @@ from typing import Any
 from sevenb.errors import InvalidRequest
 from sevenb.structured.compiler import GrammarCompiler
 from sevenb.structured.lark import lark_of_schema, serialise
+from sevenb.structured.schema.keywords import subschemas
 from sevenb.structured.schema.modern import refusal
 from sevenb.structured.schema.patterns import automaton_pattern
-from sevenb.structured.schema.references import Schema
+from sevenb.structured.schema.references import References, Schema
 
 _MAX_ERROR = 300
 _MAX_STEPS = 100_000
@@ -51,8 +52,11 @@ def schema_check(schema: Schema, unproven: tuple[str, ...], parameter: str) -> C
         return f"{error.validator!r} does not hold{f' at {where}' if where else ''}: {error.message[:_MAX_ERROR]}"
 
     try:
+        _refuse_ambiguous(exact, parameter)
         for sample in _SAMPLES:
             first_error(sample)
+    except InvalidRequest:
+        raise
     except Exception as failure:
         raise refusal(unproven[0], "cannot be checked with the rest of this schema", parameter) from failure
     return check
@@ -70,13 +74,49 @@ def _exact(number: str) -> Decimal | float:
         return float(number)  # with an exponent of twenty digits, infinite or nothing
 
 
-def _validator(schema: Schema) -> Any:
-    """A validator for one value."""
+def _refuse_ambiguous(schema: Schema, parameter: str) -> None:
+    """Raise `InvalidRequest` where a ``$ref`` leads the check elsewhere than the grammar, as in a nested ``$id``."""
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import EMPTY_REGISTRY, specification_with
+
+    specification = specification_with(_draft(schema).META_SCHEMA["$schema"])
+    references = References(schema, parameter)
+    rest = [(schema, EMPTY_REGISTRY.resolver_with_root(specification.create_resource(schema)))]
+    seen: set[int] = set()
+    while rest:
+        part, resolver = rest.pop()
+        if id(part) in seen or isinstance(part, bool):
+            continue
+        seen.add(id(part))
+        for keyword, value in part.items():
+            for inner in subschemas(keyword, value):
+                rest.append((inner, resolver.in_subresource(specification.create_resource(inner))))
+        if "$ref" in part:
+            try:
+                found = resolver.lookup(part["$ref"])
+            except Unresolvable:
+                found = None
+            if found is None or found.contents is not references.resolve(part["$ref"]):
+                problem = f"({part['$ref'][:200]}) is relative to the nearest '$id', and leads elsewhere from there"
+                raise refusal("$ref", problem, parameter)
+            rest.append((found.contents, found.resolver))
+
+
+def _draft(schema: Schema) -> Any:
+    """The validator class of the draft that a schema names, or whose language it speaks."""
     import jsonschema
     from jsonschema import validators
 
     unnamed = jsonschema.Draft7Validator if _is_old(schema) else jsonschema.Draft202012Validator
-    named: Any = validators.validator_for(schema, default=unnamed)
+    return validators.validator_for(schema, default=unnamed)
+
+
+def _validator(schema: Schema) -> Any:
+    """A validator for one value, which fetches nothing."""
+    from jsonschema import validators
+    from referencing.jsonschema import EMPTY_REGISTRY
+
+    named = _draft(schema)
     extend: Any = validators.extend
     left = iter(range(_MAX_STEPS))
 
@@ -89,7 +129,9 @@ def _validator(schema: Schema) -> Any:
         return step
 
     keywords = {name: counted(function) for name, function in {**named.VALIDATORS, **_WITH_PATTERNS}.items()}
-    return extend(named, keywords, type_checker=named.TYPE_CHECKER.redefine("integer", _is_integer))(schema)
+    return extend(named, keywords, type_checker=named.TYPE_CHECKER.redefine("integer", _is_integer))(
+        schema, registry=EMPTY_REGISTRY
+    )
 
 
 def _is_integer(checker: Any, value: Any) -> bool:

@@ -30,9 +30,7 @@ class References:
                 f"The JSON Schema in {self._parameter} cannot be enforced: its '$ref's lead to too many combinations.",
                 self._parameter,
             )
-        if reference in ("#", "#/"):
-            return self._root
-        target = self._follow(reference) if reference.startswith("#/") else self._names().get(reference)
+        target = self._find(reference)
         if isinstance(target, (dict, bool)):
             return target
         where = "in the schema" if reference.startswith("#") else "in the schema, and nothing is fetched from elsewhere"
@@ -41,9 +39,19 @@ class References:
             self._parameter,
         )
 
-    def _follow(self, pointer: str) -> Any:
-        place: Any = self._root
-        for step in pointer[2:].split("/"):
+    def _find(self, reference: str) -> Any:
+        address, _, fragment = reference.partition("#")
+        document = self._names().get(address) if address else self._root
+        if document is None:
+            return self._names().get(reference)
+        if fragment in ("", "/"):
+            return document
+        if fragment.startswith("/"):
+            return self._follow(document, fragment)
+        return self._names().get(reference, self._names().get(f"#{fragment}"))
+
+    def _follow(self, place: Any, pointer: str) -> Any:
+        for step in pointer[1:].split("/"):
             key = unquote(step).replace("~1", "/").replace("~0", "~")
             if isinstance(place, Mapping) and key in place:
                 place = place[key]
@@ -61,8 +69,7 @@ class References:
                 if isinstance(anchor, str):
                     self._named.setdefault(f"#{anchor}", part)
                 if isinstance(identifier, str):
-                    self._named.setdefault(identifier, part)
-                    self._named.setdefault(f"{identifier.removesuffix('#')}#", part)
+                    self._named.setdefault(identifier.removesuffix("#"), part)
         return self._named
 
 

@@ -8,7 +8,7 @@ import pytest
 from sevenb.errors import InvalidRequest
 from sevenb.structured.schema.json_schema import compile_schema
 
-_UNIQUE = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+_UNIQUE: dict[str, Any] = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
 
 
 def _check(schema: Any, text: str) -> str | None:
@@ -72,6 +72,35 @@ def test_names_are_matched_like_texts() -> None:
 def test_what_cannot_be_checked_is_refused_at_the_start(odd: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest, match="cannot be"):
         compile_schema({**_UNIQUE, **odd}, "schema")
+
+
+_WORD = {"$defs": {"word": {"type": "string"}}}
+_INNER = {"type": "array", "items": {"$ref": "#/$defs/word"}, "uniqueItems": True}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": {"$id": "https://example.com/inner", **_INNER}}, **_WORD},
+        {"properties": {"a": {"$id": "https://example.com/inner", **_INNER, **_WORD}}, "$defs": {"word": True}},
+        {"properties": {"a": {"$id": "http://127.0.0.1:1/x/", **_INNER, "items": {"$ref": "item"}}}}
+        | {"$defs": {"a": {"$id": "item"}}},
+        {"properties": {"a": {"$id": "http://[", **_INNER}}, **_WORD},
+    ],
+    ids=["nowhere", "elsewhere", "on the network", "no address"],
+)
+def test_a_reference_that_means_something_else_inside_a_nested_id_is_refused(schema: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest, match=r"'\$ref'|cannot be checked"):
+        compile_schema({"type": "object", **schema}, "schema")
+
+
+@pytest.mark.parametrize("named", ["https://example.com/s", "https://example.com/s#", "urn:example:s"])
+def test_a_reference_to_the_schemas_own_id_is_local(named: str) -> None:
+    reference = f"{named.removesuffix('#')}#/$defs/word"
+    schema = {"$id": named, "type": "array", "items": {"$ref": reference}, "uniqueItems": True, **_WORD}
+    schema["$defs"] = {**_WORD["$defs"], "unused": {"$ref": "https://example.com/elsewhere"}}
+    assert _check(schema, '["a", "b"]') is None
+    assert _check(schema, '["a", 1]') is not None
 
 
 def test_dependencies_of_old_drafts_are_checked() -> None:

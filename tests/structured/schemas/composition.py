@@ -21,6 +21,9 @@ _REFERENCES = cases(
         {"$ref": "#/$defs/a~1b%20c", "$defs": {"a/b c": STRING}},
         {"$ref": "#here", "$defs": {"x": {"$anchor": "here", "type": "boolean"}}},
         {"$ref": "item.json", "$defs": {"x": {"$id": "item.json", "type": "integer"}}},
+        {"$id": "https://example.com/s", "type": "array", "items": {"$ref": "https://example.com/s#/$defs/x"}}
+        | {"$defs": {"x": {"$anchor": "x", "type": "integer"}}},
+        {"$id": "https://example.com/s#", "$ref": "https://example.com/s#x", "$defs": {"x": {"$anchor": "x", **SHORT}}},
         {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/c"}, "c": BOOLEAN}},
         {"$ref": "#/$defs/yes", "$defs": {"yes": True}},
         {"$ref": "#/$defs/text", "maxLength": 5, "$defs": {"text": STRING}},
