@@ -30,7 +30,7 @@ from sevenb.engine.messages import (
     LoadProgress,
     RequestFailed,
 )
-from sevenb.engine.output_processor import OutputProcessor, SequenceDelta
+from sevenb.engine.output_processor import OutputProcessor, SequenceDelta, stop_token_ids
 from sevenb.engine.sampling_params import SamplingParams
 from sevenb.engine.shape import Job, Structured, constrained, constraint_of, prove, streamable
 from sevenb.errors import EngineNotReady, InvalidRequest, SevenbError
@@ -267,12 +267,11 @@ class LLM:
 
     def _submit(self, job: Job) -> tuple[str, OutputProcessor]:
         prompt, params, adapter = job
-        end_ids = frozenset[int]() if params.ignore_eos else self.tokenizer.end_ids
         request = AddRequest(
             request_id=uuid.uuid4().hex,
             prompt_token_ids=prompt,
             params=params,
-            stop_token_ids=sorted(end_ids.union(params.stop_token_ids)),
+            stop_token_ids=stop_token_ids(self.tokenizer, params),
             arrival=time.monotonic(),
             adapter=adapter,
         )

@@ -22,6 +22,15 @@ class SequenceDelta:
     stop_reason: str | int | None = None
 
 
+def stop_token_ids(tokenizer: Tokenizer, params: SamplingParams) -> list[int]:
+    """The tokens that end a sequence in the engine: the model's own, unless they are ignored, and those asked for."""
+    end_ids = frozenset[int]() if params.ignore_eos else tokenizer.end_ids
+    # A stop string that spells a special token would never be met in the text, which does not show them.
+    special_tokens = tokenizer.special_tokens
+    spelled = {special_tokens[text] for text in params.stop if text in special_tokens}
+    return sorted(end_ids | spelled | set(params.stop_token_ids))
+
+
 class OutputProcessor:
     """One request's way back from the engine: feed it every `RequestOutput`, in order.
 

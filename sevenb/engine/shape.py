@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import msgspec
 
 from sevenb.engine.completion import Completion, CompletionOutput
+from sevenb.engine.output_processor import SequenceDelta
 from sevenb.engine.sampling_params import SamplingParams
 from sevenb.errors import InvalidRequest
 
@@ -80,12 +81,12 @@ def prove(
         (place, answer.index)
         for place, completion in enumerate(completions)
         for answer in completion.outputs
-        if _complaint(check, answer) is not None
+        if complaint_of(check, answer) is not None
     ]
     again = make([jobs[place]._replace(params=second_try(jobs[place].params, index)) for place, index in failed])
     for (place, index), completion in zip(failed, again, strict=True):
         (answer,) = completion.outputs
-        if (complaint := _complaint(check, answer)) is not None:
+        if (complaint := complaint_of(check, answer)) is not None:
             raise InvalidRequest(
                 f"The answer broke a rule that no grammar can enforce, twice: {complaint}. Simplify the schema.",
                 "structured",
@@ -107,8 +108,8 @@ def second_try(params: SamplingParams, index: int) -> SamplingParams:
     )
 
 
-def _complaint(check: Check, answer: CompletionOutput) -> str | None:
-    """What is wrong with an answer; nothing, where its length or the caller's own stop cut it short."""
+def complaint_of(check: Check, answer: CompletionOutput | SequenceDelta) -> str | None:
+    """What is wrong with an answer; nothing, where its length or the client's own stop cut it short."""
     if answer.finish_reason != "stop" or answer.stop_reason is not None:
         return None
     return check(answer.text)

@@ -77,6 +77,7 @@ def create_app(
     )
     app.state.service = service
     app.state.responses = ResponseStore()
+    app.state.pulls = ollama_pull.Pulls()
     for dialect in _DIALECTS:
         app.include_router(dialect.router)
     install_error_handlers(app)

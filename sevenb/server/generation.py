@@ -3,15 +3,16 @@
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sevenb.engine.completion import CompletionOutput
 from sevenb.engine.messages import AddRequest, RequestOutput
-from sevenb.engine.output_processor import OutputProcessor, SequenceDelta
+from sevenb.engine.output_processor import OutputProcessor, SequenceDelta, stop_token_ids
 from sevenb.engine.sampling_params import SamplingParams
-from sevenb.engine.shape import second_try
+from sevenb.engine.shape import Check, complaint_of, second_try
 from sevenb.errors import ContextOverflow, InvalidRequest
 from sevenb.server.bodies import PromptTokensDetails, TimingsBody, Usage
 from sevenb.server.service import ServedModel, Service
@@ -36,7 +37,7 @@ class Proof:
     ``check`` says what is wrong with a text, None if nothing is; ``parameter`` is the field that asked for it.
     """
 
-    check: Callable[[str], str | None]
+    check: Check
     parameter: str
 
 
@@ -171,15 +172,11 @@ class Generation:
 
     def _job(self, prompt: int, params: SamplingParams, choices: Sequence[int]) -> _Job:
         tokenizer, token_ids = self._model.text.tokenizer, self.prompts[prompt]
-        end_ids = frozenset[int]() if params.ignore_eos else tokenizer.end_ids
-        # A stop string that spells a special token would never be met in the text, which does not show them.
-        special_tokens = tokenizer.special_tokens
-        spelled = {special_tokens[text] for text in params.stop if text in special_tokens}
         request = AddRequest(
             request_id=uuid.uuid4().hex,
             prompt_token_ids=token_ids,
             params=params,
-            stop_token_ids=sorted(end_ids | spelled | set(params.stop_token_ids)),
+            stop_token_ids=stop_token_ids(tokenizer, params),
             arrival=self._arrival,
             priority=self._priority,
             client=self._client,
@@ -212,7 +209,8 @@ class Generation:
                         if piece.delta.finish_reason is None:
                             continue
                         whole = Piece(piece.choice, piece.prompt, _joined(held.pop(piece.choice)))
-                        complaint = await self._complaint(proof, whole.delta)
+                        look = partial(complaint_of, proof.check, whole.delta)
+                        complaint = await self._service.in_thread(look)
                         if complaint is None:
                             passed.append(whole)
                         elif is_last:
@@ -228,12 +226,6 @@ class Generation:
             if not failed:
                 return
             self._rounds.append([self._second_try(piece) for piece in failed])
-
-    async def _complaint(self, proof: Proof, answer: SequenceDelta) -> str | None:
-        """What is wrong with an answer. One that was cut short, by length or by the client's stop, says so itself."""
-        if answer.finish_reason != "stop" or answer.stop_reason is not None:
-            return None
-        return await self._service.in_thread(lambda: proof.check(answer.text))
 
     def _second_try(self, failed: Piece) -> _Job:
         return self._job(failed.prompt, second_try(self._params, failed.choice), [failed.choice])

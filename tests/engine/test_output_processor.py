@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sevenb.engine.messages import RequestOutput, SequenceOutput, TokenOutput
-from sevenb.engine.output_processor import OutputProcessor, SequenceDelta
+from sevenb.engine.output_processor import OutputProcessor, SequenceDelta, stop_token_ids
 from sevenb.engine.sampling_params import SamplingParams
 from sevenb.model.tokenizer import Tokenizer
 from tests.model.tiny_gguf import TinyModel
@@ -193,3 +193,10 @@ def test_the_best_of_several_answers_are_told_when_all_are_there(tokenizer: Toke
     assert best.cumulative_logprob == pytest.approx(-0.25 * len("best END"))
     assert (second.index, second.text) == (1, "long and good")
     assert processor.completion_tokens == len("poorlong and goodbest ENDx")
+
+
+def test_a_stop_string_that_spells_a_special_token_stops_at_that_token(tokenizer: Tokenizer) -> None:
+    text, token_id = next(iter(tokenizer.special_tokens.items()))
+    params = SamplingParams(stop=[text, "plain"], stop_token_ids=[7], ignore_eos=True)
+    assert stop_token_ids(tokenizer, params) == sorted({7, token_id})
+    assert set(stop_token_ids(tokenizer, SamplingParams())) == tokenizer.end_ids

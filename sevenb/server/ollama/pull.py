@@ -36,7 +36,7 @@ async def pull(request: Request, body: PullRequest) -> Response:
     if not name:
         raise InvalidRequest("model: this field is required.", "model")
     store = Store()
-    download = Download(store, _reference(store, name))
+    download = Download(store, _reference(store, name), request.app.state.pulls)
     if body.stream is not False:
         sign_of_life = line(ProgressResponse(status="pulling manifest"))
         return EventStream(download.lines(), error_line, sign_of_life=sign_of_life, media_type=NDJSON)
@@ -61,14 +61,30 @@ class _Stopped(Exception):
     """Nobody waits for the download any more."""
 
 
+class Pulls:
+    """The pulls of one server that run now."""
+
+    def __init__(self) -> None:
+        self._running = 0
+
+    def begin(self) -> None:
+        """Count one that begins; `end` when it has ended. Raises `TooManyRequests`, and then it does not count."""
+        if self._running >= MAX_PULLS:
+            raise TooManyRequests(f"{MAX_PULLS} models are being pulled already; wait for one of them.", 30.0)
+        self._running += 1
+
+    def end(self) -> None:
+        """Note the end of one that had begun."""
+        self._running -= 1
+
+
 class Download:
     """One pull, in a thread; a `Progress` that passes on what it is told."""
 
-    _running = 0
-
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, store: Store, name: str, pulls: Pulls) -> None:
         self._store = store
         self._name = name
+        self._pulls = pulls
         self._lines: asyncio.Queue[ProgressResponse | None] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
@@ -84,9 +100,7 @@ class Download:
 
     async def lines(self) -> AsyncGenerator[bytes, None]:
         """Lines of progress, the last one says success. Closing the generator stops the download."""
-        if Download._running >= MAX_PULLS:
-            raise TooManyRequests(f"{MAX_PULLS} models are being pulled already; wait for one of them.", 30.0)
-        Download._running += 1
+        self._pulls.begin()
         task = asyncio.create_task(asyncio.to_thread(self._pull))
         task.add_done_callback(self._ended)
         try:
@@ -100,7 +114,7 @@ class Download:
             self._stop.set()
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        Download._running -= 1
+        self._pulls.end()
         task.exception()  # told by `lines`, or nobody is there to hear
         self._lines.put_nowait(None)
 

@@ -21,7 +21,7 @@ from sevenb.server.bodies import TimingsBody, Usage, check_token_ids
 from sevenb.server.dependencies import ServiceDependency
 from sevenb.server.generation import Generation, Proof, last_tokens
 from sevenb.server.json_body import JsonRoute
-from sevenb.server.openai.parameters import output_format, refuse_unsupported, sampling_params
+from sevenb.server.openai.parameters import as_list, output_format, refuse_unsupported, sampling_params
 from sevenb.server.openai.types import Completion, CompletionChoice, CompletionLogprobs, CompletionRequest
 from sevenb.server.service import ServedModel
 from sevenb.server.streaming import (
@@ -114,16 +114,8 @@ def _prepare(
     )
 
 
-def _as_list(prompt: str | list[str] | list[int] | list[list[int]]) -> Sequence[str | list[int]]:
-    if isinstance(prompt, str):
-        return [prompt]
-    if isinstance(prompt[0], int):
-        return [prompt]  # the first entry tells: these are one prompt's token ids
-    return prompt
-
-
 def _prompt_token_ids(tokenizer: Tokenizer, body: CompletionRequest) -> list[list[int]]:
-    prompts = _as_list(body.prompt)
+    prompts = as_list(body.prompt)
     if len(prompts) > MAX_PROMPTS:
         raise InvalidRequest(f"prompt holds {len(prompts)} prompts; send at most {MAX_PROMPTS} at once.", "prompt")
     for prompt in prompts:
@@ -157,7 +149,7 @@ def _echoes(
         if isinstance(sent, str) and (body.suffix or len(read) == len(kept))
         # A prompt of token ids, or one that was cut, has no other text than that of its tokens.
         else tokenizer.decode(kept, skip_special_tokens=False)
-        for sent, read, kept in zip(_as_list(body.prompt), whole, prompts, strict=True)
+        for sent, read, kept in zip(as_list(body.prompt), whole, prompts, strict=True)
     ]
 
 

@@ -1,8 +1,7 @@
 """OpenAI's route for texts as vectors."""
 
 import base64
-from collections.abc import Sequence
-from typing import Literal, cast
+from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
@@ -14,6 +13,7 @@ from sevenb.server.bodies import RequestBody, TokenId
 from sevenb.server.dependencies import ServiceDependency
 from sevenb.server.embedding import MAX_INPUTS, embed
 from sevenb.server.json_body import JsonRoute
+from sevenb.server.openai.parameters import as_list
 from sevenb.server.streaming import json_response, unless_client_leaves
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=JsonRoute)
@@ -80,7 +80,7 @@ async def embeddings(service: ServiceDependency, request: Request, body: Embeddi
         embed(
             service,
             model,
-            _as_list(body.input),
+            as_list(body.input),
             dimensions=body.dimensions,
             truncate=limit is not None,
             max_tokens=None if limit == -1 else limit,
@@ -100,14 +100,6 @@ async def embeddings(service: ServiceDependency, request: Request, body: Embeddi
         for index, vector in enumerate(embedded.vectors)
     ]
     return json_response(EmbeddingList(object="list", data=data, model=body.model or model.name, usage=usage))
-
-
-def _as_list(inputs: str | list[str] | list[int] | list[list[int]]) -> Sequence[str | Sequence[int]]:
-    if isinstance(inputs, str):
-        return [inputs]
-    if inputs and isinstance(inputs[0], int):
-        return [inputs]  # the first entry tells: these are one input's token ids
-    return cast(list[str] | list[list[int]], inputs)
 
 
 def _as_base64(vector: FloatArray) -> str:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 
@@ -54,6 +54,18 @@ def refuse_unsupported(body: RequestBody) -> None:
             raise InvalidRequest(f"{name} is not supported; {advice}.", name)
     if unknown:
         logger.debug("Ignored unknown parameters: %s", ", ".join(sorted(unknown)))
+
+
+# -- prompts -----------------------------------------------------------------------------------------
+
+
+def as_list(prompts: str | list[str] | list[int] | list[list[int]]) -> Sequence[str | list[int]]:
+    """The prompts of a request that may have sent a single one: text or token ids."""
+    if isinstance(prompts, str):
+        return [prompts]
+    if prompts and isinstance(prompts[0], int):
+        return [prompts]  # the first entry tells: these are one prompt's token ids
+    return cast(list[str] | list[list[int]], prompts)
 
 
 # -- sampling ----------------------------------------------------------------------------------------

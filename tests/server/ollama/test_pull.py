@@ -12,7 +12,7 @@ from sevenb.errors import DownloadFailed, StorageFull, TooManyRequests
 from sevenb.model.download import Progress
 from sevenb.model.store import Store
 from sevenb.server.errors import HttpError
-from sevenb.server.ollama.pull import MAX_PULLS, Download
+from sevenb.server.ollama.pull import MAX_PULLS, Download, Pulls
 
 
 class SlowStore:
@@ -32,8 +32,8 @@ class SlowStore:
             self.ended.set()
 
 
-def download(store: SlowStore) -> Download:
-    return Download(cast(Store, store), "a-model")
+def download(store: SlowStore, pulls: Pulls | None = None) -> Download:
+    return Download(cast(Store, store), "a-model", pulls or Pulls())
 
 
 def two_files(progress: Progress) -> None:
@@ -104,17 +104,18 @@ def test_a_client_that_leaves_stops_the_download() -> None:
 
 def test_only_so_many_at_once() -> None:
     async def test() -> None:
+        pulls = Pulls()
         stores = [SlowStore(for_ever) for _ in range(MAX_PULLS)]
-        running = [download(store).lines() for store in stores]
+        running = [download(store, pulls).lines() for store in stores]
         for lines in running:
             await anext(lines)
         with pytest.raises(TooManyRequests):
-            await anext(download(SlowStore(two_files)).lines())
+            await anext(download(SlowStore(two_files), pulls).lines())
         for lines in running:
             await lines.aclose()
         for store in stores:
             await asyncio.to_thread(store.ended.wait, 10)
         await asyncio.sleep(0.05)
-        await download(SlowStore(two_files)).run()
+        await download(SlowStore(two_files), pulls).run()
 
     asyncio.run(test())
