@@ -77,6 +77,13 @@ def test_a_call_is_told_with_its_name_and_arguments_and_no_content(server: Runni
     assert message["finish_reason"] == "tool_calls"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_stop_string_within_the_arguments_cuts_them(server: RunningServer, stream: bool) -> None:
+    message = answer(server, WEATHER_CALL, stream, stop=["ri"])
+    (made,) = message["tool_calls"]
+    assert (made["arguments"], message["finish_reason"]) == ('{"city": "Zü', "stop")
+
+
 def test_arguments_arrive_piece_by_piece(server: RunningServer) -> None:
     chunks = events(server.chat(WEATHER_CALL, stream=True, tools=TOOLS))
     pieces = [piece for chunk in chunks for piece in chunk["choices"][0]["delta"].get("tool_calls", ())]
