@@ -80,6 +80,22 @@ def _each_absent_or(node: Node, needs: dict[str, Schema]) -> bool:
     return True
 
 
+def _one_required(node: Node, references: References) -> bool:
+    """Which one of several listed properties there is: said so that the branches exclude each other."""
+    names = [branch["required"][0] for branch in node["oneOf"] if _requires_one(branch)]
+    listed = node.get("type") == "object" and set(names) <= node.get("properties", {}).keys()
+    if listed and len(set(names)) == len(node["oneOf"]):
+        node["oneOf"] = [
+            {"type": "object", "properties": {other: other == name for other in names}, "required": [name]}
+            for name in names
+        ]
+    return True
+
+
+def _requires_one(branch: Schema) -> bool:
+    return isinstance(branch, dict) and branch.keys() == {"required"} and len(branch["required"]) == 1
+
+
 def _unique_items(node: Node, references: References) -> bool:
     if not node.pop("uniqueItems") or node.get("maxItems", 2) <= 1:
         return True
@@ -166,9 +182,10 @@ _STEPS: tuple[tuple[str, Callable[[Node, References], bool]], ...] = (
     ("dependentSchemas", _dependent_schemas),
     ("if", _if),
     ("not", _not),
+    ("oneOf", _one_required),
     ("uniqueItems", _unique_items),
     ("contains", _contains),
     ("unevaluatedProperties", _unevaluated_properties),
     ("unevaluatedItems", _unevaluated_items),
 )
-"""In this order; each takes its keyword out of the schema and says whether nothing is lost."""
+"""In this order; each takes its keyword out of the schema (oneOf stays), and says whether nothing is lost."""

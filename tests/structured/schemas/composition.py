@@ -128,6 +128,13 @@ _ONE_OF = cases(
         },
         {"oneOf": [record({"card": SHORT}), record({"iban": SHORT})]},
         {
+            "type": "object",
+            "properties": {"a": INTEGER, "b": SHORT},
+            "oneOf": [{"required": ["a"]}, {"required": ["b"]}],
+        },
+        record({"c": SHORT}, oneOf=[{"required": [name]} for name in "abd"])
+        | {"properties": {"a": INTEGER, "c": SHORT, "b": SHORT, "d": BOOLEAN}, "additionalProperties": False},
+        {
             "oneOf": [
                 record({"a": INTEGER}, additionalProperties=False),
                 record({"b": INTEGER}, additionalProperties=False),
@@ -145,11 +152,6 @@ _ONE_OF = cases(
     [
         {"oneOf": [{"type": "integer", "minimum": 5}, {"type": "integer", "maximum": 10}]},
         {"oneOf": [{"type": "string", "maxLength": 5}, {"type": "string", "pattern": "^a"}]},
-        {
-            "type": "object",
-            "properties": {"a": INTEGER, "b": INTEGER},
-            "oneOf": [{"required": ["a"]}, {"required": ["b"]}],
-        },
         {"oneOf": [NUMBER, INTEGER]},
         {"oneOf": [{"type": "string", "maxLength": 3}, {"properties": {"a": INTEGER}, "required": ["a"]}]},
         {
