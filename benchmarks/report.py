@@ -103,8 +103,10 @@ def _facts_table(rows: Sequence[RowResult], facts: Sequence[ModelFacts], fidelit
 
 def _facts_column(fact: ModelFacts, decoding: float | None, fidelity: Sequence[FidelityResult]) -> dict[str, str]:
     bandwidth = max(fact.bandwidth)
-    rate = fact.weight_bytes * (decoding or 0.0)
-    share = f"{100 * rate / bandwidth:.0f} %"
+    read = ""
+    if decoding is not None:
+        rate = fact.weight_bytes * decoding
+        read = f"{rate / 1e9:.1f} of {bandwidth / 1e9:.1f} GB/s: {100 * rate / bandwidth:.0f} %"
     kl = [
         f"{result.engines[engine].mean_kl_in_context:.1e} ({engine})"
         for result in fidelity
@@ -113,7 +115,7 @@ def _facts_column(fact: ModelFacts, decoding: float | None, fidelity: Sequence[F
     ]
     return {
         "from command to first token": f"{median(fact.first_token):.2f} s",
-        "weights read while decoding": f"{rate / 1e9:.1f} of {bandwidth / 1e9:.1f} GB/s: {share}",
+        "weights read while decoding": read,
         "outside of the kernels, of a decode step": f"{100 * fact.python_share:.1f} %",
         "KV cache, a token": f"{fact.kv_bytes_per_token / 1e3:.1f} KB",
         "memory beside weights and KV cache": f"{fact.overhead_bytes / 1e6:.0f} MB",
