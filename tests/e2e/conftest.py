@@ -57,6 +57,18 @@ class Program:
         assert match, f"/metrics has no {name}"
         return float(match[1])
 
+    def unload_further_models(self) -> None:
+        """Leave the first model alone, as it was at the start."""
+        with self.http as http:
+
+            def loaded() -> list[str]:
+                _, *further = http.get("/v1/models").json()["data"]
+                return [card["id"] for card in further if card["state"] != "installed"]
+
+            for name in loaded():
+                http.post("/api/generate", json={"model": name, "keep_alive": 0})
+            self.until(lambda: not loaded())
+
     def until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
@@ -90,6 +102,14 @@ def serving(model: Path, *arguments: str, **environment: str) -> Iterator[Progra
         process.kill()
         process.wait()
         reader.join()
+
+
+@pytest.fixture(autouse=True)
+def _first_model_alone(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What one test has loaded into the server that all share is gone before the next."""
+    yield
+    if "program" in request.fixturenames:
+        request.getfixturevalue("program").unload_further_models()
 
 
 @pytest.fixture(scope="session")
