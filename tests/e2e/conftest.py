@@ -63,7 +63,7 @@ class Program:
 
             def loaded() -> list[str]:
                 _, *further = http.get("/v1/models").json()["data"]
-                return [card["id"] for card in further if card["state"] != "installed"]
+                return [card["id"] for card in further if card["state"] != "installed" and not card.get("parent")]
 
             for name in loaded():
                 http.post("/api/generate", json={"model": name, "keep_alive": 0})
