@@ -12,7 +12,7 @@ from sevenb.structured.lark import lark_of_schema, serialise
 from sevenb.structured.schema.keywords import subschemas
 from sevenb.structured.schema.modern import refusal
 from sevenb.structured.schema.patterns import automaton_pattern
-from sevenb.structured.schema.references import References, Schema
+from sevenb.structured.schema.references import References, Schema, objects_in
 
 _MAX_ERROR = 300
 _MAX_STEPS = 100_000
@@ -26,7 +26,7 @@ def schema_check(schema: Schema, unproven: tuple[str, ...], parameter: str) -> C
 
     Raises `InvalidRequest` for a schema that cannot be checked either.
     """
-    for part in _objects(schema):
+    for part in objects_in(schema):
         patterns = part.get("patternProperties")
         if isinstance(patterns, dict) and "unevaluatedProperties" in unproven:
             raise refusal("unevaluatedProperties", "cannot be checked together with 'patternProperties'", parameter)
@@ -145,19 +145,8 @@ def _is_old(schema: Schema) -> bool:
     """Whether a schema that names no draft speaks an older one's language."""
     return any(
         "dependencies" in part or "additionalItems" in part or isinstance(part.get("items"), list)
-        for part in _objects(schema)
+        for part in objects_in(schema)
     )
-
-
-def _objects(value: Any) -> Iterator[dict[str, Any]]:
-    rest = [value]
-    while rest:
-        item = rest.pop()
-        if isinstance(item, dict):
-            yield item
-            rest.extend(item.values())
-        elif isinstance(item, list):
-            rest.extend(item)
 
 
 # -- regular expressions: by the grammar's own automaton, in linear time, where Python's could take exponential ------

@@ -64,7 +64,7 @@ class References:
     def _names(self) -> dict[str, Schema]:
         if self._named is None:
             self._named = {}
-            for part in _parts(self._root):
+            for part in objects_in(self._root):
                 anchor, identifier = part.get("$anchor"), part.get("$id", part.get("id"))
                 if isinstance(anchor, str):
                     self._named.setdefault(f"#{anchor}", part)
@@ -73,7 +73,7 @@ class References:
         return self._named
 
 
-def _parts(value: Any) -> Iterator[dict[str, Any]]:
+def objects_in(value: Any) -> Iterator[dict[str, Any]]:
     """Every object in a JSON value, without recursion."""
     rest = [value]
     while rest:
