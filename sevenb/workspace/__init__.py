@@ -1,0 +1,1 @@
+"""Who uses sevenb and what they keep here: users, sessions, API keys, chats, votes, usage; in SQL, without HTTP."""
