@@ -12,6 +12,7 @@ from sevenb.server.access.limits import BodyLimitMiddleware, LimitMiddleware, Li
 from sevenb.server.access.security import ApiKeyMiddleware, allow_origins
 from sevenb.server.anthropic import messages
 from sevenb.server.errors import documented_errors, install_error_handlers
+from sevenb.server.fleet.downloads import Downloads
 from sevenb.server.fleet.holds import HoldMiddleware
 from sevenb.server.infill import routes as infill
 from sevenb.server.metrics import HttpMetricsMiddleware
@@ -77,7 +78,7 @@ def create_app(
     )
     app.state.service = service
     app.state.responses = ResponseStore()
-    app.state.pulls = ollama_pull.Pulls()
+    app.state.pulls = Downloads()
     for dialect in _DIALECTS:
         app.include_router(dialect.router)
     install_error_handlers(app)

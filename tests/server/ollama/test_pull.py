@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, cast
 
 import pytest
@@ -12,7 +12,8 @@ from sevenb.errors import DownloadFailed, StorageFull, TooManyRequests
 from sevenb.model.download import Progress
 from sevenb.model.store import Store
 from sevenb.server.errors import HttpError
-from sevenb.server.ollama.pull import MAX_PULLS, Download, Pulls
+from sevenb.server.fleet.downloads import MAX_DOWNLOADS, Downloads
+from sevenb.server.ollama.pull import pull_lines
 
 
 class SlowStore:
@@ -32,8 +33,12 @@ class SlowStore:
             self.ended.set()
 
 
-def download(store: SlowStore, pulls: Pulls | None = None) -> Download:
-    return Download(cast(Store, store), "a-model", pulls or Pulls())
+def pull(store: SlowStore, downloads: Downloads | None = None) -> AsyncGenerator[bytes, None]:
+    return pull_lines(cast(Store, store), "a-model", downloads or Downloads())
+
+
+async def to_the_end(store: SlowStore, downloads: Downloads | None = None) -> list[dict[str, Any]]:
+    return [json.loads(line) async for line in pull(store, downloads)]
 
 
 def two_files(progress: Progress) -> None:
@@ -46,10 +51,7 @@ def two_files(progress: Progress) -> None:
 
 
 def test_the_lines_tell_files_sizes_and_success() -> None:
-    async def test() -> list[dict[str, Any]]:
-        return [json.loads(line) async for line in download(SlowStore(two_files)).lines()]
-
-    lines = asyncio.run(test())
+    lines = asyncio.run(to_the_end(SlowStore(two_files)))
     assert [line["status"] for line in (lines[0], *lines[-3:])] == [
         "pulling manifest",
         "verifying sha256 digest",
@@ -73,11 +75,8 @@ def test_what_goes_wrong_is_told(error: Exception, status: int) -> None:
     def fail(progress: Progress) -> None:
         raise error
 
-    async def test() -> None:
-        await download(SlowStore(fail)).run()
-
     with pytest.raises(HttpError, match=str(error)) as caught:
-        asyncio.run(test())
+        asyncio.run(to_the_end(SlowStore(fail)))
     assert caught.value.status == status
 
 
@@ -93,7 +92,7 @@ def test_a_client_that_leaves_stops_the_download() -> None:
     store = SlowStore(for_ever)
 
     async def test() -> None:
-        lines = download(store).lines()
+        lines = pull(store)
         assert b"pulling manifest" in await anext(lines)
         assert b"a.gguf" in await anext(lines)
         await lines.aclose()
@@ -104,18 +103,18 @@ def test_a_client_that_leaves_stops_the_download() -> None:
 
 def test_only_so_many_at_once() -> None:
     async def test() -> None:
-        pulls = Pulls()
-        stores = [SlowStore(for_ever) for _ in range(MAX_PULLS)]
-        running = [download(store, pulls).lines() for store in stores]
+        downloads = Downloads()
+        stores = [SlowStore(for_ever) for _ in range(MAX_DOWNLOADS)]
+        running = [pull(store, downloads) for store in stores]
         for lines in running:
             await anext(lines)
         with pytest.raises(TooManyRequests):
-            await anext(download(SlowStore(two_files), pulls).lines())
+            await anext(pull(SlowStore(two_files), downloads))
         for lines in running:
             await lines.aclose()
         for store in stores:
             await asyncio.to_thread(store.ended.wait, 10)
         await asyncio.sleep(0.05)
-        await download(SlowStore(two_files), pulls).run()
+        await to_the_end(SlowStore(two_files), downloads)
 
     asyncio.run(test())
