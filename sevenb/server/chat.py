@@ -13,6 +13,7 @@ from sevenb.engine.completion import TokenLogprob
 from sevenb.engine.output_processor import SequenceDelta
 from sevenb.engine.sampling_params import SamplingParams
 from sevenb.engine.shape import constrained
+from sevenb.errors import ContextOverflow
 from sevenb.server.bodies import TimingsBody, Usage
 from sevenb.server.chat_prompt import SYSTEM_ROLES, render_chat, tool_style
 from sevenb.server.generation import Generation, Proof, last_tokens
@@ -32,7 +33,9 @@ class ChatTurn:
     ``prompt`` are token ids that take the place of messages: nothing is rendered.
     ``parameter`` names the request's field that is blamed for a prompt that is too long. ``truncate_prompt_tokens``
     keeps that many of the prompt's last tokens (-1: as many as fit); ``drop_oldest`` leaves out the oldest turns, never
-    the system's, until the rest fits. ``call_id_prefix`` begins the ids of calls, where the dialect has a habit.
+    the system's, until the rest fits and ``answer_room`` tokens are left. ``context_length`` is how many tokens prompt
+    and answer may have together, where that is to be less than the model has. ``call_id_prefix`` begins the ids of
+    calls, where the dialect has a habit.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -48,6 +51,8 @@ class ChatTurn:
     parameter: str = "messages"
     truncate_prompt_tokens: int | None = None
     drop_oldest: bool = False
+    answer_room: int = 1
+    context_length: int | None = None
     call_id_prefix: str | None = None
     prompt: Sequence[int] | None = None
 
@@ -302,6 +307,13 @@ def _prepare(model: ServedModel, turn: ChatTurn) -> _Ready:
     check_tools(turn.tools, turn.tool_choice)
     prompt, truncated_tokens = _fitting_prompt(model, turn)
     params = turn.params
+    if turn.context_length is not None:
+        room = _context_length(model, turn) - len(prompt)
+        if room < 1:
+            error = ContextOverflow(len(prompt), _context_length(model, turn))
+            error.parameter = turn.parameter
+            raise error
+        params = msgspec.structs.replace(params, max_tokens=min(params.max_tokens or room, room))
     constraint = turn.output.constraint() if turn.output is not None else None
     new_reader: Callable[[], ToolReader | None] = _no_reader
     if turn.tools:
@@ -328,10 +340,20 @@ def _fitting_prompt(model: ServedModel, turn: ChatTurn) -> tuple[list[int], int]
     """The prompt, shortened as the turn asks, and how many tokens that took."""
     prompt = _prompt(model, turn, turn.messages)
     whole = len(prompt)
-    if turn.drop_oldest and whole >= model.max_model_len:
+    if turn.drop_oldest and whole > _prompt_room(model, turn):
         prompt = _without_oldest(model, turn)
     prompt = last_tokens(prompt, turn.truncate_prompt_tokens, model, turn.params)
     return prompt, whole - len(prompt)
+
+
+def _context_length(model: ServedModel, turn: ChatTurn) -> int:
+    return min(model.max_model_len, turn.context_length or model.max_model_len)
+
+
+def _prompt_room(model: ServedModel, turn: ChatTurn) -> int:
+    """Tokens of the longest prompt that leaves room for an answer; half the context in any case."""
+    whole = _context_length(model, turn)
+    return whole - min(turn.answer_room, max(1, whole // 2))
 
 
 def _without_oldest(model: ServedModel, turn: ChatTurn) -> list[int]:
@@ -346,9 +368,10 @@ def _without_oldest(model: ServedModel, turn: ChatTurn) -> list[int]:
         kept = [m for i, m in enumerate(turn.messages) if i >= start or m["role"] in SYSTEM_ROLES]
         return _prompt(model, turn, kept)
 
+    room = _prompt_room(model, turn)
     if not starts:
         return _prompt(model, turn, turn.messages)
-    first = bisect_left(starts[:-1], True, key=lambda start: len(prompt_from(start)) < model.max_model_len)
+    first = bisect_left(starts[:-1], True, key=lambda start: len(prompt_from(start)) <= room)
     return prompt_from(starts[first])
 
 

@@ -22,7 +22,7 @@ class JsonRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def read_then_handle(request: Request) -> Response:
-            if request.method != "POST":
+            if self.body_field is None:
                 return await handler(request)
             return await handler(_ReadRequest(request, await read_json(request)))
 
