@@ -29,7 +29,7 @@ class HashMismatch(DownloadFailed):
 
 
 class StorageFull(SevenbError):
-    """The disk that holds the store has no room left; the partial file is kept for resuming."""
+    """The disk has no room left: what was written stays as it was, a partial download is kept for resuming."""
 
 
 class StorageDenied(SevenbError):
@@ -58,6 +58,21 @@ class ContextOverflow(InvalidRequest):
         )
         self.prompt_tokens = prompt_tokens
         self.context_length = context_length
+
+
+# -- the workspace -----------------------------------------------------------------------------------
+
+
+class NotFound(SevenbError):
+    """There is no such object, or it is another user's: nobody can tell which."""
+
+
+class Conflict(SevenbError):
+    """What was asked for contradicts what is there: a name that is taken, the last administrator."""
+
+
+class WorkspaceUnavailable(SevenbError):
+    """The workspace's database cannot be used now: locked, damaged, out of reach, or of a newer sevenb."""
 
 
 # -- the running engine ------------------------------------------------------------------------------
