@@ -15,6 +15,8 @@ Pooling: TypeAlias = Literal["mean", "last"]
 
 RERANK_INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
 
+Purpose: TypeAlias = Literal["completion", "embedding", "rerank"]
+
 _MEAN, _LAST, _RANK = 1, 3, 4
 _POOLINGS: dict[int, Pooling] = {_MEAN: "mean", _LAST: "last"}
 
@@ -23,6 +25,16 @@ _JUDGE = (
     'provided. Note that the answer can only be "yes" or "no".<|im_end|>\n<|im_start|>user\n'
 )
 _VERDICT = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+
+
+def purpose_of(metadata: Mapping[str, object]) -> Purpose:
+    """What a model was made for, told by a GGUF file's metadata, or by its name where an older converter was silent."""
+    architecture = metadata.get("general.architecture")
+    kind = metadata.get(f"{architecture}.pooling_type")
+    name = str(metadata.get("general.name", "")).lower() if architecture == "qwen3" else ""
+    if kind == _RANK or "rerank" in name:
+        return "rerank"
+    return "embedding" if kind in _POOLINGS or "embed" in name else "completion"
 
 
 @dataclass(frozen=True)
@@ -50,10 +62,9 @@ class EmbeddingStyle:
         """
         architecture = metadata.get("general.architecture")
         kind = metadata.get(f"{architecture}.pooling_type")
-        name = str(metadata.get("general.name", "")).lower()
         is_qwen3 = architecture == "qwen3"
-        reranker = kind == _RANK or (is_qwen3 and "rerank" in name)
-        trained = not reranker and (kind in _POOLINGS or (is_qwen3 and "embed" in name))
+        purpose = purpose_of(metadata)
+        trained, reranker = purpose == "embedding", purpose == "rerank"
         stated = _POOLINGS.get(kind) if isinstance(kind, int) else None
         end_id = tokenizer.eos_id if metadata.get("tokenizer.ggml.add_eos_token") is True else None
         if trained and is_qwen3:

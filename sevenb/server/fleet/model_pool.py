@@ -132,6 +132,10 @@ class ModelPool:
         model.keep_alive = seconds
         self._notify()
 
+    async def budget(self) -> int:
+        """Bytes that all models may take together."""
+        return self._budget if self._budget is not None else await self._in_thread(machine_budget)
+
     # -- loading ---------------------------------------------------------------------------------------
 
     def _begin_loading(self, model: ManagedModel) -> asyncio.Task[None]:
