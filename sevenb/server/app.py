@@ -1,15 +1,18 @@
 """The application: every route, the middleware around them, and the service behind them."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
 from sevenb import __version__
 from sevenb.server import docs_page, health, rerank, tokenize
 from sevenb.server.access.api_keys import ApiKeys
+from sevenb.server.access.gate import Gate
+from sevenb.server.access.hosts import Hosts
 from sevenb.server.access.limits import BodyLimitMiddleware, LimitMiddleware, Limits
-from sevenb.server.access.security import ApiKeyMiddleware, allow_origins
+from sevenb.server.access.security import AccessMiddleware, allow_origins
 from sevenb.server.anthropic import messages
 from sevenb.server.errors import documented_errors, install_error_handlers
 from sevenb.server.fleet.downloads import Downloads
@@ -24,6 +27,10 @@ from sevenb.server.openai import chat, completions, embeddings, models, response
 from sevenb.server.openai.response_store import ResponseStore
 from sevenb.server.openai.types import ErrorResponse
 from sevenb.server.service import Service
+from sevenb.server.usage import UsageMeter
+
+if TYPE_CHECKING:
+    from sevenb.workspace import Workspace
 
 _DIALECTS = (
     chat,
@@ -55,17 +62,31 @@ def create_app(
     keys: ApiKeys | None = None,
     limits: Limits | None = None,
     allowed_origins: Sequence[str] = (),
+    workspace: "Workspace | None" = None,
+    hosts: Hosts | None = None,
 ) -> FastAPI:
     """Build the ASGI application over a started service, which it closes with its own shutdown.
 
-    Without ``keys`` anybody may use it; ``limits`` hold for each client.
+    With a ``workspace``, which it closes, too, it has the console; `Gate` says who may use what. ``limits`` hold for
+    each client. ``hosts`` tells where the server listens: unless told, on this machine alone.
     """
     limits = limits or Limits()
+    gate = Gate(keys or ApiKeys(), hosts or Hosts(), workspace, in_thread=service.in_thread)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        await service.close()
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if workspace is not None:
+                from sevenb.server.console import routes
+
+                stack.callback(workspace.close)
+                stack.push_async_callback(service.close)
+                service.usage = UsageMeter(workspace.usage.record_all, service.in_thread)
+                await stack.enter_async_context(service.usage.running())
+                await stack.enter_async_context(routes.lifespan(app))
+            else:
+                stack.push_async_callback(service.close)
+            yield
 
     app = FastAPI(
         title="sevenb",
@@ -77,8 +98,15 @@ def create_app(
         responses=documented_errors(ErrorResponse),
     )
     app.state.service = service
+    app.state.gate = gate
+    app.state.workspace = workspace
     app.state.responses = ResponseStore()
     app.state.pulls = Downloads()
+    if workspace is not None:
+        from sevenb.server.console import page, routes
+
+        app.include_router(routes.router)
+        app.include_router(page.router)  # before Ollama's, whose root it answers for browsers
     for dialect in _DIALECTS:
         app.include_router(dialect.router)
     install_error_handlers(app)
@@ -87,8 +115,7 @@ def create_app(
     app.add_middleware(BodyLimitMiddleware, max_bytes=limits.body_bytes)
     if limits.per_client:
         app.add_middleware(LimitMiddleware, limits=limits)
-    if keys:
-        app.add_middleware(ApiKeyMiddleware, keys=keys)
+    app.add_middleware(AccessMiddleware, gate=gate)
     app.add_middleware(HttpMetricsMiddleware, metrics=service.metrics)
     allow_origins(app, allowed_origins)
     return app

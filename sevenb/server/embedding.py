@@ -61,6 +61,7 @@ async def embed(
         for prompt in prompts
     ]
     outputs = await run_all(model, requests)
+    service.count_usage(model.name, prompt_tokens=sum(map(len, prompts)))
     vectors = np.stack([np.frombuffer(output.embedding or b"", np.float32) for output in outputs])
     return Embedded(unit_vectors(vectors[:, :dimensions]), sum(map(len, prompts)), truncated)
 

@@ -16,15 +16,19 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from sevenb.errors import (
+    Conflict,
     ContextOverflow,
     EngineDied,
     EngineNotReady,
     InvalidRequest,
     ModelNotFound,
+    NotFound,
     OutOfMemory,
     SevenbError,
+    StorageFull,
     TooManyRequests,
     UnsupportedModel,
+    WorkspaceUnavailable,
 )
 
 logger = logging.getLogger(__name__)
@@ -73,6 +77,14 @@ def problem_of(error: Exception) -> Problem:
             return Problem(400, "invalid_request_error", str(error), None, parameter)
         case ModelNotFound():
             return Problem(404, "invalid_request_error", str(error), "model_not_found", "model")
+        case NotFound():
+            return Problem(404, "invalid_request_error", str(error), "not_found")
+        case Conflict():
+            return Problem(409, "invalid_request_error", str(error), "conflict")
+        case StorageFull():
+            return Problem(507, "server_error", str(error), "storage")
+        case WorkspaceUnavailable():
+            return Problem(503, "server_error", str(error), "workspace_unavailable")
         case UnsupportedModel():
             return Problem(400, "invalid_request_error", str(error), "model_not_supported", "model")
         case TooManyRequests(retry_after=retry_after):
@@ -91,7 +103,14 @@ def problem_of(error: Exception) -> Problem:
             return Problem(500, "server_error", message, "internal_error")
 
 
-_KINDS = {401: "authentication_error", 500: "server_error", 503: "server_error"}
+_KINDS = {
+    401: "authentication_error",
+    403: "permission_error",
+    500: "server_error",
+    502: "server_error",
+    503: "server_error",
+    507: "server_error",
+}
 
 
 # -- OpenAI's shape ----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from sevenb.engine.output_processor import OutputProcessor, SequenceDelta, stop_
 from sevenb.engine.sampling_params import SamplingParams
 from sevenb.engine.shape import Check, complaint_of, second_try
 from sevenb.errors import ContextOverflow, InvalidRequest
+from sevenb.server.access.principal import current_principal
 from sevenb.server.bodies import PromptTokensDetails, TimingsBody, Usage
 from sevenb.server.service import ServedModel, Service
 
@@ -86,6 +87,7 @@ class Generation:
         self._priority = priority or 0
         self._client = client
         self._truncated_tokens = truncated_tokens
+        self._principal = current_principal()
         self._arrival = time.monotonic()
         self._last_token: dict[int, float] = {}  # choice -> when its newest token came
         n = params.n
@@ -97,14 +99,18 @@ class Generation:
                 f"one request may ask for {MAX_SEQUENCES:,} at most, so send fewer prompts at once.",
                 parameter,
             )
+        self._computed = False  # anything yet
         self._rounds = [first]  # the second one makes again what failed its check in the first
 
     async def pieces(self) -> AsyncGenerator[list[Piece], None]:
         """What each step of the engine brought. Closing the generator early aborts what still runs."""
         steps = self._steps(self._rounds[0]) if self._proof is None else self._proven_steps(self._proof)
-        async with aclosing(steps):
-            async for pieces in steps:
-                yield pieces
+        try:
+            async with aclosing(steps):
+                async for pieces in steps:
+                    yield pieces
+        finally:
+            self._count_usage()
 
     async def run(self) -> list[CompletionOutput]:
         """Read all pieces, for those who want the whole answers only."""
@@ -188,6 +194,7 @@ class Generation:
         by_id = {job.request.request_id: job for job in jobs}
         async with self._model.client.submit(*(job.request for job in jobs)) as stream:
             async for output in stream:
+                self._computed = True
                 job = by_id[output.request_id]
                 deltas = job.processor.process(output)
                 pieces = [Piece(job.choices[delta.index], job.prompt, delta) for delta in deltas]
@@ -229,6 +236,18 @@ class Generation:
 
     def _second_try(self, failed: Piece) -> _Job:
         return self._job(failed.prompt, second_try(self._params, failed.choice), [failed.choice])
+
+    def _count_usage(self) -> None:
+        """Also of an answer that was stopped, as far as it had come."""
+        if self._computed:
+            usage = self.usage
+            self._service.count_usage(
+                self._model.name,
+                prompt_tokens=usage.prompt_tokens,
+                cached_tokens=usage.prompt_tokens_details.cached_tokens,
+                completion_tokens=usage.completion_tokens,
+                principal=self._principal,
+            )
 
     def _measure(self, output: RequestOutput, pieces: Sequence[Piece]) -> None:
         metrics, now = self._model.metrics, time.monotonic()

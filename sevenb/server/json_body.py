@@ -17,6 +17,8 @@ from sevenb.server.streaming import ClientGone
 class JsonRoute(APIRoute):
     """A route that reads its body itself, before FastAPI validates it."""
 
+    methods_with_body = frozenset({"POST"})
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler."""
         handler = super().get_route_handler()

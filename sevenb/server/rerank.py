@@ -146,6 +146,7 @@ async def judged(service: Service, model: ServedModel, question: Question, docum
         new_request(model, prompt, params, priority=question.priority, client=question.client) for prompt in prompts
     ]
     outputs = await run_all(model, requests)
+    service.count_usage(model.name, prompt_tokens=sum(map(len, prompts)))
     return Scores([_probability_of_first(output) for output in outputs], sum(map(len, prompts)))
 
 

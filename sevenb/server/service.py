@@ -10,13 +10,15 @@ from typing import Literal, TypeVar
 from sevenb.engine.messages import EngineReady, EngineStats
 from sevenb.errors import SevenbError, TooManyRequests
 from sevenb.model.store import StoredModel
-from sevenb.server.fleet.holds import keep_until_answered
+from sevenb.server.access.principal import Principal, current_principal
+from sevenb.server.fleet.holds import holding, keep_until_answered
 from sevenb.server.fleet.managed_model import ManagedModel, ModelState
 from sevenb.server.fleet.model_directory import Found, Listed, ModelDirectory
 from sevenb.server.fleet.model_pool import ModelPool
 from sevenb.server.fleet.model_source import InstalledModels, ModelSource
 from sevenb.server.fleet.served_model import ModelText, ServedModel
 from sevenb.server.metrics import Metrics, ModelMetrics
+from sevenb.server.usage import UsageMeter
 
 __all__ = ["ModelStatus", "ModelText", "ServedModel", "Service"]
 
@@ -35,6 +37,7 @@ class ModelStatus:
     ``names`` are all it answers to, ``adapters`` its LoRA adapters by name, with their files. ``memory`` is what
     weights, KV pool and remembered prompts may take in bytes, 0 while it is not loaded; ``expires_at`` is the Unix time
     at which it will be unloaded if nobody uses it, None for never. ``stored`` is its manifest, if the store has it.
+    ``progress`` says how far it is loaded, from 0 to 1.
     """
 
     name: str
@@ -47,6 +50,7 @@ class ModelStatus:
     engine: EngineReady | None
     stored: StoredModel | None
     max_model_len: int | None = None  # also of one that is not loaded any more
+    progress: float | None = None
 
 
 class Service:
@@ -71,6 +75,7 @@ class Service:
         self.main = named[0]
         self.created = int(time.time())
         self.metrics = Metrics(self._engine_stats)
+        self.usage: UsageMeter | None = None  # where there is a workspace to write to
         self._wait_seconds = wait_seconds
         self._directory = ModelDirectory(named, installed, self.in_thread, keep_others)
         self._pool = ModelPool(named, self.in_thread, budget=memory_budget)
@@ -155,6 +160,12 @@ class Service:
         """Those of them that take memory now."""
         return [status for status in await self.installed() if status.state != "installed"]
 
+    async def load(self, name: str) -> None:
+        """Load a model if it is not, however long that takes. Raises `ModelNotFound`, or why it cannot be loaded."""
+        found = await self._directory.find(name)
+        with holding():
+            await self._serve(found, None)
+
     async def unload(self, name: str) -> None:
         """Unload a model, and wait for that, unless somebody uses it: then it goes as soon as nobody does."""
         if (task := self._pool.unload((await self._directory.find(name)).model)) is not None:
@@ -164,9 +175,27 @@ class Service:
         """Change how long a model stays once nobody uses it, until it is unloaded: None for ever, 0 not at all."""
         self._pool.keep((await self._directory.find(name)).model, seconds)
 
+    async def memory_budget(self) -> int:
+        """Bytes that all models may take together."""
+        return await self._pool.budget()
+
     async def in_thread(self, function: Callable[[], T]) -> T:
         """Run work that would hold up the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+
+    def count_usage(
+        self,
+        model: str,
+        *,
+        prompt_tokens: int,
+        cached_tokens: int = 0,
+        completion_tokens: int = 0,
+        principal: Principal | None = None,
+    ) -> None:
+        """Note the tokens of a request that ended, for whoever sent it: the one who asks now, unless told."""
+        if self.usage is not None:
+            who = current_principal() if principal is None else principal
+            self.usage.count(who, model, prompt_tokens, cached_tokens, completion_tokens)
 
     # -- inside ----------------------------------------------------------------------------------------
 
@@ -196,7 +225,9 @@ class Service:
         model = listed.managed
         if model is None:
             return ModelStatus(listed.name, (listed.name,), {}, listed.name, "installed", 0, None, None, listed.stored)
-        expires_at = None
+        expires_at = progress = None
+        if model.loading is not None and model.progress is not None and model.progress.total:
+            progress = model.progress.done / model.progress.total
         if model.expires < float("inf"):
             idle_since = time.monotonic() if model.users else model.last_used
             expires_at = time.time() + (model.keep_alive or 0.0) + idle_since - time.monotonic()
@@ -211,4 +242,5 @@ class Service:
             engine=model.engine,
             stored=listed.stored,
             max_model_len=model.max_model_len,
+            progress=progress,
         )

@@ -1,11 +1,13 @@
 """The real application and the real `Server` over the fake engine, with a byte-per-token vocabulary.
 
 Run as a program: ``fake_server.py --port 0 [--api-key KEY] [FakeConfig as JSON]``; prints its port when it listens.
+With ``--workspace`` it has the console, too, and prints the token by which the first administrator is made.
 """
 
 import argparse
 import asyncio
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, cast
@@ -17,12 +19,14 @@ from sevenb.model.chat_template import ChatTemplate
 from sevenb.model.embedding import EmbeddingStyle
 from sevenb.model.tokenizer import RenderedPrompt, Tokenizer
 from sevenb.server.access.api_keys import ApiKeys
+from sevenb.server.access.hosts import Hosts
 from sevenb.server.access.limits import Limits
 from sevenb.server.app import create_app
 from sevenb.server.fleet.model_source import MemoryNeed
 from sevenb.server.listener import listen
 from sevenb.server.runner import Server
 from sevenb.server.service import ModelText, Service
+from sevenb.workspace import Workspace
 from tests.server import fake_engine
 
 
@@ -110,6 +114,10 @@ async def main() -> None:
     parser.add_argument("--max-open-requests", type=int, default=1024)
     parser.add_argument("--memory-budget", type=int)
     parser.add_argument("--wait-seconds", type=float, default=30.0)
+    parser.add_argument("--workspace", action="store_true", help="with the console, over a database of its own")
+    parser.add_argument("--database", help="URL of a database that stays; implies --workspace")
+    parser.add_argument("--bound", default="127.0.0.1", help="the address that the server believes to be bound to")
+    parser.add_argument("--allowed-host", action="append", default=[])
     parser.add_argument("--model", action="append", default=[], help="NAME=FakeConfig as JSON: one more model")
     parser.add_argument("config", nargs="?", default="{}")
     options = parser.parse_args()
@@ -120,15 +128,24 @@ async def main() -> None:
         sources.append(FakeModel(config.encode(), [name], max_open_requests=options.max_open_requests))
     service = Service(sources, memory_budget=options.memory_budget, wait_seconds=options.wait_seconds)
     await service.start()
+    folder = tempfile.TemporaryDirectory()
+    workspace = None
+    if options.workspace or options.database:
+        workspace = Workspace.open(options.database or f"sqlite:///{folder.name}/workspace.db")
     app = create_app(
         service,
+        workspace=workspace,
+        hosts=Hosts(options.bound, options.allowed_host),
         keys=ApiKeys(options.api_key),
         limits=Limits(options.rate_limit, options.max_concurrent, options.max_body_bytes),
         allowed_origins=options.allowed_origin,
     )
     assert service.main.client is not None
     print(listener.getsockname()[1], service.main.client.pid, flush=True)
-    await Server(app, service).serve([listener])
+    if workspace is not None:
+        print("setup", app.state.gate.setup_token, flush=True)
+    with folder:
+        await Server(app, service).serve([listener])
 
 
 if __name__ == "__main__":

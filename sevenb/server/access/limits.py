@@ -16,11 +16,13 @@ from sevenb.server.errors import HttpError, error_response, problem_of
 MINUTE = 60.0  # seconds
 MAX_CLIENTS = 10_000  # that are remembered at once; idle ones are forgotten first
 MEBIBYTE = 2**20
+UNBOUND_PATHS = frozenset({"/console/api/models/files"})  # a model is as large as it is; the disk is its limit
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What each client may do; None: as much as it likes. A client is a key, or an address where no keys are needed.
+    """What each client may do; None: as much as it likes. A client is a user, a key that belongs to no user, or an
+    address where neither is needed.
 
     ``rate`` are requests in any minute, ``concurrent`` those that are being answered at once.
     """
@@ -87,7 +89,8 @@ class RequestCounter:
 class LimitMiddleware:
     """Refuse, with 429 and ``Retry-After``, the requests by which a client goes beyond its limits.
 
-    Only POST counts: what computes. The rest is cheap, and a page that shows the server's state is no client to stop.
+    Only POST counts, and of the console's only answers: what computes. The rest is cheap, and a page that shows the
+    server's state is no client to stop.
     """
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
@@ -96,7 +99,7 @@ class LimitMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application."""
-        if scope["type"] != "http" or scope["method"] != "POST":
+        if scope["type"] != "http" or scope["method"] != "POST" or not _computes(scope["path"]):
             await self._app(scope, receive, send)
             return
         client = owner_of(scope)
@@ -120,7 +123,7 @@ class BodyLimitMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in UNBOUND_PATHS:
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "")
@@ -142,6 +145,10 @@ class BodyLimitMiddleware:
     def _error(self) -> HttpError:
         limit = self._max_bytes / MEBIBYTE
         return HttpError(413, f"The body is larger than {limit:g} MiB; send a shorter request.", "body_too_large")
+
+
+def _computes(path: str) -> bool:
+    return not path.startswith("/console/") or path.endswith("/answers")
 
 
 def _count(number: int, noun: str) -> str:
