@@ -6,6 +6,7 @@ import { theme } from './theme.svelte';
 
 class SessionState {
   #session = $state.raw<Session | null>(null);
+  #userId: string | null = null;
 
   /** Null until the server has answered. */
   get current(): Session | null {
@@ -30,7 +31,11 @@ class SessionState {
 
   /** What sign-in and setup answer with. */
   take(session: Session): void {
+    const before = this.#userId;
     this.#session = session;
+    if (session.user) this.#userId = session.user.id;
+    // Nothing of one user is left in the page for another.
+    if (before && session.user && before !== session.user.id) location.reload();
     if (!session.user) return;
     if (session.preferences.language) language.choose(session.preferences.language);
     if (session.preferences.theme) theme.choose(session.preferences.theme);
@@ -47,7 +52,9 @@ class SessionState {
 
   async signOut(): Promise<void> {
     await api.post('/logout');
-    this.ended();
+    // A new page: nothing of what was shown stays in memory.
+    history.replaceState(null, '', '#/chat');
+    location.reload();
   }
 
   /** The session is over: the entry page comes. */
