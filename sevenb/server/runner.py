@@ -20,7 +20,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Server(uvicorn.Server):
-    """Serves one application. The first SIGTERM or SIGINT drains, the second one ends the open streams at once."""
+    """Serves one application. The first SIGTERM or SIGINT drains, the second one ends the open streams at once.
+
+    Answers of the console, which are kept as they are, end with the first one.
+    """
 
     def __init__(self, app: FastAPI, service: Service, *, log_level: str = "warning") -> None:
         config = uvicorn.Config(
@@ -33,6 +36,7 @@ class Server(uvicorn.Server):
             timeout_graceful_shutdown=int(DRAIN_SECONDS) + 5,
         )
         super().__init__(config)
+        self._app = app
         self._service = service
 
     def stop(self) -> None:
@@ -41,6 +45,9 @@ class Server(uvicorn.Server):
             self._end_streams()
         else:
             self.should_exit = True
+            # Whoever reads these goes on with them later; clients of the API cannot.
+            if (answers := getattr(self._app.state, "answers", None)) is not None:
+                answers.interrupt_all()
             if open_requests := self._service.open_requests:
                 logger.warning("Shutting down once %d open requests have ended", open_requests)
             asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._end_streams)
