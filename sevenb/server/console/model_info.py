@@ -1,0 +1,135 @@
+"""`ModelInfo`: what the console tells of one model, and whether it fits this machine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from sevenb.errors import SevenbError
+from sevenb.model.catalog import FIT_CONTEXT, CatalogEntry, kv_bytes_per_token, memory_needed
+from sevenb.model.store import Store
+from sevenb.server.service import ModelStatus
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Whether a model runs in a memory: bytes with 8K of context, and the longest context that there is room for."""
+
+    fits: bool
+    memory_needed: int
+    context_length: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """A model as the page shows it; None is what nobody could find out. ``types.ts`` says what the fields mean."""
+
+    name: str
+    source: str = "local"
+    upstream: str | None = None
+    state: str
+    family: str | None = None
+    parameters: int | None = None
+    quantization: str | None = None
+    license: str | None = None
+    size: int | None = None
+    context_length: int | None = None
+    max_model_len: int | None = None
+    memory: int = 0
+    expires_at: float | None = None
+    capabilities: Sequence[str] = ()
+    fit: Fit | None = None
+    progress: float | None = None
+    served: bool = False
+    error: str | None = None
+
+
+def installed_info(status: ModelStatus, *, name: str, budget: int, served: bool, error: str | None) -> ModelInfo:
+    """A model of this machine by one of its names, its file's header read. ``budget``: bytes that models may take."""
+    stored = status.stored
+    info = ModelInfo(
+        name=name,
+        state=status.state,
+        license=(stored.license if stored is not None else "") or None,
+        size=stored.size if stored is not None else None,
+        max_model_len=status.max_model_len,
+        memory=status.memory,
+        expires_at=status.expires_at,
+        progress=status.progress,
+        served=served,
+        error=error,
+    )
+    try:
+        path = Store().resolve(status.root)
+        header = _read_header(path, path.stat().st_mtime_ns)
+    except (SevenbError, OSError) as problem:
+        return replace(info, error=error or (str(problem) if isinstance(problem, SevenbError) else None))
+    return replace(
+        info,
+        family=header.family,
+        parameters=header.parameters,
+        quantization=header.quantization,
+        license=info.license or header.license or None,
+        size=info.size or header.weight_bytes,
+        context_length=header.context_length,
+        capabilities=header.capabilities,
+        fit=fit(header.weight_bytes, header.kv_bytes, header.context_length, budget),
+    )
+
+
+def catalog_info(entry: CatalogEntry, *, budget: int) -> ModelInfo:
+    """A model of the catalog that is not on this machine."""
+    search = "rerank" if "rerank" in entry.name else "embedding"
+    return ModelInfo(
+        name=entry.name,
+        state="available",
+        parameters=entry.parameters,
+        quantization=entry.quantization,
+        license=entry.license,
+        size=entry.download_bytes,
+        context_length=entry.context_length,
+        capabilities=("completion", "tools") if entry.writes else (search,),
+        fit=fit(entry.download_bytes, entry.kv_bytes_per_token, entry.context_length, budget),
+    )
+
+
+def fit(weight_bytes: int, kv_bytes: int, context_length: int, budget: int) -> Fit:
+    """Whether weights and 8K tokens of ``kv_bytes`` each go into ``budget``, and how many tokens would."""
+    needed = memory_needed(weight_bytes, kv_bytes, min(FIT_CONTEXT, context_length))
+    room = max(0, budget - memory_needed(weight_bytes, kv_bytes, 0)) // max(kv_bytes, 1)
+    return Fit(needed <= budget, needed, min(room, context_length))
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What a model's file says of itself; ``kv_bytes`` are those of one token."""
+
+    family: str
+    parameters: int
+    quantization: str
+    license: str
+    context_length: int
+    weight_bytes: int
+    kv_bytes: int
+    capabilities: tuple[str, ...]
+
+
+@lru_cache(256)
+def _read_header(path: Path, _modified_ns: int) -> _Header:
+    from sevenb.model.checkpoint import Checkpoint
+    from sevenb.model.embedding import purpose_of
+
+    with Checkpoint.open(path) as checkpoint:
+        config, metadata = checkpoint.config, checkpoint.metadata
+        purpose = purpose_of(metadata)
+        calls = purpose == "completion" and bool(metadata.get("tokenizer.chat_template"))
+        return _Header(
+            family=config.architecture,
+            parameters=config.parameters,
+            quantization=config.quantization,
+            license=str(metadata.get("general.license", "")),
+            context_length=config.context_length,
+            weight_bytes=checkpoint.total_bytes,
+            kv_bytes=kv_bytes_per_token(config.layers, config.kv_heads, config.head_dim),
+            capabilities=(purpose, "tools") if calls else (purpose,),
+        )
