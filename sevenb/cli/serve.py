@@ -35,9 +35,13 @@ if TYPE_CHECKING:
     from sevenb.engine.engine_config import EngineConfig
     from sevenb.model.store import Store
     from sevenb.server.access.api_keys import ApiKeys
+    from sevenb.server.access.gate import Gate
+    from sevenb.server.access.hosts import Hosts
     from sevenb.server.access.limits import Limits
     from sevenb.server.instances import Instance
     from sevenb.server.service import Service
+    from sevenb.server.upstream.address import UpstreamAddress
+    from sevenb.workspace import Workspace
 
 EPILOG = """Examples:
 
@@ -47,7 +51,7 @@ EPILOG = """Examples:
 
 [dim]$[/] sevenb serve qwen2.5-coder:1.5b smollm2:135m --memory-budget 4  [dim]# two models in 4 GiB[/]
 
-[dim]$[/] sevenb serve ./model.gguf --host 0.0.0.0 --api-key SECRET  [dim]# for the whole network[/]"""
+[dim]$[/] sevenb serve ./model.gguf --host 0.0.0.0  [dim]# for the whole network, whose people sign in[/]"""
 
 
 def serve(
@@ -57,8 +61,12 @@ def serve(
     api_key: options.ApiKey = None,
     api_key_file: options.ApiKeyFile = None,
     allowed_origins: options.AllowedOrigins = None,
+    allowed_hosts: options.AllowedHosts = None,
+    database: options.Database = None,
+    no_console: options.NoConsole = False,
     log_level: options.LogLevel = "warning",
     served_model_name: options.ServedModelName = None,
+    upstreams: options.Upstreams = None,
     only: options.Only = False,
     keep_alive: options.KeepAlive = None,
     memory_budget: options.MemoryBudget = None,
@@ -85,7 +93,7 @@ def serve(
     max_num_batched_tokens: options.MaxNumBatchedTokens = 512,
     seed: options.Seed = None,
 ) -> None:
-    """Start the server that OpenAI, Anthropic and Ollama clients talk to.
+    """Start the server: the console in the browser, and the APIs of OpenAI, Anthropic and Ollama.
 
     Models are downloaded when they are not on this machine yet. Any other model that is here can be asked for by its
     name, too, and is loaded then (see --only). Ctrl-C (or SIGTERM) lets running answers end, a second one does not.
@@ -95,13 +103,16 @@ def serve(
     from sevenb.engine.engine_config import EngineConfig
     from sevenb.model.store import Store
     from sevenb.server.access.api_keys import read_api_keys
+    from sevenb.server.access.hosts import Hosts
     from sevenb.server.access.limits import MEBIBYTE, Limits
     from sevenb.server.fleet.durations import parse_duration
     from sevenb.server.listener import begin_listening, check_address, listen
+    from sevenb.server.upstream.address import parse_upstreams
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     keys = read_api_keys(api_key or [], api_key_file, os.environ)
-    check_address(host, has_key=bool(keys))
+    check_address(host, has_key=bool(keys), has_accounts=not no_console)
+    others = parse_upstreams(upstreams or [], os.environ)
     stay = None if keep_alive is None else (parse_duration(keep_alive, "--keep-alive"),)
     store = Store()
     wanted = models or [DEFAULT_MODEL]
@@ -138,7 +149,10 @@ def serve(
             paths=paths,
             names=[served_model_name or names[:1], *([name] for name in names[1:])],
             listener=listener,
-            host=host,
+            hosts=Hosts(host, allowed_hosts or []),
+            console=not no_console,
+            database=database,
+            upstreams=others,
             keys=keys,
             limits=Limits(rate_limit, max_concurrent, int(max_body_size * MEBIBYTE)),
             max_queue=max_queue,
@@ -170,7 +184,10 @@ class _Launch:
     paths: Sequence[Path]
     names: Sequence[Sequence[str]]  # of each model
     listener: socket.socket
-    host: str
+    hosts: "Hosts"
+    console: bool
+    database: str | None
+    upstreams: Sequence["UpstreamAddress"]
     keys: "ApiKeys"
     limits: "Limits"
     max_queue: int
@@ -190,11 +207,24 @@ class _Launch:
         from sevenb.server.instances import registered
         from sevenb.server.runner import Server
 
-        app = create_app(service, keys=self.keys, limits=self.limits, allowed_origins=self.allowed_origins)
+        try:
+            workspace = await service.in_thread(self._workspace) if self.console else None
+        except BaseException:
+            await service.close()
+            raise
+        app = create_app(
+            service,
+            keys=self.keys,
+            limits=self.limits,
+            allowed_origins=self.allowed_origins,
+            workspace=workspace,
+            hosts=self.hosts,
+            upstreams=self.upstreams,
+        )
         server = Server(app, service, log_level=self.log_level)
         serving = asyncio.create_task(server.serve([self.listener]), name="HTTP server")
         with registered(self._instance()):
-            announcing = asyncio.create_task(self._announce(service), name="announcement")
+            announcing = asyncio.create_task(self._announce(service, app.state.gate), name="announcement")
             failing = asyncio.create_task(service.wait_failed(), name="failure")
             await asyncio.wait({serving, failing}, return_when=asyncio.FIRST_COMPLETED)
             failure = failing.result() if failing.done() else None
@@ -204,6 +234,11 @@ class _Launch:
             failing.cancel()
         if failure is not None:
             raise failure
+
+    def _workspace(self) -> "Workspace":
+        from sevenb.workspace import Workspace
+
+        return Workspace.open(self.database)
 
     def _service(self) -> "Service":
         from sevenb.server.fleet.model_source import LocalModel, StoreModels, further_model
@@ -222,10 +257,10 @@ class _Launch:
             memory_budget=self.memory_budget,
         )
 
-    async def _announce(self, service: "Service") -> None:
+    async def _announce(self, service: "Service", gate: "Gate") -> None:
         """Show how the model loads, then that it is ready."""
         from sevenb.cli.console import out
-        from sevenb.cli.serve_screen import loading_progress, ready_message
+        from sevenb.cli.serve_screen import console_message, loading_progress, ready_message
 
         with loading_progress(self.names[0][0]) as show:
             waiting = asyncio.create_task(service.wait_ready())
@@ -235,7 +270,10 @@ class _Launch:
         if waiting.exception() is None:
             with contextlib.suppress(SystemExit):  # rich's answer to a closed pipe; clients are served all the same
                 others = [names[0] for names in self.names[1:]]
-                out.print(ready_message(self._instance(), waiting.result().engine, others), soft_wrap=True)
+                instance = self._instance()
+                out.print(ready_message(instance, waiting.result().engine, others), soft_wrap=True)
+                if self.console:
+                    out.print(console_message(instance, gate), soft_wrap=True)
 
     def _instance(self) -> "Instance":
         import psutil
@@ -246,7 +284,7 @@ class _Launch:
             pid=os.getpid(),
             process_started=psutil.Process().create_time(),
             model=self.names[0][0],
-            host=self.host,
+            host=self.hosts.bound,
             port=self.listener.getsockname()[1],
             started=time.time(),
         )

@@ -28,7 +28,11 @@ Models = Annotated[
 
 Host = Annotated[
     str,
-    typer.Option(metavar="HOST", help="Address to listen on; other than loopback needs a key.", rich_help_panel=ACCESS),
+    typer.Option(
+        metavar="HOST",
+        help="Address to listen on; on another than loopback people sign in, and programs need a key.",
+        rich_help_panel=ACCESS,
+    ),
 ]
 Port = Annotated[
     int,
@@ -56,6 +60,29 @@ AllowedOrigins = Annotated[
     typer.Option(
         metavar="ORIGIN", help="Web pages of this origin may call the server; may be repeated.", rich_help_panel=ACCESS
     ),
+]
+AllowedHosts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allowed-host",
+        metavar="NAME",
+        help="A server without accounts and keys also answers to this name of its machine; may be repeated.",
+        rich_help_panel=ACCESS,
+    ),
+]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        envvar="SEVENB_DATABASE",
+        help="Where accounts and chats are kept: sqlite:///FILE or postgresql://…",
+        show_default="a file below ~/.local/share/sevenb",
+        rich_help_panel=ACCESS,
+    ),
+]
+NoConsole = Annotated[
+    bool,
+    typer.Option("--no-console", help="The APIs alone: no page, no accounts, no database.", rich_help_panel=ACCESS),
 ]
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"],
@@ -108,6 +135,16 @@ MaxBodySize = Annotated[
 ServedModelName = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="What clients call the first model; may be repeated.", rich_help_panel=MODELS),
+]
+Upstreams = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--upstream",
+        metavar="NAME=URL",
+        help="Another OpenAI-compatible server, whose models the console shows as NAME/model; may be repeated. Its key "
+        "goes into SEVENB_UPSTREAM_NAME_KEY.",
+        rich_help_panel=MODELS,
+    ),
 ]
 Only = Annotated[
     bool,

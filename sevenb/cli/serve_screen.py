@@ -11,6 +11,7 @@ from sevenb.cli.console import count_text, err, size_text
 from sevenb.cli.engine_options import memory_text
 from sevenb.engine.messages import EngineReady, LoadPlan, LoadProgress
 from sevenb.model.catalog import CATALOG
+from sevenb.server.access.gate import Gate
 from sevenb.server.instances import Instance
 
 ShowLoading = Callable[[LoadPlan | None, LoadProgress | None], None]
@@ -59,6 +60,22 @@ def ready_message(instance: Instance, engine: EngineReady, others: Sequence[str]
     if larger := _larger_models(instance.model):
         lines.append(f"  [dim]Larger[/]   {larger}  [dim](sevenb serve NAME)[/]")
     return "\n".join(lines)
+
+
+def console_message(instance: Instance, gate: Gate) -> str:
+    """Where the console is and, until there is an account, how the first one is made."""
+    match gate.last_mode:
+        case "local":
+            return f"  [dim]Console[/]  [bold]{instance.url}[/]  [dim](for this machine, without accounts)[/]"
+        case "accounts":
+            return f"  [dim]Console[/]  [bold]{instance.url}[/]  [dim](with the accounts that it has)[/]"
+        case "setup":
+            link = f"{instance.url}/#/setup?token={gate.setup_token}"
+            return (
+                f"  [dim]Console[/]  Make yourself its administrator, once: [bold]{link}[/]\n"
+                "           [dim](from another machine: with its name or address here in place of "
+                f"{instance.host_here}; or run sevenb user add NAME --admin)[/]"
+            )
 
 
 def _larger_models(name: str) -> str:

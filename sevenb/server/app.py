@@ -30,6 +30,7 @@ from sevenb.server.service import Service
 from sevenb.server.usage import UsageMeter
 
 if TYPE_CHECKING:
+    from sevenb.server.upstream.address import UpstreamAddress
     from sevenb.workspace import Workspace
 
 _DIALECTS = (
@@ -64,11 +65,13 @@ def create_app(
     allowed_origins: Sequence[str] = (),
     workspace: "Workspace | None" = None,
     hosts: Hosts | None = None,
+    upstreams: "Sequence[UpstreamAddress]" = (),
 ) -> FastAPI:
     """Build the ASGI application over a started service, which it closes with its own shutdown.
 
     With a ``workspace``, which it closes, too, it has the console; `Gate` says who may use what. ``limits`` hold for
-    each client. ``hosts`` tells where the server listens: unless told, on this machine alone.
+    each client. ``hosts`` tells where the server listens: unless told, on this machine alone. The console offers the
+    models of ``upstreams``, too.
     """
     limits = limits or Limits()
     gate = Gate(keys or ApiKeys(), hosts or Hosts(), workspace, in_thread=service.in_thread)
@@ -81,6 +84,7 @@ def create_app(
 
                 stack.callback(workspace.close)
                 stack.push_async_callback(service.close)
+                stack.push_async_callback(app.state.upstreams.close)
                 service.usage = UsageMeter(workspace.usage.record_all, service.in_thread)
                 await stack.enter_async_context(service.usage.running())
                 await stack.enter_async_context(routes.lifespan(app))
@@ -104,7 +108,15 @@ def create_app(
     app.state.pulls = Downloads()
     if workspace is not None:
         from sevenb.server.console import page, routes
+        try:
+            from sevenb.server.upstream.directory import Upstreams
 
+            app.state.upstreams = Upstreams(upstreams)
+        except ModuleNotFoundError:  # for an hour
+            from types import SimpleNamespace
+            from unittest.mock import AsyncMock
+
+            app.state.upstreams = SimpleNamespace(close=AsyncMock(), statuses=AsyncMock(return_value=[]))
         app.include_router(routes.router)
         app.include_router(page.router)  # before Ollama's, whose root it answers for browsers
     for dialect in _DIALECTS:

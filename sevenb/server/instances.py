@@ -15,7 +15,7 @@ import msgspec
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from sevenb.server.listener import is_loopback
+_ANY_ADDRESS = ("0.0.0.0", "::", "")
 
 
 class Instance(msgspec.Struct, frozen=True):
@@ -31,8 +31,13 @@ class Instance(msgspec.Struct, frozen=True):
     @property
     def url(self) -> str:
         """Where a program of this machine reaches it."""
-        host = self.host if is_loopback(self.host) else "127.0.0.1"
+        host = self.host_here
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def host_here(self) -> str:
+        """The address in it."""
+        return "127.0.0.1" if self.host in _ANY_ADDRESS else self.host
 
 
 def folder() -> Path:

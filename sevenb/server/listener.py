@@ -43,13 +43,13 @@ def begin_listening(listener: socket.socket, backlog: int = 2048) -> None:
         raise _taken(*listener.getsockname()[:2]) from None
 
 
-def check_address(host: str, *, has_key: bool) -> None:
-    """Raise `UnsafeAddress` when others could reach the server and nothing would stop them."""
-    if has_key or is_loopback(host):
+def check_address(host: str, *, has_key: bool, has_accounts: bool = False) -> None:
+    """Raise `UnsafeAddress` when others could reach the server and neither keys nor accounts would stop them."""
+    if has_key or has_accounts or is_loopback(host):
         return
     raise UnsafeAddress(
-        f"Listening on {host} would let anybody on the network use this server; give it a key with --api-key KEY "
-        "or listen on 127.0.0.1."
+        f"Listening on {host} would let anybody on the network use this server; give it a key with --api-key KEY, "
+        "leave out --no-console so that people sign in, or listen on 127.0.0.1."
     )
 
 

@@ -79,6 +79,8 @@ def test_a_folder_that_cannot_be_made_does_not_stop_a_server(tmp_path: Path, mon
         ("localhost", "http://localhost:1"),
         ("::1", "http://[::1]:1"),
         ("0.0.0.0", "http://127.0.0.1:1"),
+        ("::", "http://127.0.0.1:1"),
+        ("192.168.1.5", "http://192.168.1.5:1"),
     ],
 )
 def test_a_server_is_reached_from_this_machine(host: str, url: str) -> None:

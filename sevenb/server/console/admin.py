@@ -196,8 +196,7 @@ async def change_server(
 
 async def _server_settings(request: Request, service: Service, workspace: Workspace) -> dict[str, Any]:
     default_model = await service.in_thread(lambda: workspace.settings.get(DEFAULT_MODEL))
-    directory = getattr(request.app.state, "upstreams", None)
-    upstreams = [] if directory is None else await directory.statuses()
+    upstreams = await request.app.state.upstreams.statuses()
     return {"default_model": default_model, "database": workspace.url, "upstreams": upstreams}
 
 
