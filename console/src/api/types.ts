@@ -313,19 +313,38 @@ export interface ModelInfo {
   progress: number | null;
   /** The server was started with it: it cannot be deleted. */
   served: boolean;
+  /** Why it could not be loaded, the last time. */
+  error: string | null;
 }
 
-/** GET /models. POST /models/load {name}, /models/unload {name}; DELETE /models?name=. Changes: administrators. */
+/** Another server whose models are listed. */
+export interface UpstreamStatus {
+  name: string;
+  /** For administrators. */
+  url: string | null;
+  reachable: boolean;
+  error: string | null;
+}
+
+/**
+ * GET /models. POST /models/load {name, keep_alive?} begins; `state` and `error` tell the rest. POST /models/unload
+ * {name}; DELETE /models?name=. Changes: administrators.
+ */
 export interface ModelList {
   models: ModelInfo[];
   memory: { total: number; available: number; budget: number; used: number };
-  disk: { free: number; path: string };
+  /** Where models lie; the path is for administrators. */
+  disk: { free: number; path: string | null };
   /** What a chat without a model uses: the user's choice, else the administrators', else the first one. */
   default_model: string;
   server_default: string | null;
+  upstreams: UpstreamStatus[];
 }
 
-/** GET /pulls; POST /pulls {name}; DELETE /pulls/{id} stops it, what has come is kept. */
+/**
+ * GET /pulls; POST /pulls {name}; DELETE /pulls/{id} stops it, what has come is kept, or takes one that has ended from
+ * the list. For administrators.
+ */
 export interface Pull {
   id: string;
   name: string;
@@ -339,7 +358,10 @@ export interface Pull {
   notes: string[];
 }
 
-/** POST /models/files?name= with the file as the body (application/octet-stream): ModelInfo of the new model. */
+/**
+ * POST /models/files?name=&file= with the file as the body (application/octet-stream): ModelInfo of the new model.
+ * `file` is the file's own name.
+ */
 
 // -- accounts ----------------------------------------------------------------------------------------
 
