@@ -6,6 +6,7 @@ from sevenb.workspace.comparisons import Comparisons
 from sevenb.workspace.database import Database
 from sevenb.workspace.folders import Folders
 from sevenb.workspace.keys import Keys
+from sevenb.workspace.location import database_url
 from sevenb.workspace.personas import Personas
 from sevenb.workspace.sessions import Sessions
 from sevenb.workspace.settings import Settings
@@ -36,7 +37,7 @@ class Workspace:
         Without a URL that of ``SEVENB_DATABASE``, else the SQLite file ``workspace.db`` in ``SEVENB_DATA``
         (``~/.local/share/sevenb``). `WorkspaceUnavailable` says why it cannot be used.
         """
-        raise NotImplementedError
+        return cls(Database(database_url(url)))
 
     @property
     def url(self) -> str:

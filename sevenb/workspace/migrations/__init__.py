@@ -1,0 +1,1 @@
+"""Migrations: how a database of any older sevenb becomes one of this."""
