@@ -72,7 +72,7 @@ class LLM:
         path = _ensure(store, str(model))
         if (draft := options.get("speculative_model")) is not None:
             options["speculative_model"] = str(_ensure(store, str(draft)))
-        reference = store.catalog.reference(str(model))
+        reference = store.reference(str(model))
         fields = {
             "model": str(path),
             "served_model_name": reference.stem if isinstance(reference, Path) else reference.name,

@@ -20,11 +20,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import TypeAlias
 
 import msgspec
 
-from sevenb.errors import DownloadFailed, HashMismatch, ModelNotFound, StorageFull
-from sevenb.model.catalog import CATALOG, Catalog, CatalogEntry, HubName
+from sevenb.errors import Conflict, DownloadFailed, HashMismatch, InvalidRequest, ModelNotFound, StorageFull
+from sevenb.model.catalog import CATALOG, Catalog, CatalogEntry, HubName, Reference
 from sevenb.model.download import (
     CHUNK_BYTES,
     PartialFile,
@@ -35,9 +36,12 @@ from sevenb.model.download import (
     storage_errors,
 )
 from sevenb.model.origins import ModelFile, Origin, choose_files, quantization_of
+from sevenb.model.own_models import OWN_SOURCE, OwnModel, is_own_name
 from sevenb.model.sources import open_sources
 
 SPARE_BYTES = 64 << 20  # disk that a download leaves free
+
+StoreReference: TypeAlias = Reference | OwnModel
 
 
 class StoredFile(msgspec.Struct, frozen=True):
@@ -80,13 +84,22 @@ class Store:
 
     # -- finding ---------------------------------------------------------------------------------------
 
+    def reference(self, name: str) -> StoreReference:
+        """What a user's name means; names of `OwnModel` count beside those of the catalog. Raises `ModelNotFound`."""
+        try:
+            return self.catalog.reference(name)
+        except ModelNotFound:
+            if is_own_name(name) and (own := self._read_manifest(name)) is not None and own.source == OWN_SOURCE:
+                return OwnModel(own.name)
+            raise
+
     def resolve(self, name: str, progress: Progress | None = None) -> Path:
         """Path of a model's (first) GGUF file, verified; the parts of a split one lie beside it under their own names.
 
         ``name`` is a catalog name, a hub name or a local path. A local file has no hash to compare with and is returned
         as it is. Raises `ModelNotFound` when the model is not on this disk, `HashMismatch` when its file was damaged.
         """
-        reference = self.catalog.reference(name)
+        reference = self.reference(name)
         if isinstance(reference, Path):
             return _first_gguf(reference)
         model = self._read_manifest(reference.name)
@@ -98,14 +111,14 @@ class Store:
 
     def ensure(self, name: str, progress: Progress | None = None) -> Path:
         """`resolve`, after `pull` if the model is not here yet."""
-        reference = self.catalog.reference(name)
+        reference = self.reference(name)
         if not isinstance(reference, Path) and not self.has(name):
             self.pull(name, progress)
         return self.resolve(name, progress)
 
     def has(self, name: str) -> bool:
         """Whether all files of this model are on this disk."""
-        reference = self.catalog.reference(name)
+        reference = self.reference(name)
         if isinstance(reference, Path):
             return True
         model = self._read_manifest(reference.name)
@@ -113,7 +126,7 @@ class Store:
 
     def stored(self, name: str) -> StoredModel | None:
         """What is stored under this name; None for local paths and models that are not here."""
-        reference = self.catalog.reference(name)
+        reference = self.reference(name)
         return None if isinstance(reference, Path) else self._read_manifest(reference.name)
 
     def models(self) -> list[StoredModel]:
@@ -131,14 +144,47 @@ class Store:
 
     # -- changing --------------------------------------------------------------------------------------
 
+    def check_own_name(self, name: str) -> None:
+        """Raise `InvalidRequest` for what cannot be the name of an `OwnModel`, `Conflict` for one that is taken."""
+        if not is_own_name(name):
+            raise InvalidRequest(
+                f"{name!r:.80} cannot be a model's name; use letters, digits, '.', '_' and '-', with a tag behind ':' "
+                "if you like.",
+                "name",
+            )
+        taken = [model.name for model in self.models() if model.name.casefold() == name.casefold()]
+        if taken:
+            raise Conflict(f"There is a model called {taken[0]} here already; choose another name.")
+        if self.catalog.find(name) is not None:
+            raise Conflict(f"{name} is a name of the catalog; choose another one.")
+
+    def add(self, path: Path, sha256: str, name: str, license: str = "") -> StoredModel:
+        """Move a user's own file, which is a whole model of this hash, into the store under a name of its own.
+
+        Raises as `check_own_name` does, and `Conflict` where the file is here under another name.
+        """
+        file = StoredFile(path.name, path.stat().st_size, sha256)
+        with self._lock("own names"), self._lock(sha256), storage_errors(self.home):
+            self.check_own_name(name)
+            if self._blob(sha256).exists():
+                holders = [
+                    model.name for model in self.models() if any(known.sha256 == sha256 for known in model.files)
+                ]
+                if holders:
+                    raise Conflict(f"This file is here already, under the name {holders[0]}.")
+            self._blob(sha256).parent.mkdir(parents=True, exist_ok=True)
+            path.replace(self._blob(sha256))
+            self._remember(sha256)
+            return self._commit(OwnModel(name, license), [ModelFile(file.name, file.size, sha256)], OWN_SOURCE)
+
     def pull(self, name: str, progress: Progress | None = None) -> StoredModel:
         """Download what is missing of a model and verify it; sources are tried in the order of its origins.
 
         Raises `DownloadFailed` with each source's reason, `HashMismatch`, `StorageFull` or `StorageDenied`. Partial
         files are kept in every case, and the next pull goes on where this one stopped.
         """
-        reference = self.catalog.reference(name)
-        if isinstance(reference, Path):
+        reference = self.reference(name)
+        if isinstance(reference, Path | OwnModel):
             raise ModelNotFound(f"{name} is already a file of this machine; there is nothing to pull.")
         progress = progress or Silent()
         reasons: list[str] = []
@@ -164,7 +210,7 @@ class Store:
 
     def remove(self, name: str) -> int:
         """Delete a model and those of its files that no other model shares; returns the bytes freed."""
-        reference = self.catalog.reference(name)
+        reference = self.reference(name)
         if isinstance(reference, Path):
             raise ModelNotFound(f"{name} is a file of your own, which sevenb does not delete.")
         with self._lock("store"):
@@ -253,16 +299,18 @@ class Store:
 
     # -- one model -------------------------------------------------------------------------------------
 
-    def _commit(self, reference: CatalogEntry | HubName, files: Iterable[ModelFile], source: str) -> StoredModel:
+    def _commit(
+        self, reference: CatalogEntry | HubName | OwnModel, files: Iterable[ModelFile], source: str
+    ) -> StoredModel:
         stored = [StoredFile(file.name, file.size or 0, file.sha256 or "") for file in files]
         entry = reference if isinstance(reference, CatalogEntry) else None
         model = StoredModel(
             name=reference.name,
             files=stored,
             source=source,
-            repo=getattr(reference.origins[0], "repo", ""),
+            repo="" if isinstance(reference, OwnModel) else getattr(reference.origins[0], "repo", ""),
             quantization=entry.quantization if entry else quantization_of(stored[0].name),
-            license=entry.license if entry else "",
+            license="" if isinstance(reference, HubName) else reference.license,
             pulled_at=time.time(),
         )
         folder = self._folder(model.name)

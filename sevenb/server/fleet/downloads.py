@@ -21,7 +21,7 @@ def reference_of(store: Store, name: str) -> str:
     for hub in _HUBS:
         name = name.removeprefix(hub)
     is_path = name.startswith(("/", ".", "~")) or name.lower().endswith(".gguf") or "\\" in name
-    reference = None if is_path else store.catalog.reference(name)
+    reference = None if is_path else store.reference(name)
     if reference is None or isinstance(reference, Path):
         raise InvalidRequest(
             "model is a path; name a model of the catalog (qwen2.5-coder:0.5b) or a repository (org/repo:Q4_K_M).",
