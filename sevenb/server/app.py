@@ -108,15 +108,9 @@ def create_app(
     app.state.pulls = Downloads()
     if workspace is not None:
         from sevenb.server.console import page, routes
-        try:
-            from sevenb.server.upstream.directory import Upstreams
+        from sevenb.server.upstream.directory import Upstreams
 
-            app.state.upstreams = Upstreams(upstreams)
-        except ModuleNotFoundError:  # for an hour
-            from types import SimpleNamespace
-            from unittest.mock import AsyncMock
-
-            app.state.upstreams = SimpleNamespace(close=AsyncMock(), statuses=AsyncMock(return_value=[]))
+        app.state.upstreams = Upstreams(upstreams)
         app.include_router(routes.router)
         app.include_router(page.router)  # before Ollama's, whose root it answers for browsers
     for dialect in _DIALECTS:

@@ -1,6 +1,7 @@
 """The console's page: the files that its build made, with the headers that keep it to itself."""
 
 import mimetypes
+import os
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -11,7 +12,8 @@ from sevenb.server.access.gate import accepts_html
 from sevenb.server.errors import HttpError
 from sevenb.server.ollama.models import root as ollama_root
 
-FOLDER = Path(__file__).with_name("page")
+# Whoever works on the page may serve another build of it.
+FOLDER = Path(os.environ.get("SEVENB_PAGE") or Path(__file__).with_name("page"))
 
 _HEADERS = {
     "Content-Security-Policy": "; ".join(
