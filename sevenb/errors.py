@@ -48,12 +48,14 @@ class InvalidRequest(SevenbError):
 
 
 class ContextOverflow(InvalidRequest):
-    """The prompt (with what it asks to generate) is longer than the model's context."""
+    """The prompt (with what it asks to generate) is longer than the model's context. ``advice``: what else to do."""
 
-    def __init__(self, prompt_tokens: int, context_length: int) -> None:
+    def __init__(
+        self, prompt_tokens: int, context_length: int, advice: str = "raise --max-model-len if the model allows more"
+    ) -> None:
         super().__init__(
             f"The prompt has {prompt_tokens} tokens but the context holds {context_length}, the answer included; "
-            "shorten the prompt, or raise --max-model-len if the model allows more.",
+            f"shorten the prompt, or {advice}.",
             parameter="messages",
         )
         self.prompt_tokens = prompt_tokens

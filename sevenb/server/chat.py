@@ -307,10 +307,10 @@ def _prepare(model: ServedModel, turn: ChatTurn) -> _Ready:
     check_tools(turn.tools, turn.tool_choice)
     prompt, truncated_tokens = _fitting_prompt(model, turn)
     params = turn.params
-    if turn.context_length is not None:
-        room = _context_length(model, turn) - len(prompt)
+    if turn.context_length is not None and turn.context_length < model.max_model_len:
+        room = turn.context_length - len(prompt)
         if room < 1:
-            error = ContextOverflow(len(prompt), _context_length(model, turn))
+            error = ContextOverflow(len(prompt), turn.context_length, "raise the context length that was asked for")
             error.parameter = turn.parameter
             raise error
         params = msgspec.structs.replace(params, max_tokens=min(params.max_tokens or room, room))

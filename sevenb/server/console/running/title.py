@@ -7,7 +7,7 @@ from sevenb.workspace.records import Attachment
 
 MAX_TITLE = 60  # characters
 
-_MARKUP = re.compile(r"^[#>*\-\s`]+|[*_`\s]+$")
+_MARKUP = re.compile(r"^[#>*\-\s]+|\*{2,}|_{2,}|`+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 
 
