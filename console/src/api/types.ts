@@ -269,6 +269,8 @@ export interface Vote {
   id: string;
   comparison_id: string;
   message: string;
+  /** The answers that were judged; null where an entry had none. */
+  answer_ids: (string | null)[];
   models: string[];
   labels: string[];
   /** Index of the entry, or "tie", or "none" where all are bad. */

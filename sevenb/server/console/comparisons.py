@@ -1,13 +1,15 @@
 """Comparisons: the same messages to two or three models or settings, and which answer was the better one."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from sevenb.server.access.principal import SignedIn, WorkspaceDependency
+from sevenb.server.console.answers import AnswersDependency
 from sevenb.server.console.route import ConsoleRoute, reply
+from sevenb.server.console.running.settings import SettingsFields
 from sevenb.server.dependencies import ServiceDependency
 from sevenb.workspace import NewComparisonEntry
 
@@ -24,7 +26,7 @@ class EntryBody(BaseModel):
 
     label: Annotated[str, Field(min_length=1, max_length=100)]
     model: Annotated[str, Field(min_length=1, max_length=500)]
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings: SettingsFields = Field(default_factory=SettingsFields)
 
 
 class NewComparison(BaseModel):
@@ -65,7 +67,7 @@ async def create(
     user: SignedIn, workspace: WorkspaceDependency, service: ServiceDependency, body: NewComparison
 ) -> Response:
     """Make a comparison, with a hidden chat for each of its columns."""
-    entries = [NewComparisonEntry(entry.label, entry.model, entry.settings) for entry in body.entries]
+    entries = [NewComparisonEntry(entry.label, entry.model, entry.settings.stored()) for entry in body.entries]
     return reply(await service.in_thread(lambda: workspace.comparisons.create(user.id, entries, body.title)), 201)
 
 
@@ -92,9 +94,16 @@ async def update(
 
 @router.delete("/comparisons/{comparison_id}")
 async def delete(
-    user: SignedIn, workspace: WorkspaceDependency, service: ServiceDependency, comparison_id: str
+    user: SignedIn,
+    workspace: WorkspaceDependency,
+    service: ServiceDependency,
+    answers: AnswersDependency,
+    comparison_id: str,
 ) -> Response:
-    """Delete a comparison with its chats; its votes stay in the table."""
+    """Delete a comparison with its chats, and end what is being written in them; its votes stay in the table."""
+    comparison = await service.in_thread(lambda: workspace.comparisons.get(user.id, comparison_id))
+    for entry in comparison.entries:
+        await answers.stop_in(user.id, entry.chat_id)
     await service.in_thread(lambda: workspace.comparisons.delete(user.id, comparison_id))
     return Response(status_code=204)
 
