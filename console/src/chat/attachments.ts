@@ -6,7 +6,7 @@ import type { Attachment } from '../api/types';
 export const LARGEST_FILE = 1_000_000;
 export const MOST_FILES = 20;
 
-export type Refusal = 'too_large' | 'binary' | 'empty' | 'too_many' | 'unreadable';
+export type Refusal = 'model' | 'too_large' | 'binary' | 'empty' | 'too_many' | 'unreadable';
 
 export interface Read {
   attached: Attachment[];
@@ -49,6 +49,8 @@ export async function readFiles(files: Iterable<File>, already: number): Promise
     const refuse = (reason: Refusal) => read.refused.push({ name: file.name, reason });
     if (already + read.attached.length >= MOST_FILES) {
       refuse('too_many');
+    } else if (/\.gguf$/i.test(file.name)) {
+      refuse('model');
     } else if (file.size > LARGEST_FILE) {
       refuse('too_large');
     } else if (file.size === 0) {

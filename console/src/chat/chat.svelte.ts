@@ -12,6 +12,7 @@ import type {
   NewMessage,
   ToolCall,
 } from '../api/types';
+import { changed, complete } from '../parameters/settings';
 import type { RunningState, ThreadActions, ToolCallState } from '../thread/types';
 import { followAnswer } from './answer_stream';
 import { LiveMessage } from './live_message.svelte';
@@ -210,7 +211,7 @@ export class Chat {
     this.id = stored.id;
     this.summary = summary;
     this.model = stored.model;
-    this.settings = settings;
+    this.settings = changed(settings, {});
     const live = new Map(this.messages.filter((one) => one instanceof LiveMessage).map((one) => [one.id, one]));
     this.messages = messages.map((message) => {
       if (message.status !== 'running') return message;
@@ -227,7 +228,7 @@ export class Chat {
     this.sending = true;
     try {
       const id = this.id ?? (await this.make());
-      const body: AnswerRequest = { model: this.model ?? undefined, settings: this.settings, ...request };
+      const body: AnswerRequest = { model: this.model ?? undefined, settings: complete(this.settings), ...request };
       if (body.model === undefined) delete body.model;
       const { messages } = await api.post<AnswerStarted>(`/chats/${id}/answers`, body);
       this.place(messages);
@@ -240,7 +241,7 @@ export class Chat {
   private async make(): Promise<string> {
     const stored = await api.post<StoredChat>('/chats', {
       model: this.model,
-      settings: this.settings,
+      settings: complete(this.settings),
       folder_id: this.begin.folder_id ?? null,
       hidden: this.begin.hidden ?? false,
     });
@@ -307,7 +308,10 @@ export class Chat {
     if (!waiting || !this.id) return;
     clearTimeout(waiting.timer);
     this.configuring = null;
-    this.summarize(await api.patch<ChatSummary>(`/chats/${this.id}`, waiting.changes));
+    const { changes } = waiting;
+    // What was set back to its default is named too.
+    const body = { ...changes, ...(changes.settings && { settings: complete(changes.settings) }) };
+    this.summarize(await api.patch<ChatSummary>(`/chats/${this.id}`, body));
   }
 
   private summarize(summary: ChatSummary): void {
