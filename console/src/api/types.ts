@@ -168,6 +168,8 @@ export interface AnswerRequest {
   parent_id: string | null;
   messages?: NewMessage[];
   continue_id?: string;
+  /** Chosen by the page: a request that is sent again with the same begins nothing new. */
+  request_id?: string;
   model?: string;
   settings?: Partial<ChatSettings>;
 }
@@ -175,6 +177,8 @@ export interface AnswerRequest {
 export interface AnswerStarted {
   /** The new messages as they were kept, then the answer, which is running. */
   messages: Message[];
+  /** As it is now: the first message gives it its title. */
+  chat?: ChatSummary;
 }
 
 /**

@@ -74,6 +74,7 @@ export class Chat {
   private readonly following = new Map<string, { stop: AbortController; ended: Promise<void> }>();
   /** Answers that the server no longer runs, whatever it has kept about them. */
   private readonly gone = new Set<string>();
+  private unanswered: { id: string; asked: string } | null = null;
   private configuring: { timer: ReturnType<typeof setTimeout>; changes: ChatChanges } | null = null;
 
   constructor(begin: NewChat = {}, listener: ChatListener = {}) {
@@ -228,14 +229,26 @@ export class Chat {
     this.sending = true;
     try {
       const id = this.id ?? (await this.make());
-      const body: AnswerRequest = { model: this.model ?? undefined, settings: complete(this.settings), ...request };
-      if (body.model === undefined) delete body.model;
-      const { messages } = await api.post<AnswerStarted>(`/chats/${id}/answers`, body);
+      const { messages, chat } = await api.post<AnswerStarted>(`/chats/${id}/answers`, {
+        ...request,
+        model: request.model ?? this.model,
+        settings: complete(this.settings),
+        request_id: this.requestId(request),
+      });
+      this.unanswered = null;
       this.place(messages);
+      if (chat) this.summarize(chat);
       this.followRunning();
     } finally {
       this.sending = false;
     }
+  }
+
+  /** The same for the same request: what has arrived although its answer was lost is not begun twice. */
+  private requestId(request: AnswerRequest): string {
+    const asked = JSON.stringify(request);
+    if (this.unanswered?.asked !== asked) this.unanswered = { id: randomId(), asked };
+    return this.unanswered.id;
   }
 
   private async make(): Promise<string> {
@@ -316,12 +329,18 @@ export class Chat {
 
   private summarize(summary: ChatSummary): void {
     this.summary = summary;
+    this.model ??= summary.model;
     this.listener.onSummary?.(summary);
   }
 
   private told(work: Promise<unknown>): void {
     work.catch((error: unknown) => this.listener.onFailure?.(error));
   }
+}
+
+/** `crypto.randomUUID` is missing where the page comes over plain HTTP. */
+function randomId(): string {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 function named({ title, folder_id, pinned }: ChatChanges): Partial<ChatSummary> {
