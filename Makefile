@@ -13,9 +13,12 @@ BIN    := $(VENV)/bin
 TOOLS  := build/tools
 PIP    := $(BIN)/python -m pip install --disable-pip-version-check
 
+PAGE            := sevenb/server/console/page/built-from.txt
+CONSOLE_SOURCES := $(shell find console -name node_modules -prune -o -type f -print)
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help serve install test test-long lint bench size clean
+.PHONY: help serve install console test test-long lint bench size clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,7 +28,10 @@ help: ## list these targets
 serve: install ## start the server: MODEL, HOST, PORT and ARGS are passed on
 	@exec $(BIN)/sevenb serve $(MODEL) --host $(HOST) --port $(PORT) $(ARGS)
 
-install: $(VENV)/.installed ## make .venv and build the kernels
+install: $(VENV)/.installed $(PAGE) ## make .venv, build the kernels and the console's page
+	@:
+
+console: $(PAGE) ## build the console's page alone
 	@:
 
 test: $(VENV)/.developer install ## lint and run all tests: ARGS are passed to pytest
@@ -37,10 +43,11 @@ test-long: $(VENV)/.developer install ## find facts in documents of 32K and 64K 
 	@$(BIN)/sevenb pull $(MODELS_OF_TESTS)
 	@$(BIN)/python -m pytest -m long $(ARGS)
 
-lint: $(VENV)/.developer install ## ruff and mypy
+lint: $(VENV)/.developer install ## ruff and mypy; types and unit tests of the console
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary
+	@tools/step "Checking the console" build/console-check.log $(BIN)/python tools/build_console.py check
 
 bench: $(VENV)/.developer install ## compare speed and fidelity with llama.cpp and ik_llama.cpp: ARGS are passed on
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -49,7 +56,7 @@ size: install ## check that the default install stays below 150 MB
 	@$(BIN)/python tools/install_size.py 150
 
 clean: ## remove the environment, builds and caches, but no models
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist console/node_modules sevenb/server/console/page .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find sevenb tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # -- the environment -----------------------------------------------------------------------------------
@@ -74,6 +81,11 @@ $(VENV)/.developer: pyproject.toml | $(VENV)/.made
 $(TOOLS)/.made: pyproject.toml | $(VENV)/.made
 	@$(BIN)/python tools/requirements.py build > build/build.txt
 	@tools/step "Installing build tools" build/tools.log $(PIP) --upgrade --target $(TOOLS) -r build/build.txt
+	@touch $@
+
+# Only where something has changed; the page lies in the package, and git ignores it.
+$(PAGE): $(CONSOLE_SOURCES) tools/build_console.py $(TOOLS)/.made
+	@tools/step "Building the console" build/console.log $(BIN)/python tools/build_console.py
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt $(wildcard native/*) $(TOOLS)/.made $(VENV)/.dependencies
