@@ -1,9 +1,8 @@
 """Answers: begun by a message, told as events to whoever listens, stopped."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
@@ -13,14 +12,14 @@ from sevenb.server.access.principal import SignedIn, WorkspaceDependency, curren
 from sevenb.server.console.route import ConsoleRoute, reply
 from sevenb.server.console.running.answer import done_event
 from sevenb.server.console.running.answers import RunningAnswers
-from sevenb.server.console.running.asking import Asking, Question
+from sevenb.server.console.running.asking import AnswerStarted, Asking, Question
 from sevenb.server.console.running.settings import SettingsFields
 from sevenb.server.console.running.sources import Sources
 from sevenb.server.dependencies import ServiceDependency
 from sevenb.server.errors import Problem, openai_error
 from sevenb.server.service import Service
 from sevenb.server.streaming import EventStream
-from sevenb.workspace.records import Attachment, Message, NewMessage, User
+from sevenb.workspace.records import Attachment, NewMessage, User
 
 router = APIRouter(route_class=ConsoleRoute)
 
@@ -112,21 +111,14 @@ class AnswerFields(QuestionFields):
 # -- routes ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class AnswerStarted:
-    """The new messages as they were kept, then the answer, which is running."""
-
-    messages: Sequence[Message]
-
-
 class Desk:
     """Takes questions, each once, however often it is sent."""
 
     def __init__(self, asking: Asking) -> None:
         self.asking = asking
-        self._begun: dict[tuple[str, str, str], asyncio.Task[Sequence[Message]]] = {}
+        self._begun: dict[tuple[str, str, str], asyncio.Task[AnswerStarted]] = {}
 
-    async def begin(self, question: Question, continue_id: str | None, request_id: str | None) -> Sequence[Message]:
+    async def begin(self, question: Question, continue_id: str | None, request_id: str | None) -> AnswerStarted:
         """Begin an answer, or return how the same request began it before."""
         key = (question.user_id, question.chat_id, request_id or "")
         task = self._begun.get(key) if request_id else None
@@ -138,8 +130,8 @@ class Desk:
                 self._remember(key, task)
         return await asyncio.shield(task)
 
-    def _remember(self, key: tuple[str, str, str], task: "asyncio.Task[Sequence[Message]]") -> None:
-        def forget_failure(done: "asyncio.Task[Sequence[Message]]") -> None:
+    def _remember(self, key: tuple[str, str, str], task: "asyncio.Task[AnswerStarted]") -> None:
+        def forget_failure(done: "asyncio.Task[AnswerStarted]") -> None:
             if (done.cancelled() or done.exception() is not None) and self._begun.get(key) is done:
                 del self._begun[key]
 
@@ -164,8 +156,7 @@ AnswersDependency = Annotated[RunningAnswers, Depends(_answers)]
 @router.post("/chats/{chat_id}/answers")
 async def begin(user: SignedIn, desk: DeskDependency, chat_id: str, body: AnswerFields) -> Response:
     """Keep new messages and begin their answer, answer again, or go on with an answer."""
-    messages = await desk.begin(body.question(user, chat_id), body.continue_id, body.request_id)
-    return reply(AnswerStarted(messages))
+    return reply(await desk.begin(body.question(user, chat_id), body.continue_id, body.request_id))
 
 
 @router.post("/chats/{chat_id}/tokens")

@@ -45,6 +45,14 @@ class ContextUse:
     context_length: int | None
 
 
+@dataclass(frozen=True)
+class AnswerStarted:
+    """The new messages as they were kept, then the answer, which is running; and the line of their chat."""
+
+    messages: Sequence[Message]
+    chat: ChatSummary
+
+
 class Asking:
     """Begins answers and measures prompts."""
 
@@ -55,8 +63,8 @@ class Asking:
         self._answers = answers
         self._counting = asyncio.Semaphore(COUNTS_AT_ONCE)
 
-    async def answer(self, question: Question) -> Sequence[Message]:
-        """Keep the new messages and begin the answer; returns both.
+    async def answer(self, question: Question) -> AnswerStarted:
+        """Keep the new messages and begin the answer.
 
         Raises `NotFound`, `InvalidRequest`, `Conflict`, `ModelNotFound`: then nothing was kept.
         """
@@ -78,10 +86,10 @@ class Asking:
         kept, summary = await self._service.in_thread(lambda: self._keep(question, chat, name))
         above = frozenset(message.id for message in [*path, *kept[:-1]])
         self._answers.start(RunningAnswer(kept[-1], Place(user_id, summary, above), job))
-        return kept
+        return AnswerStarted(kept, summary)
 
-    async def resume(self, question: Question, message_id: str) -> Sequence[Message]:
-        """Go on with an answer that was cut off; returns it. Raises what `answer` does."""
+    async def resume(self, question: Question, message_id: str) -> AnswerStarted:
+        """Go on with an answer that was cut off. Raises what `answer` does."""
         user_id, chat_id = question.user_id, question.chat_id
         self._answers.check_room(user_id)
         chat = await self._service.in_thread(lambda: self._workspace.chats.get(user_id, chat_id))
@@ -114,10 +122,11 @@ class Asking:
             message, content=content, model=name, status="running", finish_reason=None, error=None, valid=None
         )
         above = frozenset(other.id for other in path)
-        answer = RunningAnswer(begun, Place(user_id, _summary(chat), above), job)
+        summary = _summary(chat)
+        answer = RunningAnswer(begun, Place(user_id, summary, above), job)
         self._answers.check_free([message.id])  # again: nobody else came first while this waited
         self._answers.start(answer)
-        return [begun]
+        return AnswerStarted([begun], summary)
 
     async def count(self, question: Question, *, new: bool = False) -> ContextUse:
         """What the next prompt takes; nothing is loaded for it. ``new``: there is no chat yet."""
