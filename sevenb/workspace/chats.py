@@ -1,9 +1,31 @@
 """Chats: the history of each user, and the tree of messages in each chat."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
+from sqlalchemy import Connection, delete, select, tuple_, update
+
+from sevenb.errors import InvalidRequest, NotFound
+from sevenb.workspace import archive, schema, search
+from sevenb.workspace.chat_rows import (
+    insert_chat,
+    lock_chat,
+    model_name,
+    one_title,
+    read_chat,
+    summary_fields,
+    summary_of,
+)
 from sevenb.workspace.database import Database
+from sevenb.workspace.message_rows import (
+    checked,
+    delete_branch,
+    insert_messages,
+    message_fields,
+    message_row,
+    searchable,
+)
 from sevenb.workspace.records import (
     Attachment,
     Chat,
@@ -18,6 +40,14 @@ from sevenb.workspace.records import (
     SearchHit,
     ToolCall,
 )
+from sevenb.workspace.values import json_object, new_id, now
+
+MAX_PAGE = 200
+MAX_HITS = 100
+NO_FOLDER = "none"
+
+_chats = schema.chats.c
+_messages = schema.messages.c
 
 
 class ChatChanges(TypedDict, total=False):
@@ -59,7 +89,18 @@ class Chats:
 
         ``folder``: a folder's id, ``"none"`` for chats without one, None for all.
         """
-        raise NotImplementedError
+        limit = max(1, min(limit, MAX_PAGE))
+        listed = (_chats.user_id == user_id, ~_chats.hidden, _chats.deleted_at.is_(None))
+        order = (_chats.pinned, _chats.updated_at, _chats.id)
+        query = select(*summary_fields).where(*listed).order_by(*(key.desc() for key in order)).limit(limit + 1)
+        if folder is not None:
+            query = query.where(_chats.folder_id == (None if folder == NO_FOLDER else folder))
+        if cursor is not None:
+            query = query.where(tuple_(*order) < tuple_(*_read_cursor(cursor)))
+        with self._database.read() as connection:
+            chats = [ChatSummary(*row) for row in connection.execute(query).all()]
+        page = chats[:limit]
+        return page, _cursor(page[-1]) if len(chats) > limit else None
 
     def create(
         self,
@@ -72,31 +113,73 @@ class Chats:
         hidden: bool = False,
     ) -> Chat:
         """Make a chat. The history does not list hidden ones, which belong to comparisons."""
-        raise NotImplementedError
+        time = now()
+        title = one_title(title)
+        chat = Chat(
+            id=new_id(),
+            title=title,
+            titled=bool(title),
+            model=model_name(model),
+            pinned=False,
+            folder_id=folder_id,
+            created_at=time,
+            updated_at=time,
+            settings=json_object(settings or {}, "settings"),
+        )
+        with self._database.write() as connection:
+            _check_folder(connection, user_id, folder_id)
+            insert_chat(connection, user_id, chat, hidden=hidden)
+            search.index_title(connection, user_id, chat.id, title)
+        return chat
 
     def get(self, user_id: str, chat_id: str) -> Chat:
         """A chat with all its messages."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return read_chat(connection, user_id, chat_id)
 
     def summary(self, user_id: str, chat_id: str) -> ChatSummary:
         """A chat's line of the history."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return summary_of(connection, user_id, chat_id)
 
     def update(self, user_id: str, chat_id: str, **changes: Unpack[ChatChanges]) -> ChatSummary:
-        """Change what is given."""
-        raise NotImplementedError
+        """Change what is given. Its place in the history stays: only messages make a chat new."""
+        values: dict[str, Any] = dict(changes)
+        if "title" in values:
+            values["title"] = one_title(values["title"])
+            values.setdefault("titled", bool(values["title"]))
+        if "settings" in values:
+            values["settings"] = json_object(values["settings"], "settings")
+        if "model" in values:
+            values["model"] = model_name(values["model"])
+        with self._database.write() as connection:
+            lock_chat(connection, user_id, chat_id)
+            _check_folder(connection, user_id, values.get("folder_id"))
+            _check_message(connection, chat_id, values.get("leaf_id"))
+            if values:
+                connection.execute(update(schema.chats).where(_chats.id == chat_id).values(**values))
+            if "title" in values:
+                search.index_title(connection, user_id, chat_id, values["title"])
+            return summary_of(connection, user_id, chat_id)
 
     def delete(self, user_id: str, chat_id: str) -> None:
         """Delete a chat; `restore` takes that back until `purge`."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            lock_chat(connection, user_id, chat_id)
+            connection.execute(update(schema.chats).where(_chats.id == chat_id).values(deleted_at=now()))
 
     def restore(self, user_id: str, chat_id: str) -> ChatSummary:
         """Take the deletion back."""
-        raise NotImplementedError
+        mine = (_chats.id == chat_id) & (_chats.user_id == user_id)
+        with self._database.write() as connection:
+            connection.execute(update(schema.chats).where(mine).values(deleted_at=None))
+            return summary_of(connection, user_id, chat_id)
 
     def purge(self, older_than_seconds: float) -> int:
         """Erase chats that were deleted that long ago; returns how many."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            old = _chats.deleted_at <= now() - older_than_seconds
+            return connection.execute(delete(schema.chats).where(old)).rowcount
 
     # -- messages ------------------------------------------------------------------------------------
 
@@ -106,37 +189,121 @@ class Chats:
 
     def add_messages(self, user_id: str, chat_id: str, messages: Sequence[NewMessage]) -> Sequence[Message]:
         """Keep messages, all or none: the first follows its ``parent_id``, each other one the message before it."""
-        raise NotImplementedError
+        time = now()
+        kept: list[Message] = []
+        for message in messages:
+            parent_id = kept[-1].id if kept else message.parent_id
+            kept.append(message_row(message, new_id(), parent_id, time))
+        with self._database.write() as connection:
+            lock_chat(connection, user_id, chat_id)
+            if kept:
+                _check_message(connection, chat_id, kept[0].parent_id)
+                insert_messages(connection, chat_id, kept)
+                search.index_messages(connection, user_id, chat_id, kept)
+                changes = {"leaf_id": kept[-1].id, "updated_at": time}
+                connection.execute(update(schema.chats).where(_chats.id == chat_id).values(**changes))
+        return kept
 
     def get_message(self, user_id: str, message_id: str) -> Message:
         """One message."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return _own_message(connection, user_id, message_id)[1]
 
     def update_message(self, user_id: str, message_id: str, **changes: Unpack[MessageChanges]) -> Message:
         """Change what is given. The text can be searched for once the message is no longer running."""
-        raise NotImplementedError
+        values = checked(changes)
+        with self._database.write() as connection:
+            chat_id, before = _own_message(connection, user_id, message_id)
+            lock_chat(connection, user_id, chat_id)
+            if values:
+                connection.execute(update(schema.messages).where(_messages.id == message_id).values(**values))
+            after = _own_message(connection, user_id, message_id)[1]
+            if after.status != "running" and (before.status == "running" or searchable(before) != searchable(after)):
+                search.forget_message(connection, message_id)
+                search.index_messages(connection, user_id, chat_id, [after])
+                connection.execute(update(schema.chats).where(_chats.id == chat_id).values(updated_at=now()))
+        return after
 
     def delete_message(self, user_id: str, message_id: str) -> None:
-        """Delete a message and all that follow it."""
-        raise NotImplementedError
+        """Delete a message and all that follow it; the branch beside it is shown then, else its beginning."""
+        with self._database.write() as connection:
+            chat_id, _ = _own_message(connection, user_id, message_id)
+            chat = lock_chat(connection, user_id, chat_id)
+            leaf_id = delete_branch(connection, chat_id, message_id, chat.leaf_id)
+            connection.execute(update(schema.chats).where(_chats.id == chat_id).values(leaf_id=leaf_id))
 
     def interrupt_running(self) -> int:
         """Call interrupted what a server that went down left running; returns how many messages."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            query = (
+                select(_chats.user_id, _chats.id, *message_fields)
+                .join_from(schema.messages, schema.chats)
+                .where(_messages.status == "running")
+            )
+            left = connection.execute(query).all()
+            stop = update(schema.messages).where(_messages.status == "running").values(status="interrupted")
+            connection.execute(stop)
+            for user_id, chat_id, *message in left:
+                stopped = dataclasses.replace(Message(*message), status="interrupted")
+                search.index_messages(connection, user_id, chat_id, [stopped])
+        return len(left)
 
     # -- search, export, import ----------------------------------------------------------------------
 
     def search(self, user_id: str, query: str, limit: int = 30) -> Sequence[SearchHit]:
         """Messages and titles with all words of the query (the last may be a beginning), best first."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return search.find(connection, user_id, query, max(1, min(limit, MAX_HITS)))
 
     def export(self, user_id: str, chat_ids: Sequence[str] | None = None) -> dict[str, Any]:
         """A ``ChatArchive`` of these chats, or of the whole history, ready for JSON."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return archive.export(connection, user_id, chat_ids)
 
-    def import_(self, user_id: str, archive: Any) -> ImportResult:
+    def import_(self, user_id: str, chat_archive: Any) -> ImportResult:
         """Add the chats of a ``ChatArchive``, each whole or not at all, under new ids.
 
         InvalidRequest where it is no archive.
         """
-        raise NotImplementedError
+        return archive.import_chats(self._database, user_id, chat_archive)
+
+
+def _check_folder(connection: Connection, user_id: str, folder_id: str | None) -> None:
+    folders = schema.folders.c
+    if folder_id is None:
+        return
+    mine = (folders.id == folder_id) & (folders.user_id == user_id)
+    if connection.execute(select(folders.id).where(mine)).one_or_none() is None:
+        raise NotFound("There is no such folder.")
+
+
+def _check_message(connection: Connection, chat_id: str, message_id: str | None) -> None:
+    if message_id is None:
+        return
+    there = (_messages.id == message_id) & (_messages.chat_id == chat_id)
+    if connection.execute(select(_messages.id).where(there)).one_or_none() is None:
+        raise NotFound("There is no such message in this chat.")
+
+
+def _own_message(connection: Connection, user_id: str, message_id: str) -> tuple[str, Message]:
+    """A message of this user's, with its chat's id."""
+    row = connection.execute(
+        select(_messages.chat_id, *message_fields)
+        .join_from(schema.messages, schema.chats)
+        .where(_messages.id == message_id, _chats.user_id == user_id, _chats.deleted_at.is_(None))
+    ).one_or_none()
+    if row is None:
+        raise NotFound("There is no such message.")
+    return row[0], Message(*row[1:])
+
+
+def _cursor(last: ChatSummary) -> str:
+    return f"{int(last.pinned)}~{last.updated_at!r}~{last.id}"
+
+
+def _read_cursor(cursor: str) -> tuple[bool, float, str]:
+    try:
+        pinned, updated_at, chat_id = cursor.split("~")
+        return pinned == "1", float(updated_at), chat_id
+    except ValueError:
+        raise InvalidRequest("This is no cursor of a page of chats; begin with the first page.", "cursor") from None

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, MetaData, String, Table, Text, false
+from sqlalchemy import Boolean, Column, ForeignKey, Index, MetaData, String, Table, Text, false, text
 
 from sevenb.workspace.columns import Id, Json, Number, Terms, Time
 from sevenb.workspace.records import Attachment, ComparisonEntry, Figures, Problem, ToolCall
@@ -105,6 +105,8 @@ chats = Table(
     Index("ix_chats_history", "user_id", "hidden", "pinned", "updated_at", "id"),
 )
 
+_RUNNING = text("status = 'running'")
+
 # A message's parent is of the same chat, which the code sees to: a foreign key would delete chains of messages one
 # inside the other, and SQLite goes no deeper than 1,000.
 messages = Table(
@@ -126,6 +128,7 @@ messages = Table(
     Column("figures", Json(Figures)),
     Column("valid", Boolean),
     Column("created_at", Time, nullable=False),
+    Index("ix_messages_running", "id", sqlite_where=_RUNNING, postgresql_where=_RUNNING),
 )
 
 # What can be found: a row a message, and (without a message) a row a title. On SQLite a full-text table over ``terms``

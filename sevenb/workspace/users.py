@@ -12,6 +12,7 @@ from sevenb.workspace.database import Database
 from sevenb.workspace.failures import unique
 from sevenb.workspace.passwords import hash_password, is_outdated, verify_password
 from sevenb.workspace.records import Role, User
+from sevenb.workspace.search import change_owner
 from sevenb.workspace.values import json_object, name_of, new_id, now
 
 _users = schema.users.c
@@ -176,7 +177,7 @@ class Users:
         return kept
 
 
-def _select() -> Select[Any]:
+def _select() -> Select[*tuple[Any, ...]]:
     return select(*user_fields)
 
 
@@ -270,3 +271,4 @@ def _adopt_local(connection: Connection, user_id: str) -> None:
         connection.execute(update(table).where(twice).values(name=renamed))
     for table in (schema.folders, schema.personas, schema.chats, schema.comparisons, schema.votes):
         connection.execute(update(table).where(table.c.user_id == _LOCAL_ID).values(user_id=user_id))
+    change_owner(connection, _LOCAL_ID, user_id)

@@ -16,14 +16,14 @@ NO_POSTGRES = "PostgreSQL is not installed here (apt install postgresql): its ha
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def postgres() -> Iterator[Postgres]:
     """A PostgreSQL of these tests' own, on loopback, in a temporary folder."""
     programs = find_postgres()
     if programs is None:
         if os.environ.get("CI"):
             pytest.fail(NO_POSTGRES)
         pytest.skip(NO_POSTGRES)
-    with Postgres(programs, tmp_path_factory.mktemp("postgres")) as server:
+    with Postgres(programs) as server:
         yield server
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 from types import TracebackType
 
@@ -19,11 +20,14 @@ def find_postgres() -> Path | None:
 
 
 class Postgres:
-    """A server on a free port of loopback. As root it runs as ``postgres``, since it refuses to be root itself."""
+    """A server on a free port of loopback. As root it runs as ``postgres``, since it refuses to be root itself.
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    Its folder is one of its own, since pytest keeps those of root to root alone.
+    """
+
+    def __init__(self, programs: Path) -> None:
         self._programs = programs
-        self._folder = folder
+        self._folder = Path(tempfile.mkdtemp(prefix="sevenb-postgres-"))
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             self.port = listener.getsockname()[1]
@@ -32,9 +36,6 @@ class Postgres:
         data, secret = self._folder / "data", self._folder / "password"
         secret.write_text(PASSWORD)
         if os.geteuid() == 0:
-            # The folder lies below folders of root's alone: let the server's user reach it, and have it.
-            for path in (self._folder, *self._folder.parents[:2]):
-                path.chmod(path.stat().st_mode | 0o011)
             for path in (self._folder, secret):
                 shutil.chown(path, "postgres")
         self._run("initdb", "-D", data, "-U", "sevenb", "-A", "scram-sha-256", "--pwfile", secret, "-E", "UTF8",
@@ -50,6 +51,7 @@ class Postgres:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", self._folder / "data")
+        shutil.rmtree(self._folder)
 
     def url(self, database: str) -> str:
         """The URL of one of its databases."""

@@ -65,6 +65,7 @@ def _accounts() -> None:
 
 
 def _chats() -> None:
+    running = sa.text("status = 'running'")
     op.create_table(
         "folders",
         sa.Column("id", Id, primary_key=True),
@@ -121,6 +122,7 @@ def _chats() -> None:
         sa.Column("valid", sa.Boolean),
         sa.Column("created_at", Time, nullable=False),
         sa.ForeignKeyConstraint(["chat_id"], ["chats.id"], ondelete="CASCADE"),
+        sa.Index("ix_messages_running", "id", sqlite_where=running, postgresql_where=running),
     )
     op.create_table(
         "search_entries",
@@ -150,6 +152,11 @@ def _search_on_sqlite() -> None:
     op.execute(
         "CREATE TRIGGER search_entries_delete AFTER DELETE ON search_entries BEGIN"
         " INSERT INTO search_terms(search_terms, rowid, terms) VALUES ('delete', old.number, old.terms); END"
+    )
+    op.execute(
+        "CREATE TRIGGER search_entries_update AFTER UPDATE OF terms ON search_entries BEGIN"
+        " INSERT INTO search_terms(search_terms, rowid, terms) VALUES ('delete', old.number, old.terms);"
+        " INSERT INTO search_terms(rowid, terms) VALUES (new.number, new.terms); END"
     )
 
 
