@@ -85,7 +85,8 @@ class Models {
 
   /** The user's own default; null goes back to the server's. */
   async setDefault(name: string | null): Promise<void> {
-    await session.prefer({ default_model: name ?? undefined });
+    // Null takes the preference away; undefined would not be sent at all.
+    await session.prefer({ default_model: name as string | undefined });
     await this.refresh();
   }
 
