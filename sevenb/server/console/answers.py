@@ -12,7 +12,7 @@ from sevenb.server.access.principal import SignedIn, WorkspaceDependency, curren
 from sevenb.server.console.route import ConsoleRoute, reply
 from sevenb.server.console.running.answer import done_event
 from sevenb.server.console.running.answers import RunningAnswers
-from sevenb.server.console.running.asking import AnswerStarted, Asking, Question
+from sevenb.server.console.running.asking import AnswerStarted, Asking, Question, message_of, summary_of
 from sevenb.server.console.running.settings import SettingsFields
 from sevenb.server.console.running.sources import Sources
 from sevenb.server.dependencies import ServiceDependency
@@ -177,12 +177,12 @@ async def events(
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """The events of an answer, behind those that the page has; its end, where it has ended."""
-    answer = answers.find(user.id, message_id)
-    if answer is not None and answer.place.chat.id == chat_id:
+    answer = answers.find(user.id, chat_id, message_id)
+    if answer is not None:
         return EventStream(answer.follow(_number(last_event_id or after)), _error_event)
-    ended = await service.in_thread(lambda: workspace.chats.get_message(user.id, message_id))
-    chat = await service.in_thread(lambda: workspace.chats.summary(user.id, chat_id))
-    return Response(done_event(1, ended, chat), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+    chat = await service.in_thread(lambda: workspace.chats.get(user.id, chat_id))
+    done = done_event(1, message_of(chat, message_id), summary_of(chat))
+    return Response(done, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
 
 
 @router.post("/chats/{chat_id}/answers/{message_id}/stop")
@@ -195,11 +195,12 @@ async def stop(
     message_id: str,
 ) -> Response:
     """End an answer; what has come is kept. One that has ended already is left as it is."""
-    answer = answers.find(user.id, message_id)
-    if answer is not None and answer.place.chat.id == chat_id:
+    answer = answers.find(user.id, chat_id, message_id)
+    if answer is not None:
         await answers.stop(answer)
         return reply(answer.message)
-    return reply(await service.in_thread(lambda: workspace.chats.get_message(user.id, message_id)))
+    chat = await service.in_thread(lambda: workspace.chats.get(user.id, chat_id))
+    return reply(message_of(chat, message_id))
 
 
 async def _awaited(work: Any) -> Any:

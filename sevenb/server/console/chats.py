@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from sevenb.errors import InvalidRequest, NotFound
+from sevenb.errors import InvalidRequest
 from sevenb.server.access.principal import SignedIn, WorkspaceDependency
 from sevenb.server.console.answers import AnswersDependency
 from sevenb.server.console.route import ConsoleRoute, reply
+from sevenb.server.console.running.asking import message_of
 from sevenb.server.console.running.settings import SettingsFields
 from sevenb.server.dependencies import ServiceDependency
 from sevenb.workspace.chats import ChatChanges
@@ -147,7 +148,6 @@ async def delete_message(
 ) -> None:
     """Delete a message and all that follow it; answers among them end."""
     chat = await service.in_thread(lambda: workspace.chats.get(user.id, chat_id))
-    if not any(message.id == message_id for message in chat.messages):
-        raise NotFound("This chat has no such message; load the page again.")
+    message_of(chat, message_id)
     await answers.stop_in(user.id, chat_id, message_id)
     await service.in_thread(lambda: workspace.chats.delete_message(user.id, message_id))

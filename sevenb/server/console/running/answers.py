@@ -77,10 +77,12 @@ class RunningAnswers:
         if not self._answers.keys().isdisjoint(ids):
             raise Conflict("This answer is still being written; wait for its end, or stop it.")
 
-    def find(self, user_id: str, message_id: str) -> RunningAnswer | None:
-        """A user's answer, while it is being made."""
+    def find(self, user_id: str, chat_id: str, message_id: str) -> RunningAnswer | None:
+        """An answer of a user's chat, while it is being made."""
         answer = self._answers.get(message_id)
-        return answer if answer is not None and answer.place.user_id == user_id else None
+        if answer is None or (answer.place.user_id, answer.place.chat.id) != (user_id, chat_id):
+            return None
+        return answer
 
     def up_to_date(self, chat: Chat) -> Chat:
         """A chat with its running answers as they are now."""

@@ -122,7 +122,7 @@ class Asking:
             message, content=content, model=name, status="running", finish_reason=None, error=None, valid=None
         )
         above = frozenset(other.id for other in path)
-        summary = _summary(chat)
+        summary = summary_of(chat)
         answer = RunningAnswer(begun, Place(user_id, summary, above), job)
         self._answers.check_free([message.id])  # again: nobody else came first while this waited
         self._answers.start(answer)
@@ -195,5 +195,11 @@ def _asked(settings: AnswerSettings, path: Sequence[Message | NewMessage], clien
     )
 
 
-def _summary(chat: Chat) -> ChatSummary:
+def message_of(chat: Chat, message_id: str) -> Message:
+    """One message of a chat. Raises `NotFound`."""
+    return branch(chat.messages, message_id)[-1]
+
+
+def summary_of(chat: Chat) -> ChatSummary:
+    """A chat's line of the history."""
     return ChatSummary(**{part.name: getattr(chat, part.name) for part in fields(ChatSummary)})
