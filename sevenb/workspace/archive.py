@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from sevenb.errors import InvalidRequest, SevenbError, StorageFull, WorkspaceUnavailable
 from sevenb.workspace import schema, search
-from sevenb.workspace.chat_rows import insert_chat, model_name, one_title, read_chat
+from sevenb.workspace.chat_rows import insert_chat, listed, model_name, one_title, read_chat
 from sevenb.workspace.database import Database
 from sevenb.workspace.folders import folder_named
 from sevenb.workspace.message_rows import insert_messages, message_row
@@ -46,8 +46,7 @@ _chats = schema.chats.c
 def export(connection: Connection, user_id: str, chat_ids: Sequence[str] | None) -> dict[str, Any]:
     """A ``ChatArchive`` of these chats, or of all that the history lists, oldest first."""
     if chat_ids is None:
-        listed = (_chats.user_id == user_id) & ~_chats.hidden & _chats.deleted_at.is_(None)
-        query = select(_chats.id).where(listed).order_by(_chats.created_at, _chats.id)
+        query = select(_chats.id).where(_chats.user_id == user_id, *listed).order_by(_chats.created_at, _chats.id)
         chat_ids = connection.execute(query).scalars().all()
     chats = [read_chat(connection, user_id, chat_id) for chat_id in chat_ids]
     folders = schema.folders.c

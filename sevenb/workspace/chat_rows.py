@@ -27,6 +27,10 @@ summary_fields: tuple[Column[Any], ...] = (
 )
 
 
+# What the history lists: no columns of comparisons, nothing that was deleted.
+listed = (_chats.comparison_id.is_(None), _chats.deleted_at.is_(None))
+
+
 def own_chat(user_id: str, chat_id: str, *fields: Any) -> Select[*tuple[Any, ...]]:
     """Select fields of a chat that is this user's and not deleted."""
     return select(*fields).where(_chats.id == chat_id, _chats.user_id == user_id, _chats.deleted_at.is_(None))
@@ -38,8 +42,8 @@ def summary_of(connection: Connection, user_id: str, chat_id: str) -> ChatSummar
 
 
 def lock_chat(connection: Connection, user_id: str, chat_id: str) -> Row[*tuple[Any, ...]]:
-    """Keep all others from changing the chat until the transaction ends; returns its ``id`` and ``leaf_id``."""
-    return _one(connection, own_chat(user_id, chat_id, _chats.id, _chats.leaf_id).with_for_update())
+    """Keep all others from changing the chat until the transaction ends; returns ``leaf_id`` and ``comparison_id``."""
+    return _one(connection, own_chat(user_id, chat_id, _chats.leaf_id, _chats.comparison_id).with_for_update())
 
 
 def read_chat(connection: Connection, user_id: str, chat_id: str) -> Chat:
@@ -49,11 +53,11 @@ def read_chat(connection: Connection, user_id: str, chat_id: str) -> Chat:
     return Chat(*values)
 
 
-def insert_chat(connection: Connection, user_id: str, chat: Chat, *, hidden: bool = False) -> None:
-    """Keep a chat, without messages."""
+def insert_chat(connection: Connection, user_id: str, chat: Chat, *, comparison_id: str | None = None) -> None:
+    """Keep a chat, without messages, as one of the history or of a comparison."""
     names = [field.name for field in (*summary_fields, _chats.settings, _chats.leaf_id)]
     row = {name: getattr(chat, name) for name in names}
-    connection.execute(schema.chats.insert().values(**row, user_id=user_id, hidden=hidden))
+    connection.execute(schema.chats.insert().values(**row, user_id=user_id, comparison_id=comparison_id))
 
 
 def one_title(title: str) -> str:

@@ -10,6 +10,7 @@ from sevenb.errors import InvalidRequest, NotFound
 from sevenb.workspace import archive, schema, search
 from sevenb.workspace.chat_rows import (
     insert_chat,
+    listed,
     lock_chat,
     model_name,
     one_title,
@@ -90,9 +91,13 @@ class Chats:
         ``folder``: a folder's id, ``"none"`` for chats without one, None for all.
         """
         limit = max(1, min(limit, MAX_PAGE))
-        listed = (_chats.user_id == user_id, ~_chats.hidden, _chats.deleted_at.is_(None))
         order = (_chats.pinned, _chats.updated_at, _chats.id)
-        query = select(*summary_fields).where(*listed).order_by(*(key.desc() for key in order)).limit(limit + 1)
+        query = (
+            select(*summary_fields)
+            .where(_chats.user_id == user_id, *listed)
+            .order_by(*(key.desc() for key in order))
+            .limit(limit + 1)
+        )
         if folder is not None:
             query = query.where(_chats.folder_id == (None if folder == NO_FOLDER else folder))
         if cursor is not None:
@@ -110,9 +115,8 @@ class Chats:
         model: str | None = None,
         settings: Mapping[str, Any] | None = None,
         folder_id: str | None = None,
-        hidden: bool = False,
     ) -> Chat:
-        """Make a chat. The history does not list hidden ones, which belong to comparisons."""
+        """Make a chat."""
         time = now()
         title = one_title(title)
         chat = Chat(
@@ -128,7 +132,7 @@ class Chats:
         )
         with self._database.write() as connection:
             _check_folder(connection, user_id, folder_id)
-            insert_chat(connection, user_id, chat, hidden=hidden)
+            insert_chat(connection, user_id, chat)
             search.index_title(connection, user_id, chat.id, title)
         return chat
 
@@ -195,13 +199,15 @@ class Chats:
             parent_id = kept[-1].id if kept else message.parent_id
             kept.append(message_row(message, new_id(), parent_id, time))
         with self._database.write() as connection:
-            lock_chat(connection, user_id, chat_id)
+            chat = lock_chat(connection, user_id, chat_id)
             if kept:
                 _check_message(connection, chat_id, kept[0].parent_id)
                 insert_messages(connection, chat_id, kept)
                 search.index_messages(connection, user_id, chat_id, kept)
                 changes = {"leaf_id": kept[-1].id, "updated_at": time}
                 connection.execute(update(schema.chats).where(_chats.id == chat_id).values(**changes))
+                comparison = schema.comparisons.c.id == chat.comparison_id
+                connection.execute(update(schema.comparisons).where(comparison).values(updated_at=time))
         return kept
 
     def get_message(self, user_id: str, message_id: str) -> Message:

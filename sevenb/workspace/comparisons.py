@@ -41,6 +41,7 @@ _vote_fields = (
     _votes.message,
     _votes.models,
     _votes.labels,
+    _votes.answer_ids,
     _votes.winner,
     _votes.figures,
     _votes.created_at,
@@ -62,17 +63,17 @@ class Comparisons:
             return [Comparison(*row) for row in connection.execute(query).all()]
 
     def create(self, user_id: str, entries: Sequence[NewComparisonEntry], title: str = "") -> Comparison:
-        """Make a comparison of two or three entries, with a hidden chat for each."""
+        """Make a comparison of two or three entries, each with a chat that the history does not list."""
         if not 2 <= len(entries) <= 3:
             raise InvalidRequest("A comparison has two or three entries.", "entries")
         time = now()
         made = Comparison(new_id(), one_title(title), tuple(map(_entry, entries)), time, time)
         with self._database.write() as connection:
-            for entry in made.entries:
-                chat = Chat(entry.chat_id, "", False, entry.model, False, None, time, time, entry.settings)
-                insert_chat(connection, user_id, chat, hidden=True)
             row = {field.name: getattr(made, field.name) for field in _fields}
             connection.execute(schema.comparisons.insert().values(user_id=user_id, **row))
+            for entry in made.entries:
+                chat = Chat(entry.chat_id, "", False, entry.model, False, None, time, time, entry.settings)
+                insert_chat(connection, user_id, chat, comparison_id=made.id)
         return made
 
     def get(self, user_id: str, comparison_id: str) -> Comparison:
@@ -92,9 +93,7 @@ class Comparisons:
     def delete(self, user_id: str, comparison_id: str) -> None:
         """Delete a comparison with its chats; votes stay."""
         with self._database.write() as connection:
-            chat_ids = [entry.chat_id for entry in _get(connection, user_id, comparison_id).entries]
-            chats = schema.chats.c
-            connection.execute(delete(schema.chats).where(chats.id.in_(chat_ids), chats.user_id == user_id))
+            _get(connection, user_id, comparison_id)
             connection.execute(delete(schema.comparisons).where(_comparisons.id == comparison_id))
 
     # -- votes ---------------------------------------------------------------------------------------
@@ -106,7 +105,6 @@ class Comparisons:
 
         A second vote on the same answers takes the place of the first.
         """
-        answers = " ".join(answer or "-" for answer in answer_ids)
         with self._database.write() as connection:
             entries = _get(connection, user_id, comparison_id).entries
             _check_vote(entries, answer_ids, winner)
@@ -116,6 +114,7 @@ class Comparisons:
                 message=clean(message)[:MAX_QUESTION],
                 models=[entry.model for entry in entries],
                 labels=[entry.label for entry in entries],
+                answer_ids=tuple(answer_ids),
                 winner=winner,
                 figures=[
                     _figures(connection, entry, answer) for entry, answer in zip(entries, answer_ids, strict=True)
@@ -123,9 +122,11 @@ class Comparisons:
                 created_at=now(),
             )
             row = {field.name: getattr(vote, field.name) for field in _vote_fields}
-            same = (_votes.comparison_id == comparison_id) & (_votes.answers == answers)
+            same = (_votes.comparison_id == comparison_id) & (_votes.answer_ids == vote.answer_ids)
             connection.execute(delete(schema.votes).where(same))
-            connection.execute(schema.votes.insert().values(user_id=user_id, answers=answers, **row))
+            connection.execute(schema.votes.insert().values(user_id=user_id, **row))
+            mine = _comparisons.id == comparison_id
+            connection.execute(update(schema.comparisons).where(mine).values(updated_at=vote.created_at))
         return vote
 
     def votes(self, user_id: str) -> VoteTable:

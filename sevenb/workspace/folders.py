@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Select, delete, func, select, update
 
 from sevenb.errors import InvalidRequest, NotFound
 from sevenb.workspace import schema
+from sevenb.workspace.chat_rows import listed
 from sevenb.workspace.database import Database
 from sevenb.workspace.failures import unique
 from sevenb.workspace.records import Folder
@@ -70,8 +71,7 @@ def folder_named(connection: Connection, user_id: str, name: str) -> str | None:
 
 
 def _counted() -> Select[str, str, int]:
-    listed = (_chats.folder_id == _folders.id) & ~_chats.hidden & _chats.deleted_at.is_(None)
-    count = select(func.count()).where(listed).scalar_subquery()
+    count = select(func.count()).where(_chats.folder_id == _folders.id, *listed).scalar_subquery()
     return select(_folders.id, _folders.name, count)
 
 

@@ -238,13 +238,14 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """Which answer was better: the entry's index, or ``tie``, or ``none`` where all are bad."""
+    """Which of the answers (one an entry) was better: the entry's index, or ``tie``, or ``none`` where all are bad."""
 
     id: str
     comparison_id: str
     message: str
     models: Sequence[str]
     labels: Sequence[str]
+    answer_ids: Sequence[str | None]
     winner: Winner
     figures: Sequence[Figures | None]
     created_at: float
@@ -274,7 +275,7 @@ class VoteTable:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Tokens of one finished request; ``at`` in Unix seconds, now where None."""
+    """Tokens of finished requests; ``at`` in Unix seconds, now where None."""
 
     model: str
     prompt_tokens: int
@@ -283,6 +284,7 @@ class Use:
     user_id: str | None = None
     key_id: str | None = None
     at: float | None = None
+    requests: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, MetaData, String, Table, Text, false, text
+from sqlalchemy import Boolean, Column, ForeignKey, Index, MetaData, String, Table, Text, text
 
 from sevenb.workspace.columns import Id, Json, Number, Terms, Time
 from sevenb.workspace.records import Attachment, ComparisonEntry, Figures, Problem, ToolCall
@@ -86,6 +86,9 @@ personas = Table(
     Index("uq_personas_user_id_name", "user_id", "name", unique=True),
 )
 
+_LISTED = text("comparison_id IS NULL AND deleted_at IS NULL")
+_RUNNING = text("status = 'running'")
+
 chats = Table(
     "chats",
     metadata,
@@ -100,12 +103,11 @@ chats = Table(
     Column("updated_at", Time, nullable=False),
     Column("settings", Json(dict[str, Any])),
     Column("leaf_id", Id),
-    Column("hidden", Boolean, nullable=False, server_default=false()),
+    # A column of a comparison, which the history does not list.
+    Column("comparison_id", Id, ForeignKey("comparisons.id", ondelete="CASCADE"), index=True),
     Column("deleted_at", Time, index=True),
-    Index("ix_chats_history", "user_id", "hidden", "pinned", "updated_at", "id"),
+    Index("ix_chats_history", "user_id", "pinned", "updated_at", "id", sqlite_where=_LISTED, postgresql_where=_LISTED),
 )
-
-_RUNNING = text("status = 'running'")
 
 # A message's parent is of the same chat, which the code sees to: a foreign key would delete chains of messages one
 # inside the other, and SQLite goes no deeper than 1,000.
@@ -169,8 +171,8 @@ votes = Table(
     Column("winner", Json(int | str), nullable=False),
     Column("figures", Json(tuple[Figures | None, ...]), nullable=False),
     Column("created_at", Time, nullable=False),
-    Column("answers", Text, nullable=False),
-    Index("uq_votes_comparison_id_answers", "comparison_id", "answers", unique=True),
+    Column("answer_ids", Json(tuple[str | None, ...]), nullable=False),
+    Index("uq_votes_comparison_id_answer_ids", "comparison_id", "answer_ids", unique=True),
 )
 
 # -- the server --------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, cast, column, delete, func, select, tabl
 from sqlalchemy.dialects.postgresql import TSQUERY
 
 from sevenb.workspace import schema
-from sevenb.workspace.chat_rows import summary_fields
+from sevenb.workspace.chat_rows import listed, summary_fields
 from sevenb.workspace.message_rows import searchable
 from sevenb.workspace.records import ChatSummary, Message, SearchHit
 from sevenb.workspace.snippets import Snippet, snippet_of
@@ -127,7 +127,7 @@ def _candidates(connection: Connection, scope: str, wanted: Query) -> Iterator[R
         .select_from(schema.search_entries)
         .join(schema.chats, _chats.id == _entries.chat_id)
         .outerjoin(schema.messages, _messages.id == _entries.message_id)
-        .where(~_chats.hidden, _chats.deleted_at.is_(None))
+        .where(*listed)
         .limit(_PAGE)
     )
     if connection.dialect.name == "sqlite":

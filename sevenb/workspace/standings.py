@@ -26,4 +26,4 @@ def standings_of(votes: Iterable[Vote]) -> Sequence[Standing]:
 
 
 def _entrant(model: str, label: str) -> str:
-    return model if label in ("", model) else f"{model} ({label})"
+    return model if label in ("", model) else f"{model} · {label}"

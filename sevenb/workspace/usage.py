@@ -31,16 +31,17 @@ class Usage:
         cached_tokens: int,
         completion_tokens: int,
         at: float | None = None,
+        requests: int = 1,
     ) -> None:
-        """Add one request."""
-        self.record_all([Use(model, prompt_tokens, cached_tokens, completion_tokens, user_id, key_id, at)])
+        """Add one request, or several."""
+        self.record_all([Use(model, prompt_tokens, cached_tokens, completion_tokens, user_id, key_id, at, requests)])
 
     def record_all(self, uses: Sequence[Use]) -> None:
         """Add several requests at once."""
         sums: dict[tuple[str, ...], list[int]] = {}
         for use in uses:
             added = sums.setdefault(_key(use), [0, 0, 0, 0])
-            for place, count in enumerate((1, use.prompt_tokens, use.cached_tokens, use.completion_tokens)):
+            for place, count in enumerate((use.requests, use.prompt_tokens, use.cached_tokens, use.completion_tokens)):
                 added[place] += count
         if not sums:
             return
@@ -54,19 +55,22 @@ class Usage:
             connection.execute(upsert, rows)
 
     def by_day(self, *, user_id: str | None = None, since_day: str) -> Sequence[UsageRow]:
-        """Usage from a day on (``2026-11-22``, UTC), of one user or of all, oldest day first."""
+        """Usage from a day on (``2026-11-22``, UTC), of one user or of all, oldest day first.
+
+        What users had who are no more counts as nobody's.
+        """
         query = (
-            select(_usage.day, _usage.user_id, _users.name, _usage.model, *(func.sum(_usage[name]) for name in _SUMS))
+            select(_usage.day, _users.id, _users.name, _usage.model, *(func.sum(_usage[name]) for name in _SUMS))
             .outerjoin_from(schema.usage, schema.users, _users.id == _usage.user_id)
             .where(_usage.day >= since_day)
-            .group_by(_usage.day, _usage.user_id, _users.name, _usage.model)
+            .group_by(_usage.day, _users.id, _users.name, _usage.model)
             .order_by(_usage.day, _users.name, _usage.model)
         )
         if user_id is not None:
             query = query.where(_usage.user_id == user_id)
         with self._database.read() as connection:
             rows = connection.execute(query).all()
-        return [UsageRow(day, owner or None, name, model, *map(int, sums)) for day, owner, name, model, *sums in rows]
+        return [UsageRow(day, owner, name, model, *map(int, sums)) for day, owner, name, model, *sums in rows]
 
 
 def _key(use: Use) -> tuple[str, ...]:

@@ -66,6 +66,8 @@ def _clean_json(value: Any, depth: int) -> Any:
             return clean(value)
         case float() if not math.isfinite(value):
             raise ValueError("a number in it is not finite")
+        case int() if abs(value) >= 2**63:
+            raise ValueError("a number in it is too large")
         case None | bool() | int() | float():
             return value
         case Mapping():

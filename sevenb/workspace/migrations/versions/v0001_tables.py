@@ -12,8 +12,8 @@ down_revision = None
 def upgrade() -> None:
     """Make all tables."""
     _accounts()
-    _chats()
     _comparisons()
+    _chats()
     _server()
     if op.get_context().dialect.name == "sqlite":
         _search_on_sqlite()
@@ -65,6 +65,7 @@ def _accounts() -> None:
 
 
 def _chats() -> None:
+    listed = sa.text("comparison_id IS NULL AND deleted_at IS NULL")
     running = sa.text("status = 'running'")
     op.create_table(
         "folders",
@@ -97,11 +98,14 @@ def _chats() -> None:
         sa.Column("updated_at", Time, nullable=False),
         sa.Column("settings", sa.Text),
         sa.Column("leaf_id", Id),
-        sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("comparison_id", Id, index=True),
         sa.Column("deleted_at", Time, index=True),
         _owner(),
         sa.ForeignKeyConstraint(["folder_id"], ["folders.id"], ondelete="SET NULL"),
-        sa.Index("ix_chats_history", "user_id", "hidden", "pinned", "updated_at", "id"),
+        sa.ForeignKeyConstraint(["comparison_id"], ["comparisons.id"], ondelete="CASCADE"),
+        sa.Index(
+            "ix_chats_history", "user_id", "pinned", "updated_at", "id", sqlite_where=listed, postgresql_where=listed
+        ),
     )
     op.create_table(
         "messages",
@@ -183,9 +187,9 @@ def _comparisons() -> None:
         sa.Column("winner", sa.Text, nullable=False),
         sa.Column("figures", sa.Text, nullable=False),
         sa.Column("created_at", Time, nullable=False),
-        sa.Column("answers", sa.Text, nullable=False),
+        sa.Column("answer_ids", sa.Text, nullable=False),
         _owner(),
-        sa.Index("uq_votes_comparison_id_answers", "comparison_id", "answers", unique=True),
+        sa.Index("uq_votes_comparison_id_answer_ids", "comparison_id", "answer_ids", unique=True),
     )
 
 
