@@ -3,6 +3,7 @@ import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
 
 import { compressed } from './vite/compressed.ts';
+import { lean } from './vite/lean.ts';
 import { notices } from './vite/notices.ts';
 import { themeScript } from './vite/theme.ts';
 
@@ -11,7 +12,7 @@ const server = process.env.SEVENB_API ?? 'http://127.0.0.1:8000';
 export default defineConfig({
   base: '/console/',
   publicDir: false,
-  plugins: [svelte(), themeScript(), notices(), compressed()],
+  plugins: [lean(), svelte(), themeScript(), notices(), compressed()],
   build: {
     outDir: '../sevenb/server/console/page',
     emptyOutDir: true,
