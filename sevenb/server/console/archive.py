@@ -60,7 +60,7 @@ async def _json_file(service: Any, archive: Mapping[str, Any], name: str) -> Res
 
 def _file(content: bytes, media_type: str, name: str, ending: str) -> Response:
     """A response that a browser saves, under a name that every system takes."""
-    name = _NOT_IN_NAMES.sub(" ", name).strip(" .")[:80] or "chat"
+    name = " ".join(_NOT_IN_NAMES.sub(" ", name).split())[:80].strip(" .") or "chat"
     plain = name.encode("ascii", "replace").decode().replace("?", "_")
     disposition = f"attachment; filename=\"{plain}.{ending}\"; filename*=UTF-8''{quote(f'{name}.{ending}', safe='')}"
     return Response(content, media_type=media_type, headers={"Content-Disposition": disposition})
