@@ -168,7 +168,7 @@ def serve(
 
 def _display_names(store: "Store", models: Sequence[str]) -> list[str]:
     """What clients call models that the user gave no other names. Raises `InvalidRequest` where two are the same."""
-    references = [store.catalog.reference(model) for model in models]
+    references = [store.reference(model) for model in models]
     names = [reference.stem if isinstance(reference, Path) else reference.name for reference in references]
     for name in names:
         if names.count(name) > 1:

@@ -1,7 +1,5 @@
 """The session cookie: the one thing that a browser keeps, for the console's API alone."""
 
-from http.cookies import CookieError, SimpleCookie
-
 from fastapi import Request
 from starlette.responses import Response
 from starlette.types import Scope
@@ -11,15 +9,18 @@ MAX_AGE = 30 * 24 * 3600  # seconds; renewed whenever the page is opened
 
 
 def session_token(scope: Scope) -> str | None:
-    """The token that a request carries, if any."""
-    for name, value in scope["headers"]:
-        if name == b"cookie":
-            try:
-                cookies = SimpleCookie(value.decode("latin-1"))
-            except CookieError:
-                continue
-            if (morsel := cookies.get(_name(scope))) is not None:
-                return morsel.value or None
+    """The token that a request carries, if any.
+
+    Of several cookies of the name the first one counts, as browsers send that of the longest path first: none that
+    another page of the same host has set takes its place.
+    """
+    name = _name(scope)
+    for header, value in scope["headers"]:
+        if header == b"cookie":
+            for cookie in value.decode("latin-1").split(";"):
+                key, _, token = cookie.strip().partition("=")
+                if key == name:
+                    return token or None
     return None
 
 

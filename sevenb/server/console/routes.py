@@ -2,27 +2,42 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib import import_module
-from types import ModuleType
 
 from fastapi import APIRouter, FastAPI
 
-_NAMES = "session account admin chats answers folders personas search archive schema models pulls uploads comparisons"
+from sevenb.server.console import (
+    account,
+    admin,
+    answers,
+    archive,
+    chats,
+    comparisons,
+    folders,
+    models,
+    personas,
+    pulls,
+    schema,
+    search,
+    session,
+    uploads,
+)
 
-
-def _modules() -> list[ModuleType]:
-    found = []
-    for name in _NAMES.split():
-        full = f"sevenb.server.console.{name}"
-        try:
-            found.append(import_module(full))
-        except ModuleNotFoundError as error:
-            if not (error.name or "").startswith("sevenb."):
-                raise
-    return found
-
-
-MODULES = _modules()
+MODULES = (
+    session,
+    account,
+    admin,
+    chats,
+    answers,
+    folders,
+    personas,
+    search,
+    archive,
+    schema,
+    comparisons,
+    models,
+    pulls,
+    uploads,
+)
 
 router = APIRouter(prefix="/console/api", include_in_schema=False)
 for _module in MODULES:
