@@ -24,6 +24,7 @@ export { default as Tabs } from './Tabs.svelte';
 export { default as TextArea } from './TextArea.svelte';
 export { default as TextField } from './TextField.svelte';
 export { autogrow } from './autogrow.svelte';
+export { copyText } from './clipboard';
 export { confirm } from './confirm.svelte';
 export { icons, type IconName } from './icons';
 export { type MenuAction, type MenuItem } from './menu';
