@@ -92,7 +92,7 @@ class UpstreamAnswer:
                 if events := self._reader.take(delta):
                     yield events
         if not self._reader.ended:
-            raise broken_off(self._connection.address)
+            raise broken_off(self._connection.address, begun=self._reader.begun)
         yield self._reader.finish()
 
 

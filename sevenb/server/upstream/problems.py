@@ -1,6 +1,7 @@
 """What other servers say when something goes wrong, as errors of ours: one clear sentence each."""
 
 import json
+import os
 import re
 from typing import Any
 
@@ -20,9 +21,15 @@ def unreachable(address: UpstreamAddress, error: httpx.HTTPError) -> HttpError:
     return HttpError(502, f"{address.name} ({address.url}) {_failure(error)}.", "upstream_unreachable")
 
 
-def broken_off(address: UpstreamAddress) -> HttpError:
-    """An answer that had no end."""
-    return HttpError(502, f"{address.name} broke off in the middle of its answer; try again.", "upstream_error")
+def broken_off(address: UpstreamAddress, *, begun: bool) -> HttpError:
+    """An answer that had no end, or not even a beginning."""
+    if begun:
+        return HttpError(502, f"{address.name} broke off in the middle of its answer; try again.", "upstream_error")
+    return HttpError(
+        502,
+        f"{address.name} sent no answer: the chat may be too long for it, or its log may say why.",
+        "upstream_error",
+    )
 
 
 def not_understood(address: UpstreamAddress) -> HttpError:
@@ -46,7 +53,7 @@ def refused(address: UpstreamAddress, status: int, body: bytes, model: str | Non
             "upstream_key",
         )
     if status < 500 and told and _TOO_LONG.search(told):
-        return HttpError(400, f"The chat is longer than {address.name} can read: {told}", "context_length_exceeded")
+        return HttpError(400, f"The chat is longer than {address.name} can read: {told}.", "context_length_exceeded")
     if status == 404 and model is not None:
         return HttpError(404, f"{address.name} has no model {model!r:.200} now{said}.", "model_not_found")
     if status == 429:
@@ -81,12 +88,23 @@ def _short(text: str) -> str:
     return (text if len(text) <= MAX_TOLD else f"{text[:MAX_TOLD]}…").rstrip(".")
 
 
+def _system_error(error: BaseException) -> str:
+    """What the system said, which lies below what the libraries made of it, once for each address of the host."""
+    reason, cause = str(error), error
+    while (below := cause.__cause__ or cause.__context__) is not None:
+        cause = below.exceptions[0] if isinstance(below, BaseExceptionGroup) else below
+        if isinstance(cause, OSError) and cause.errno:
+            # The resolver's numbers are below 0, and have words of their own.
+            reason = os.strerror(cause.errno) if cause.errno > 0 else cause.strerror or reason
+    return reason
+
+
 def _failure(error: httpx.HTTPError) -> str:
     match error:
         case httpx.ConnectTimeout() | httpx.PoolTimeout():
             return "does not answer; check that it runs and can be reached from here"
         case httpx.ConnectError():
-            reason = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or "no connection"
+            reason = re.sub(r"^\[Errno -?\d+\] ", "", _system_error(error)) or "no connection"
             return f"cannot be reached ({reason}); check that it runs"
         case httpx.TimeoutException():
             return "takes too long to answer; try again"
