@@ -26,7 +26,7 @@ class Watched:
         context.on("request", self._requested)
         context.on("response", self._responded)
         context.on("console", self._told)
-        context.on("weberror", lambda error: self._problem(f"uncaught: {error.error}"))
+        context.on("weberror", lambda error: self._problem(f"uncaught: {error.error.stack or error.error}"))
 
     def allow(self, pattern: str) -> None:
         """What the test provokes on purpose."""
