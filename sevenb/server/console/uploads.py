@@ -66,7 +66,7 @@ async def add_file(
         raise InvalidRequest(f"This server serves a model called {name} already; choose another name.", "name")
     size = int(length) if (length := request.headers.get("content-length", "")).isdecimal() else None
     with _told(), _counted(request.app), _folder(store) as folder:
-        arrival = _Arrival(folder / _file_name(file))
+        arrival = FileArrival(folder / _file_name(file))
         await _receive(request, service, arrival, size)
         await service.in_thread(lambda: arrival.keep(store, name))
     await service.in_thread(lambda: workspace.audit.record(user.name, "model.upload", name, bytes=arrival.length))
@@ -78,7 +78,7 @@ async def add_file(
     )
 
 
-class _Arrival:
+class FileArrival:
     """A file on its way."""
 
     def __init__(self, path: Path) -> None:
@@ -129,7 +129,7 @@ class _Arrival:
         store.add(self._path, self._hash.hexdigest(), name, license)
 
 
-async def _receive(request: Request, service: ServiceDependency, arrival: _Arrival, size: int | None) -> None:
+async def _receive(request: Request, service: ServiceDependency, arrival: FileArrival, size: int | None) -> None:
     await service.in_thread(lambda: arrival.check_room(size or 0))
     with arrival.open() as file:
         buffer = bytearray()
