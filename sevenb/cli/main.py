@@ -17,6 +17,7 @@ from sevenb.errors import SevenbError
 
 MODELS = "Models on this machine"
 TALK = "Talk to a model"
+CONSOLE = "The console in the browser"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ VERBS = {
     "list": Verb("list:list_models", "List stored models, or with --all the catalog.", MODELS),
     "show": Verb("show:show", "Show what a model is and how it would run here.", MODELS),
     "rm": Verb("rm:rm", "Delete models from this machine.", MODELS),
+    "user": Verb("user:user", "Accounts and their API keys: add, list, passwd, rm, keys.", CONSOLE),
 }
 
 
@@ -63,6 +65,10 @@ def _load(name: str) -> Any:
     module_name, _, function = VERBS[name].target.partition(":")
     module = importlib.import_module(f"sevenb.cli.{module_name}")
     run = getattr(module, function)
+    if isinstance(run, typer.Typer):  # a verb with verbs of its own
+        command = typer.main.get_command(run)
+        command.name = name
+        return command
     # Docstrings are folded for readers of the source; the terminal folds by its own width.
     text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(run.__doc__))
     verb = typer.Typer(add_completion=False, rich_markup_mode="rich")

@@ -47,8 +47,9 @@ def shown(url: URL) -> str:
     """The URL without secrets; of a file, its path."""
     if url.get_backend_name() == "sqlite":
         return str(url.database)
-    secrets = [name for name in url.query if "password" in name]
-    return url.set(password=None).difference_update_query(secrets).render_as_string(hide_password=False)
+    harmless = {name: value for name, value in url.query.items() if "password" not in name}
+    kept = URL.create(url.drivername, url.username, None, url.host, url.port, url.database, harmless)
+    return kept.render_as_string(hide_password=False)
 
 
 def create_file(url: URL) -> None:
