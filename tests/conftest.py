@@ -1,10 +1,20 @@
 """Fixtures that several packages' tests share: the real model files, pulled by the product's own `Store`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sevenb.model.store import Store
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _data_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test touches the accounts and chats of whoever runs it."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SEVENB_DATA", str(tmp_path_factory.mktemp("data")))
+        environment.delenv("SEVENB_DATABASE", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

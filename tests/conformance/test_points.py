@@ -469,11 +469,16 @@ def test_16_an_error_in_the_midst_of_a_stream_is_its_last_event() -> None:
 
 
 def test_17_a_public_address_needs_a_key() -> None:
-    command = [sys.executable, "-m", "sevenb.cli.main", "serve", "--host", "0.0.0.0", "--port", "0"]
+    command = [sys.executable, "-m", "sevenb.cli.main", "serve", "--host", "0.0.0.0", "--port", "0", "--no-console"]
     refusal = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert refusal.returncode != 0
     assert "--api-key" in refusal.stdout + refusal.stderr
     assert "Traceback" not in refusal.stderr
+    with running_server("--workspace", "--bound", "0.0.0.0") as server:  # with accounts it starts, and stays closed
+        for path in ("/v1/models", "/api/tags", "/metrics", "/"):
+            assert server.http.get(path).status_code == 401
+        for path in ("/v1/chat/completions", "/v1/messages", "/api/chat", "/infill"):
+            assert server.http.post(path, json={}).status_code == 401
 
 
 def test_18_only_known_origins_may_call_and_never_any_with_credentials(http: httpx.Client) -> None:

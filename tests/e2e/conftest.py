@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -84,9 +85,9 @@ class Program:
 def serving(model: Path, *arguments: str, **environment: str) -> Iterator[Program]:
     """Start ``sevenb serve`` on a free port, wait until it says that it is ready, and kill what is left of it."""
     command = [sys.executable, "-m", "sevenb.cli.main", "serve", str(model), "--port", "0", *arguments]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **environment}
-    )
+    data = tempfile.TemporaryDirectory(prefix="sevenb-data-")
+    settings = {**os.environ, "SEVENB_DATA": data.name, **environment}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=settings)
     program = Program(process)
     reader = threading.Thread(target=program._read)
     reader.start()
@@ -102,6 +103,7 @@ def serving(model: Path, *arguments: str, **environment: str) -> Iterator[Progra
         process.kill()
         process.wait()
         reader.join()
+        data.cleanup()
 
 
 @pytest.fixture(autouse=True)

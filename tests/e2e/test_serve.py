@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -31,6 +32,43 @@ def test_it_says_where_it_is_and_what_it_holds(program: Program) -> None:
     assert "4,096 tokens in one conversation" in output
     assert "KV pool" in output
     assert output.index("KV cache: ") < output.index("ready!")
+
+
+def test_it_says_where_the_console_is(program: Program) -> None:
+    assert re.search(rf"Console +{re.escape(program.url)} ", "".join(program.output))
+    with program.http as http:
+        assert http.get("/console/api/session").json()["mode"] == "local"
+        assert http.get("/", headers={"Accept": "text/html"}).text.startswith("<!doctype html>")
+        assert http.get("/").text == "Ollama is running"
+
+
+def test_where_others_reach_it_it_shows_the_way_to_the_first_account_once(
+    start_program: StartProgram, tmp_path: Path
+) -> None:
+    arguments, anna = ("--host", "0.0.0.0", "--max-model-len", "1024"), {"name": "anna", "password": "correct horse"}
+    with start_program(*arguments, SEVENB_DATA=str(tmp_path)) as program, program.http as http:
+        http.headers["X-Sevenb-Console"] = "1"
+        assert http.get("/v1/models").status_code == 401
+        link = re.search(r"http://127\.0\.0\.1:\d+/#/setup\?token=(\S+)", "".join(program.output))
+        assert link
+        assert http.post("/console/api/setup", json={"token": link[1], **anna}).status_code == 200
+        key = http.post("/console/api/keys", json={"name": "program"}).json()["secret"]
+        assert http.get("/v1/models", headers={"x-api-key": key}).status_code == 200
+    with start_program(*arguments, SEVENB_DATA=str(tmp_path)) as program, program.http as http:
+        assert "setup" not in "".join(program.output)
+        assert http.get("/v1/models", headers={"x-api-key": key}).status_code == 200
+        http.headers["X-Sevenb-Console"] = "1"
+        assert http.post("/console/api/login", json=anna).status_code == 200
+
+
+def test_without_the_console_there_is_neither_page_nor_database(start_program: StartProgram, tmp_path: Path) -> None:
+    with start_program("--no-console", "--max-model-len", "1024", SEVENB_DATA=str(tmp_path)) as program:
+        with program.http as http:
+            assert http.get("/", headers={"Accept": "text/html"}).text == "Ollama is running"
+            assert http.get("/console/api/session").status_code == 404
+            assert http.get("/v1/models").status_code == 200
+        assert "Console" not in "".join(program.output)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ps_shows_it(program: Program) -> None:
@@ -72,7 +110,10 @@ def test_a_port_in_use_is_told_before_anything_is_loaded(coder_05b: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--host", "0.0.0.0"], ["--api-key"]),
+        (["--host", "0.0.0.0", "--no-console"], ["--api-key", "--no-console"]),
+        (["--database", "/dev/null/workspace.db"], ["/dev/null"]),
+        (["--database", "carrier-pigeon://loft"], ["postgresql://"]),
+        (["--upstream", "nowhere"], ["NAME=URL"]),
         (["--max-model-len", "1000000"], ["32768", "131072"]),
         (["--max-model-len", "131072", "--memory-utilization", "0.0001"], ["131072", "memory_utilization"]),
         (["--kv-cache-dtype", "int3"], ["int8"]),

@@ -61,7 +61,7 @@ export const t = words({
     deviceSignedOut: 'The device is signed out.',
     othersSignedOut: 'All other devices are signed out.',
 
-    keysText: 'For programs that use this server as you. A key can do what your account can, except use the console.',
+    keysText: 'Programs with your key act as you, everywhere but in this console.',
     newKey: 'New key',
     noKeys: 'No keys yet',
     noKeysText: 'Make one for each program, so that you can revoke them one by one.',
@@ -151,7 +151,7 @@ export const t = words({
     deviceSignedOut: '该设备已退出登录。',
     othersSignedOut: '其他设备均已退出登录。',
 
-    keysText: '供程序以本账户的身份使用此服务器。密钥拥有与账户相同的权限，但不能用于控制台。',
+    keysText: '程序使用密钥即以本账户的身份访问，但不能进入控制台。',
     newKey: '新建密钥',
     noKeys: '还没有密钥',
     noKeysText: '建议每个程序使用单独的密钥，便于分别撤销。',

@@ -170,7 +170,7 @@ def _is_public(path: str, method: str, headers: Headers) -> bool:
         return True
     if method not in ("GET", "HEAD"):
         return False
-    return path.startswith("/console/") or (path == "/" and accepts_html(headers))
+    return path == "/console" or path.startswith("/console/") or (path == "/" and accepts_html(headers))
 
 
 def accepts_html(headers: Headers) -> bool:
