@@ -224,7 +224,8 @@ class Chats:
             if values:
                 connection.execute(update(schema.messages).where(_messages.id == message_id).values(**values))
             after = _own_message(connection, user_id, message_id)[1]
-            if after.status != "running" and (before.status == "running" or searchable(before) != searchable(after)):
+            said = [searchable(message.content, message.attachments) for message in (before, after)]
+            if after.status != "running" and (before.status == "running" or said[0] != said[1]):
                 search.forget_message(connection, message_id)
                 search.index_messages(connection, user_id, chat_id, [after])
                 connection.execute(update(schema.chats).where(_chats.id == chat_id).values(updated_at=now()))

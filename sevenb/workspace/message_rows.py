@@ -91,9 +91,9 @@ def insert_messages(connection: Connection, chat_id: str, messages: Iterable[Mes
     connection.execute(schema.messages.insert(), rows)
 
 
-def searchable(message: Message) -> str:
-    """What a message is found by: its text, and the names of its attachments."""
-    return "\n".join([message.content, *(attachment.name for attachment in message.attachments)])
+def searchable(content: str, attachments: Iterable[Attachment]) -> str:
+    """What a message is found by: the names of its attachments, and its text."""
+    return "\n".join([*(attachment.name for attachment in attachments), content])
 
 
 # -- the tree ----------------------------------------------------------------------------------------

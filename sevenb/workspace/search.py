@@ -43,7 +43,11 @@ def index_title(connection: Connection, user_id: str, chat_id: str, title: str) 
 
 def index_messages(connection: Connection, user_id: str, chat_id: str, messages: Iterable[Message]) -> None:
     """Let messages be found by what they say, once they say it all."""
-    said = [(chat_id, message.id, searchable(message)) for message in messages if message.status != "running"]
+    said = [
+        (chat_id, message.id, searchable(message.content, message.attachments))
+        for message in messages
+        if message.status != "running"
+    ]
     _insert(connection, _MESSAGE + user_id, said)
 
 
@@ -104,14 +108,25 @@ def _hits(connection: Connection, scope: str, wanted: Query, limit: int) -> list
     of_chat: Counter[str] = Counter()
     for row in _candidates(connection, scope, wanted):
         summary = ChatSummary(*row[4:])
+        if of_chat[summary.id] == PER_CHAT:
+            continue
         snippet = snippet_of(row.content if row.message_id else summary.title, wanted.pieces)
-        if snippet is None or of_chat[summary.id] == PER_CHAT:
+        if snippet is None and row.message_id:
+            snippet = snippet_of(_whole_text(connection, row.message_id), wanted.pieces)
+        if snippet is None:
             continue
         of_chat[summary.id] += 1
         hits.append((SearchHit(summary, row.message_id, row.role, snippet.text), snippet))
         if len(hits) == limit:
             break
     return hits
+
+
+def _whole_text(connection: Connection, message_id: str) -> str:
+    """A message's text with the names of its attachments, which themselves may be large and are seldom needed."""
+    query = select(_messages.content, _messages.attachments).where(_messages.id == message_id)
+    row = connection.execute(query).one()
+    return searchable(row.content, row.attachments)[:MAX_CHARACTERS]
 
 
 def _candidates(connection: Connection, scope: str, wanted: Query) -> Iterator[Row[*tuple[Any, ...]]]:

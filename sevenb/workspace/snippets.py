@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sevenb.workspace.terms import MAX_TERM, Piece, fold_with_places
+from sevenb.workspace.terms import LETTER, MAX_TERM, Piece, fold_with_places
 
 BEGIN, END = "\u0002", "\u0003"
 BEFORE, LENGTH = 40, 180  # characters of the text: before the first word, and all
@@ -49,7 +49,7 @@ def _pattern(piece: Piece, last: bool) -> str:
     found = re.escape(piece.text if not piece.spaced else piece.text[:MAX_TERM])
     if not piece.spaced:
         return found
-    return rf"(?<![^\W_]){found}" + ("" if last or len(piece.text) >= MAX_TERM else r"(?![^\W_])")
+    return f"(?<!{LETTER}){found}" + ("" if last or len(piece.text) >= MAX_TERM else f"(?!{LETTER})")
 
 
 def _begin(text: str, first: int) -> int:

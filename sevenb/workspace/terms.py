@@ -22,7 +22,8 @@ _UNSPACED = (
 )
 # Signs that belong to the letter before them: accents, vowel points, the vowels of India's scripts.
 _MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0966-\u0dff"
-_RUN = re.compile(rf"([{_UNSPACED}]+)|((?:(?![{_UNSPACED}_])[\w{_MARKS}])+)")
+LETTER = rf"(?![{_UNSPACED}_])[\w{_MARKS}]"  # a pattern: one character of a word
+_RUN = re.compile(rf"([{_UNSPACED}]+)|((?:{LETTER})+)")
 
 
 @dataclass(frozen=True, slots=True)
