@@ -33,9 +33,10 @@ class ChatTurn:
     ``prompt`` are token ids that take the place of messages: nothing is rendered.
     ``parameter`` names the request's field that is blamed for a prompt that is too long. ``truncate_prompt_tokens``
     keeps that many of the prompt's last tokens (-1: as many as fit); ``drop_oldest`` leaves out the oldest turns, never
-    the system's, until the rest fits and ``answer_room`` tokens are left. ``context_length`` is how many tokens prompt
-    and answer may have together, where that is to be less than the model has. ``call_id_prefix`` begins the ids of
-    calls, where the dialect has a habit.
+    the system's, until the rest fits and ``answer_room`` tokens are left; with ``drop_in_quarters`` some more, so that
+    the prompts of the next turns begin alike and find that beginning in the cache. ``context_length`` is how many
+    tokens prompt and answer may have together, where that is to be less than the model has. ``call_id_prefix`` begins
+    the ids of calls, where the dialect has a habit.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -52,6 +53,7 @@ class ChatTurn:
     truncate_prompt_tokens: int | None = None
     drop_oldest: bool = False
     answer_room: int = 1
+    drop_in_quarters: bool = False
     context_length: int | None = None
     call_id_prefix: str | None = None
     prompt: Sequence[int] | None = None
@@ -341,7 +343,7 @@ def _fitting_prompt(model: ServedModel, turn: ChatTurn) -> tuple[list[int], int]
     prompt = _prompt(model, turn, turn.messages)
     whole = len(prompt)
     if turn.drop_oldest and whole > _prompt_room(model, turn):
-        prompt = _without_oldest(model, turn)
+        prompt = _without_oldest(model, turn, whole)
     prompt = last_tokens(prompt, turn.truncate_prompt_tokens, model, turn.params)
     return prompt, whole - len(prompt)
 
@@ -356,10 +358,11 @@ def _prompt_room(model: ServedModel, turn: ChatTurn) -> int:
     return whole - min(turn.answer_room, max(1, whole // 2))
 
 
-def _without_oldest(model: ServedModel, turn: ChatTurn) -> list[int]:
+def _without_oldest(model: ServedModel, turn: ChatTurn, whole: int) -> list[int]:
     """The prompt of the system's turns and as many of the latest others as fit, the last one in any case.
 
-    What is left begins with a user's turn, so that no answer or tool result stands without what it answers.
+    What is left begins with a user's turn, so that no answer or tool result stands without what it answers. ``whole``
+    is how many tokens there are with all of them.
     """
     others = [i for i, message in enumerate(turn.messages) if message["role"] not in SYSTEM_ROLES]
     starts = [i for i in others if turn.messages[i]["role"] == "user"] or others[-1:]
@@ -369,6 +372,9 @@ def _without_oldest(model: ServedModel, turn: ChatTurn) -> list[int]:
         return _prompt(model, turn, kept)
 
     room = _prompt_room(model, turn)
+    if turn.drop_in_quarters:
+        quarter = max(1, _context_length(model, turn) // 4)
+        room = whole - -(-(whole - room) // quarter) * quarter
     if not starts:
         return _prompt(model, turn, turn.messages)
     first = bisect_left(starts[:-1], True, key=lambda start: len(prompt_from(start)) <= room)

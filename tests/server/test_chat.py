@@ -96,3 +96,30 @@ def test_the_oldest_turns_are_dropped_where_that_is_asked_for() -> None:
     )
     with pytest.raises(ContextOverflow):
         prompt(WITH_TOOLS, turn("x" * 200, "y" * 200, drop_oldest=True))
+
+
+def test_a_context_that_was_asked_for_bounds_prompt_and_answer_together() -> None:
+    def generation(asked: ChatTurn) -> Any:
+        return asyncio.run(open_turn(SERVICE, model(WITH_TOOLS), asked))._generation
+
+    assert generation(turn("x" * 28, context_length=40))._params.max_tokens == 10
+    assert generation(turn("x" * 33, context_length=40))._params.max_tokens == 5
+    assert generation(turn("x" * 33, context_length=1000))._params.max_tokens == 10
+    with pytest.raises(ContextOverflow, match=r"40 .*context holds 40.*raise the context length") as caught:
+        generation(turn("x" * 38, context_length=40))
+    assert caught.value.parameter == "messages"
+
+
+def test_room_for_the_answer_is_left_where_the_oldest_goes() -> None:
+    fields: dict[str, Any] = {"drop_oldest": True, "context_length": 60}
+    assert prompt(WITH_TOOLS, turn("a" * 18, "b" * 18, **fields)) == f"[{'a' * 18}][{'b' * 18}]"
+    assert prompt(WITH_TOOLS, turn("a" * 18, "b" * 18, **fields, answer_room=25)) == f"[{'b' * 18}]"
+    assert prompt(WITH_TOOLS, turn("a" * 8, "b" * 18, **fields, answer_room=1000)) == f"[{'a' * 8}][{'b' * 18}]"
+
+
+def test_the_oldest_goes_in_steps_so_that_prompts_of_later_turns_begin_alike() -> None:
+    def first_kept(turns: int) -> str:
+        contents = [chr(ord("a") + number) * 8 for number in range(turns)]
+        return prompt(WITH_TOOLS, turn(*contents, drop_oldest=True, drop_in_quarters=True))[1]
+
+    assert [first_kept(turns) for turns in range(9, 17)] == list("adddffii")

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
+from sevenb.errors import InvalidRequest
 from sevenb.server.access.principal import SignedIn, WorkspaceDependency, current_principal
 from sevenb.server.console.route import ConsoleRoute, reply
 from sevenb.server.console.running.answer import done_event
@@ -16,7 +17,7 @@ from sevenb.server.console.running.asking import AnswerStarted, Asking, Question
 from sevenb.server.console.running.settings import SettingsFields
 from sevenb.server.console.running.sources import Sources
 from sevenb.server.dependencies import ServiceDependency
-from sevenb.server.errors import Problem, openai_error
+from sevenb.server.errors import Problem
 from sevenb.server.service import Service
 from sevenb.server.streaming import EventStream
 from sevenb.workspace.records import Attachment, NewMessage, User
@@ -24,7 +25,6 @@ from sevenb.workspace.records import Attachment, NewMessage, User
 router = APIRouter(route_class=ConsoleRoute)
 
 REMEMBERED_REQUESTS = 1000  # answers that a page can ask for twice without beginning them twice
-MAX_MESSAGE = 8 * 2**20  # characters, attachments included
 
 
 @asynccontextmanager
@@ -58,15 +58,8 @@ class MessageFields(BaseModel):
 
     role: Literal["user", "tool"]
     content: str
-    attachments: list[AttachmentFields] = Field(default_factory=list, max_length=64)
+    attachments: list[AttachmentFields] = Field(default_factory=list)
     tool_call_id: str | None = Field(None, max_length=255)
-
-    @field_validator("attachments")
-    @classmethod
-    def _is_not_huge(cls, attachments: list[AttachmentFields]) -> list[AttachmentFields]:
-        if sum(len(attachment.text) for attachment in attachments) > MAX_MESSAGE:
-            raise ValueError(f"must have {MAX_MESSAGE:,} characters together at most")
-        return attachments
 
     def record(self) -> NewMessage:
         """The message as the workspace keeps it. PostgreSQL keeps no NUL, so nothing here has one."""
@@ -85,7 +78,7 @@ class QuestionFields(BaseModel):
 
     parent_id: str | None = None
     messages: list[MessageFields] = Field(default_factory=list, max_length=256)
-    model: str | None = None
+    model: Annotated[str, Field(max_length=500)] | None = None
     settings: SettingsFields | None = None
 
     def question(self, user: User, chat_id: str) -> Question:
@@ -120,6 +113,8 @@ class Desk:
 
     async def begin(self, question: Question, continue_id: str | None, request_id: str | None) -> AnswerStarted:
         """Begin an answer, or return how the same request began it before."""
+        if continue_id is not None and question.messages:
+            raise InvalidRequest("An answer goes on without new messages; leave them out.", "messages")
         key = (question.user_id, question.chat_id, request_id or "")
         task = self._begun.get(key) if request_id else None
         if task is None:
@@ -217,4 +212,5 @@ def _clean(text: str) -> str:
 
 
 def _error_event(problem: Problem) -> bytes:
-    raise AssertionError(openai_error(problem))  # `RunningAnswer.follow` ends with an event in any case
+    """A comment: the page sees that the stream ended without `done`, and asks again."""
+    return b": " + problem.message.encode() + b"\n\n"

@@ -1,22 +1,52 @@
 """Chats: the history of whoever is signed in, and single chats with all their messages."""
 
-from typing import Annotated
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, cast
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, FastAPI, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from sevenb.errors import InvalidRequest
+from sevenb.errors import InvalidRequest, SevenbError
 from sevenb.server.access.principal import SignedIn, WorkspaceDependency
 from sevenb.server.console.answers import AnswersDependency
 from sevenb.server.console.route import ConsoleRoute, reply
 from sevenb.server.console.running.asking import message_of
 from sevenb.server.console.running.settings import SettingsFields
 from sevenb.server.dependencies import ServiceDependency
+from sevenb.server.service import Service
+from sevenb.workspace import Workspace
 from sevenb.workspace.chats import ChatChanges
+
+logger = logging.getLogger(__name__)
 
 router = APIRouter(route_class=ConsoleRoute)
 
 MAX_TITLE = 500  # characters; the page shows fewer
+UNDO_SECONDS = 7 * 86400.0  # how long a deletion can be taken back
+PURGE_SECONDS = 6 * 3600.0  # how often the rest is erased
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Erase, now and then, what was deleted long ago."""
+    service, workspace = cast(Service, app.state.service), cast(Workspace, app.state.workspace)
+
+    async def purge() -> None:
+        while True:
+            try:
+                await service.in_thread(lambda: workspace.chats.purge(UNDO_SECONDS))
+            except SevenbError as error:
+                logger.warning("Deleted chats could not be erased: %s", error)
+            await asyncio.sleep(PURGE_SECONDS)
+
+    task = asyncio.create_task(purge(), name="erase deleted chats")
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 class NewChatFields(BaseModel):
@@ -25,7 +55,7 @@ class NewChatFields(BaseModel):
     model_config = ConfigDict(strict=True)
 
     title: str = Field("", max_length=MAX_TITLE)
-    model: str | None = None
+    model: Annotated[str, Field(max_length=500)] | None = None
     settings: SettingsFields | None = None
     folder_id: str | None = None
 
@@ -36,7 +66,7 @@ class ChatFields(BaseModel):
     model_config = ConfigDict(strict=True)
 
     title: str = Field("", max_length=MAX_TITLE)
-    model: str | None = None
+    model: Annotated[str, Field(max_length=500)] | None = None
     pinned: bool = False
     folder_id: str | None = None
     leaf_id: str | None = None

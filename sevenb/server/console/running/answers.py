@@ -13,6 +13,7 @@ from sevenb.server.console.running.answer import Ending, RunningAnswer, problem_
 from sevenb.server.console.running.verdict import keeps_to
 from sevenb.server.service import Service
 from sevenb.workspace import Workspace
+from sevenb.workspace.message_rows import MAX_CONTENT, MAX_PARTS
 from sevenb.workspace.records import Chat, ChatSummary, Message, Problem
 
 logger = logging.getLogger(__name__)
@@ -123,16 +124,22 @@ class RunningAnswers:
             if self._closing:
                 answer.stop("interrupted")
             message = await answer.run()
-            shape = answer.job.shape
-            if shape is not None and message.status == "complete" and not message.tool_calls:
-                text = message.content
-                message = replace(message, valid=await self._service.in_thread(lambda: keeps_to(shape, text)))
-            await self._keep(answer, message)
+            await self._keep(answer, replace(message, valid=await self._verdict(answer, message)))
         finally:
             del self._tasks[answer.id]
             self._saved.pop(answer.id, None)
             if answer.id not in self._unkept:
                 del self._answers[answer.id]
+
+    async def _verdict(self, answer: RunningAnswer, message: Message) -> bool | None:
+        shape = answer.job.shape
+        if shape is None or message.status != "complete" or message.tool_calls:
+            return None
+        try:
+            return await self._service.in_thread(lambda: keeps_to(shape, message.content))
+        except Exception:
+            logger.exception("An answer could not be compared with its schema")
+            return None
 
     async def _keep(self, answer: RunningAnswer, message: Message) -> None:
         """Write an answer that has ended, and tell its listeners."""
@@ -154,8 +161,8 @@ class RunningAnswers:
         kept = chats.update_message(
             user_id,
             message.id,
-            content=message.content,
-            tool_calls=message.tool_calls,
+            content=message.content[:MAX_CONTENT],
+            tool_calls=message.tool_calls[:MAX_PARTS],
             model=message.model,
             status=message.status,
             finish_reason=message.finish_reason,
@@ -194,8 +201,8 @@ class RunningAnswers:
                     lambda: self._workspace.chats.update_message(
                         answer.place.user_id,
                         message.id,
-                        content=message.content,
-                        tool_calls=message.tool_calls,
+                        content=message.content[:MAX_CONTENT],
+                        tool_calls=message.tool_calls[:MAX_PARTS],
                         status="running",
                     )
                 )

@@ -91,6 +91,8 @@ class AnswerSettings:
             raise InvalidRequest(str(error), f"settings.{error.parameter}" if error.parameter else "settings") from None
         tools = tuple(_tool(tool, number) for number, tool in enumerate(fields.tools or ()))
         check_tools(tools, ToolChoice())
+        for tool in tools:
+            OutputFormat.from_schema(dict(tool.parameters), tool.parameter).constraint()
         output = _output(fields)
         if output is not None:
             output.constraint()

@@ -121,5 +121,6 @@ def _turn(asked: Asked) -> ChatTurn:
         client=asked.client,
         context_length=asked.context_length,
         drop_oldest=asked.drop_oldest,
+        drop_in_quarters=True,
         answer_room=params.max_tokens or ROOM_FOR_ANSWER,
     )
