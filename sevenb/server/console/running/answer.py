@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, assert_never
 
 from sevenb.errors import EngineNotReady
+from sevenb.server.bodies import Usage
 from sevenb.server.chat import AnswerEnded, ArgumentsPiece, CallEnded, CallStarted, ChatEvent, TextPiece
 from sevenb.server.console.running.log import EventLog, encode
 from sevenb.server.console.running.source import AnswerSource, AnswerStream, Asked
@@ -25,13 +26,15 @@ class Job:
     """What is to be answered, by which model.
 
     ``find`` waits until the model is loaded; ``loaded`` says that it need not. ``shape`` is what the finished answer is
-    measured by: that of ``asked``, except where an answer is gone on with.
+    measured by: that of ``asked``, except where an answer is gone on with. ``elsewhere``: another server makes it, so
+    that nobody counts its tokens here.
     """
 
     asked: Asked
     loaded: bool
     find: Callable[[], Awaitable[AnswerSource]]
     shape: OutputFormat | None = None
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,11 @@ class RunningAnswer:
     def size(self) -> int:
         """Grows whenever the answer does."""
         return self._log.last
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens of this run, if it came to the model."""
+        return None if self._stream is None else self._stream.usage
 
     @property
     def message(self) -> Message:

@@ -124,6 +124,13 @@ class RunningAnswers:
             if self._closing:
                 answer.stop("interrupted")
             message = await answer.run()
+            if answer.job.elsewhere and (usage := answer.usage) is not None:
+                self._service.count_usage(
+                    message.model or "",
+                    prompt_tokens=usage.prompt_tokens,
+                    cached_tokens=usage.prompt_tokens_details.cached_tokens,
+                    completion_tokens=usage.completion_tokens,
+                )
             await self._keep(answer, replace(message, valid=await self._verdict(answer, message)))
         finally:
             del self._tasks[answer.id]

@@ -77,12 +77,7 @@ class Asking:
             raise InvalidRequest("There is no message to answer; write one.", "messages")
         name = await self._model(question, chat)
         settings = await self._settings(chat, question)
-        job = Job(
-            asked=_asked(settings, [*path, *question.messages], question.client),
-            loaded=await self._sources.is_ready(name),
-            find=self._sources.finder(name),
-            shape=settings.output,
-        )
+        job = await self._job(name, _asked(settings, [*path, *question.messages], question.client), settings)
         kept, summary = await self._service.in_thread(lambda: self._keep(question, chat, name))
         above = frozenset(message.id for message in [*path, *kept[:-1]])
         self._answers.start(RunningAnswer(kept[-1], Place(user_id, summary, above), job))
@@ -112,12 +107,7 @@ class Asking:
                 continues=True,
                 output=None,
             )
-        job = Job(
-            asked=asked,
-            loaded=await self._sources.is_ready(name),
-            find=self._sources.finder(name),
-            shape=settings.output,
-        )
+        job = await self._job(name, asked, settings)
         begun = replace(
             message, content=content, model=name, status="running", finish_reason=None, error=None, valid=None
         )
@@ -160,6 +150,15 @@ class Asking:
     def _defaults(self, user_id: str) -> list[str | None]:
         own = self._workspace.users.preferences(user_id).get("default_model")
         return [own, self._workspace.settings.get("default_model")]
+
+    async def _job(self, name: str, asked: Asked, settings: AnswerSettings) -> Job:
+        return Job(
+            asked=asked,
+            loaded=await self._sources.is_ready(name),
+            find=self._sources.finder(name),
+            shape=settings.output,
+            elsewhere=self._sources.is_elsewhere(name),
+        )
 
     async def _settings(self, chat: Chat | None, question: Question, *, shape: bool = True) -> AnswerSettings:
         layers = [chat.settings if chat is not None else {}, question.settings]

@@ -45,6 +45,10 @@ class Sources:
         await self._service.load(name)
         return LocalSource(self._service, await self._service.model(name))
 
+    def is_elsewhere(self, name: str) -> bool:
+        """Whether another server has the model."""
+        return self._upstream(name) is not None
+
     async def is_ready(self, name: str) -> bool:
         """Whether the model need not be loaded."""
         if self._upstream(name) is not None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +24,12 @@ TEXT = [TextPiece(0, "some "), TextPiece(0, "text")]
 
 class Threads:
     """As much of a service as answers use."""
+
+    def __init__(self) -> None:
+        self.counted: list[tuple[str, dict[str, int]]] = []
+
+    def count_usage(self, model: str, **tokens: int) -> None:
+        self.counted.append((model, tokens))
 
     async def in_thread(self, function: Callable[[], Any]) -> Any:
         return await asyncio.to_thread(function)
@@ -179,6 +186,21 @@ def test_one_user_has_so_many_answers_and_others_are_not_kept_from_theirs(
             await answers.stop_of(user.id)
             assert {stored(workspace, answer).status for answer in begun} == {"stopped"}
             answers.check_room(user.id)
+
+    asyncio.run(run())
+
+
+def test_tokens_of_another_server_are_counted_here(workspace: Workspace) -> None:
+    async def run() -> None:
+        threads = Threads()
+        answers = RunningAnswers(cast(Service, threads), workspace)
+        async with answers.running():
+            for elsewhere in (False, True):
+                answer = new_answer(workspace, workspace.users.local(), ScriptedSource(TEXT, [AnswerEnded(0, "stop")]))
+                answer.job = replace(answer.job, elsewhere=elsewhere)
+                answers.start(answer)
+                assert [event async for event in answer.follow(None)]
+        assert threads.counted == [("m", {"prompt_tokens": 5, "cached_tokens": 1, "completion_tokens": 3})]
 
     asyncio.run(run())
 
