@@ -156,7 +156,11 @@ class History {
 
   /** A chat was made, or has changed on the server. */
   upsert(summary: ChatSummary): void {
-    if (!this.#gone.has(summary.id)) this.#known.set(summary.id, summary);
+    if (this.#gone.has(summary.id)) return;
+    const before = this.#known.get(summary.id);
+    this.#known.set(summary.id, summary);
+    // Folders count their chats.
+    if (!before && summary.folder_id && this.#listing.status !== 'idle') void this.#loadFolders().catch(() => undefined);
   }
 
   remove(id: string): void {
@@ -236,7 +240,9 @@ class History {
   }
 
   #take(page: ChatPage): void {
-    for (const chat of page.chats) this.upsert(chat);
+    for (const chat of page.chats) {
+      if (!this.#gone.has(chat.id)) this.#known.set(chat.id, chat);
+    }
   }
 
   async #loadFolders(): Promise<void> {
