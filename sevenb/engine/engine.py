@@ -112,7 +112,7 @@ class Engine:
         self._arrivals += 1
         self._requests[request.request_id] = request
         if request.params.grammar is not None and self._grammars is not None:
-            self._compiling[request] = self._grammars.guide(request.params.grammar)
+            self._compiling[request] = self._grammars.guide(request.params.grammar, request.params.grammar_prefix)
         self._scheduler.add(Sequence.first_of(request))
 
     def abort(self, request_id: str, index: int | None = None) -> None:

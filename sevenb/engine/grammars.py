@@ -63,9 +63,12 @@ class Grammars:
         self._filler = ThreadPoolExecutor(1, "masks")
         self._rows = np.empty((0, self._words), dtype=np.uint32)
 
-    def guide(self, grammar: str) -> Future[Guide]:
-        """Compile a grammar. The future fails with `InvalidRequest` for one that cannot be served."""
-        return self._compilers.submit(self._guide, grammar)
+    def guide(self, grammar: str, prefix: str = "") -> Future[Guide]:
+        """Compile a grammar, and go to the place in it behind the text ``prefix``.
+
+        The future fails with `InvalidRequest` for one that cannot be served.
+        """
+        return self._compilers.submit(self._guide, grammar, prefix)
 
     def masks(self, plan: StepPlan) -> Future[Masks] | None:
         """Begin to fill the masks of a step, which last until the next one's; None where it needs none.
@@ -96,11 +99,11 @@ class Grammars:
         self._compilers.shutdown(wait=False, cancel_futures=True)
         self._filler.shutdown(wait=False)
 
-    def _guide(self, grammar: str) -> Guide:
+    def _guide(self, grammar: str, prefix: str) -> Guide:
         with self._opening:
             if self._compiler is None:
                 self._compiler = self._open_compiler()
-        return Guide(self._compiler.compile(grammar))
+        return Guide(self._compiler.compile(grammar, prefix))
 
     def _fill(self, wanted: "list[tuple[Matcher, Listed[int]]]", places: dict[Sequence, range], rows: int) -> Masks:
         from sevenb.structured.compiler import fill_masks

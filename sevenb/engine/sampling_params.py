@@ -39,7 +39,8 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     read before any mask, penalty or temperature. ``logprob_token_ids`` names tokens to tell those of instead of the
     best.
 
-    ``grammar`` is a `Constraint`'s: only tokens that it allows are generated.
+    ``grammar`` is a `Constraint`'s: only tokens that it allows are generated. ``grammar_prefix`` is text that stands
+    before them: the grammar governs both together.
 
     ``best_of`` answers are sampled and the ``n`` most probable of them, by the mean over their tokens, returned.
     ``beam`` searches instead: temperature, top-p, penalties, biases and ``best_of`` do not matter then.
@@ -68,6 +69,7 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     prompt_logprobs: int | None = None
     skip_special_tokens: bool = True
     grammar: str | None = None
+    grammar_prefix: str = ""
     speculation: bool = True  # False: one token at a time, even where the engine could guess ahead
 
     def __post_init__(self) -> None:

@@ -52,9 +52,9 @@ def constraint_of(structured: object) -> "Constraint":
     return shape.constraint()
 
 
-def constrained(params: SamplingParams, constraint: "Constraint") -> SamplingParams:
-    """Sampling parameters with a constraint's grammar."""
-    return msgspec.structs.replace(params, grammar=constraint.grammar)
+def constrained(params: SamplingParams, constraint: "Constraint", begun: str = "") -> SamplingParams:
+    """Sampling parameters with a constraint's grammar, which governs the text ``begun`` and what follows it."""
+    return msgspec.structs.replace(params, grammar=constraint.grammar, grammar_prefix=begun)
 
 
 def streamable(params: SamplingParams, structured: object) -> SamplingParams:

@@ -35,8 +35,9 @@ class ChatTurn:
     keeps that many of the prompt's last tokens (-1: as many as fit); ``drop_oldest`` leaves out the oldest turns, never
     the system's, until the rest fits and ``answer_room`` tokens are left; with ``drop_in_quarters`` some more, so that
     the prompts of the next turns begin alike and find that beginning in the cache. ``context_length`` is how many
-    tokens prompt and answer may have together, where that is to be less than the model has. ``call_id_prefix`` begins
-    the ids of calls, where the dialect has a habit.
+    tokens prompt and answer may have together, where that is to be less than the model has. ``shape_begun`` is the
+    answer so far, which ``output`` governs together with what follows. ``call_id_prefix`` begins the ids of calls,
+    where the dialect has a habit.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -55,6 +56,7 @@ class ChatTurn:
     answer_room: int = 1
     drop_in_quarters: bool = False
     context_length: int | None = None
+    shape_begun: str = ""
     call_id_prefix: str | None = None
     prompt: Sequence[int] | None = None
 
@@ -328,9 +330,10 @@ def _prepare(model: ServedModel, turn: ChatTurn) -> _Ready:
         params = msgspec.structs.replace(params, skip_special_tokens=False)
     proof = None
     if constraint is not None:
-        params = constrained(params, constraint)
-        if constraint.check is not None:
-            proof = Proof(constraint.check, turn.output.parameter if turn.output is not None else "tools")
+        params = constrained(params, constraint, turn.shape_begun)
+        if (check := constraint.check) is not None:
+            parameter = turn.output.parameter if turn.output is not None else "tools"
+            proof = Proof(lambda text: check(turn.shape_begun + text), parameter)
     return _Ready(prompt, params, proof, truncated_tokens, new_reader)
 
 

@@ -45,8 +45,19 @@ class GrammarCompiler:
         self._cache: OrderedDict[str, _Compiled] = OrderedDict()
         self._lock = threading.Lock()
 
-    def compile(self, grammar: str) -> "Matcher":
-        """A fresh matcher at the grammar's start; raises `InvalidRequest` for one that is malformed or too large."""
+    def compile(self, grammar: str, prefix: str = "") -> "Matcher":
+        """A fresh matcher at the grammar's start, or behind the text ``prefix``.
+
+        Raises `InvalidRequest` for a grammar that is malformed or too large, or that no answer can begin so.
+        """
+        matcher = self._at_start(grammar)
+        if prefix and not matcher.pass_text(self._tokenizer.tokenize_str(prefix)):
+            raise InvalidRequest(
+                "The answer so far does not keep to the shape that was asked for; leave the shape out, or begin anew."
+            )
+        return matcher
+
+    def _at_start(self, grammar: str) -> "Matcher":
         with self._lock:
             known = self._cache.get(grammar)
             if known is not None and known.copies < _COPIES_OF_ONE:
@@ -96,6 +107,10 @@ class Matcher:
             return 0
         before_end = next((i for i, token in enumerate(tokens) if token in self._end_ids), len(tokens))
         return int(self._inner.validate_tokens(list(tokens[:before_end]))) if before_end else 0
+
+    def pass_text(self, tokens: Sequence[int]) -> bool:
+        """Go on past tokens of a text that was there before; False where the grammar does not allow it."""
+        return self._inner.try_consume_tokens(list(tokens)) == len(tokens) and self.failure is None
 
     def accept(self, tokens: Sequence[int]) -> None:
         """Go on past tokens that were generated; one the grammar does not allow raises `SevenbError`."""

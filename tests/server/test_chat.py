@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 from unittest.mock import MagicMock
 
@@ -13,6 +14,7 @@ from sevenb.model.chat_template import ChatTemplate
 from sevenb.model.tokenizer import Tokenizer
 from sevenb.server.chat import ChatTurn, count_turn, open_turn
 from sevenb.server.service import ModelText
+from sevenb.structured.output_format import OutputFormat
 from sevenb.structured.tools.tools import Tool, ToolChoice
 from tests.server.fake_server import ByteTokenizer
 
@@ -108,6 +110,17 @@ def test_a_context_that_was_asked_for_bounds_prompt_and_answer_together() -> Non
     with pytest.raises(ContextOverflow, match=r"40 .*context holds 40.*raise the context length") as caught:
         generation(turn("x" * 38, context_length=40))
     assert caught.value.parameter == "messages"
+
+
+def test_a_shape_governs_an_answer_together_with_what_was_there_before() -> None:
+    shape = OutputFormat.from_schema({"type": "array", "items": {"type": "integer"}, "uniqueItems": True}, "schema")
+    asked = turn(role="assistant", output=shape, continue_final_message=True, shape_begun="[1, 2")
+    asked = replace(asked, messages=[{"role": "assistant", "content": "[1, 2"}])
+    generation = asyncio.run(open_turn(SERVICE, model(WITHOUT_TOOLS), asked))._generation
+    assert generation._params.grammar_prefix == "[1, 2"
+    check = generation._proof.check
+    assert check(", 3]") is None
+    assert "unique" in check(", 1]")
 
 
 def test_room_for_the_answer_is_left_where_the_oldest_goes() -> None:

@@ -183,6 +183,24 @@ def test_an_object_may_have_as_many_optional_properties_as_are_compiled(
     assert matcher.finished
 
 
+def test_a_grammar_goes_on_behind_a_text_that_was_there_before(compiler: GrammarCompiler, tokenizer: Tokenizer) -> None:
+    grammar = OutputFormat.from_schema(_PERSON, "schema").constraint().grammar
+    begun = compiler.compile(grammar, '{"name": "Ann", "a')
+    assert begun.valid(tokenizer.encode('ge": 7}')) == len(tokenizer.encode('ge": 7}'))
+    assert begun.valid(tokenizer.encode('{"name"')) == 0
+    begun.accept(tokenizer.encode('ge": 7}'))
+    assert begun.finished
+    assert compiler.compile(grammar, '{"name": "Ann", "age": 7}').finished
+
+
+@pytest.mark.parametrize("begun", ["Sure: {", '{"age": "seven', '{"name": "Ann", "age": 7} {'])
+def test_a_text_that_does_not_begin_a_grammar_is_refused(compiler: GrammarCompiler, begun: str) -> None:
+    grammar = OutputFormat.from_schema(_PERSON, "schema").constraint().grammar
+    with pytest.raises(InvalidRequest, match="so far does not keep"):
+        compiler.compile(grammar, begun)
+    assert not compiler.compile(grammar).finished  # the next answer begins at the start
+
+
 def test_forcing_needs_a_tokenizer(tokenizer: Tokenizer) -> None:
     compiler = GrammarCompiler([b"a", b"b", b"ab", b"<end>"], special=[3], end_ids=[3])
     assert compiler.compile(serialise('start: "ab"')).forced() == []

@@ -100,12 +100,12 @@ class Asking:
         content = message.content.rstrip()
         asked = _asked(settings, path, question.client)
         if content:
-            # A grammar begins with the answer, so the rest is free, and measured at the end.
             asked = replace(
                 asked,
                 messages=[*asked.messages, {"role": "assistant", "content": content}],
                 continues=True,
-                output=None,
+                # Elsewhere a shape would begin anew in the middle; there the whole is measured at the end.
+                output=None if self._sources.is_elsewhere(name) else asked.output,
             )
         job = await self._job(name, asked, settings)
         begun = replace(

@@ -118,6 +118,7 @@ def _turn(asked: Asked) -> ChatTurn:
         tools=asked.tools,
         output=asked.output,
         continue_final_message=asked.continues,
+        shape_begun=asked.messages[-1]["content"] if asked.continues and asked.output is not None else "",
         client=asked.client,
         context_length=asked.context_length,
         drop_oldest=asked.drop_oldest,
