@@ -52,6 +52,7 @@ export const t = words({
     ownPasswordHint: 'At least 8 characters.',
     short: 'Choose at least 8 characters.',
     create: 'Create',
+    nameTaken: 'There is an account of the name {name} already; choose another one.',
 
     everybodysUsage: 'Tokens of all users, by the day (UTC).',
     everybody: 'Everybody',
@@ -159,6 +160,7 @@ export const t = words({
     ownPasswordHint: '至少 8 个字符。',
     short: '请至少输入 8 个字符。',
     create: '创建',
+    nameTaken: '用户名 {name} 已被使用，请换一个。',
 
     everybodysUsage: '所有用户每日消耗的 token（按 UTC 计）。',
     everybody: '所有用户',

@@ -44,7 +44,7 @@ class AccessMiddleware:
             await error_response(scope["path"], problem_of(error))(scope, receive, send)
             return
         if principal.client:
-            scope = {**scope, CLIENT: principal.client}
+            scope[CLIENT] = principal.client
         with acting(principal):
             await self._app(scope, receive, send)
 

@@ -68,3 +68,12 @@ def test_every_key_opens_the_server_and_none_is_told(start_server: Callable[...,
     refused = server.http.get("/v1/models", headers={"x-api-key": "third-secret"})
     assert refused.status_code == 401
     assert "secret" not in refused.text
+
+
+def test_requests_with_a_key_are_counted_by_their_route(start_server: Callable[..., RunningServer]) -> None:
+    server = start_server("--api-key", "secret")
+    headers = {"x-api-key": "secret"}
+    assert server.http.get("/v1/models", headers=headers).status_code == 200
+    assert (
+        'sevenb_http_requests_total{method="GET",path="/v1/models"' in server.http.get("/metrics", headers=headers).text
+    )
