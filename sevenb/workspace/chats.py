@@ -129,6 +129,7 @@ class Chats:
             created_at=time,
             updated_at=time,
             settings=json_object(settings or {}, "settings"),
+            messages=[],
         )
         with self._database.write() as connection:
             _check_folder(connection, user_id, folder_id)

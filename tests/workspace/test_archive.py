@@ -127,7 +127,8 @@ def test_circles_and_twins_are_refused(workspace: Workspace, ada: User, archive:
 @pytest.mark.parametrize(
     "nonsense",
     [None, 7, [], {}, {"format": "sevenb-chats"}, {"format": "sevenb-chats", "version": 1, "chats": {}},
-     {"format": "sevenb-chats", "version": 2, "chats": []}, {"format": "sevenb-chats", "version": "x" * 99, "chats": []},
+     {"format": "sevenb-chats", "version": 2, "chats": []},
+     {"format": "sevenb-chats", "version": "x" * 99, "chats": []},
      {"format": "sevenb-chats", "version": 1, "chats": [None] * 50_001}],
 )  # fmt: skip
 def test_what_is_no_archive_is_refused(workspace: Workspace, ada: User, nonsense: Any) -> None:

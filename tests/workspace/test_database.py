@@ -5,7 +5,6 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +27,12 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def file(data: Path) -> Iterator[Path]:
+def file(data: Path) -> Path:
     """A database of an administrator's, closed."""
     workspace = Workspace.open()
     workspace.users.create("Ada", "correct horse", "admin")
     workspace.close()
-    yield data / "workspace.db"
+    return data / "workspace.db"
 
 
 def test_the_database_is_a_file_of_this_user_alone(data: Path) -> None:
@@ -170,7 +169,7 @@ def test_a_full_disk_loses_nothing_and_shuts_nobody_out(file: Path) -> None:
         ("mysql://u:hidden@h/db", "not in mysql"),
         ("sqlite://", "not in sqlite"),
         ("sqlite:///:memory:", "not in sqlite"),
-        ("http://[", "cannot be read"),
+        ("://", "cannot be read"),
         ("postgresql://u:hidden@h:port/db", "cannot be read"),
     ],
 )
