@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
-from sevenb.errors import InvalidRequest
+from sevenb.errors import InvalidRequest, ModelNotFound
 from sevenb.model.store import Store
 from sevenb.server.access.principal import Administrator, WorkspaceDependency
 from sevenb.server.console.route import ConsoleRoute, reply
@@ -185,7 +185,12 @@ async def begin_pull(
     if not (name := body.name.strip()):
         raise InvalidRequest("name: name a model of the catalog or a repository, org/repo.", "name")
     store = Store()
-    name = await service.in_thread(lambda: reference_of(store, name))
+    try:
+        name = await service.in_thread(lambda: reference_of(store, name))
+    except ModelNotFound:
+        near = store.catalog.closest(name)
+        told = f"did you mean {' or '.join(near)}?" if near else "a repository is written org/repo."
+        raise ModelNotFound(f"The catalog has no model {name!r:.100}; {told}") from None
     jobs: PullJobs = request.app.state.pull_jobs
     job = jobs.begin(store, name, request.app.state.pulls)
     await service.in_thread(lambda: workspace.audit.record(user.name, "model.pull", name))
