@@ -3,7 +3,7 @@ import type { Token, Tokens } from 'marked';
 import type { Definitions } from './brackets';
 import type { MathsToken } from './blocks';
 import { parseInline } from './inline';
-import { element, type Node, type Tag } from './nodes';
+import { element, plainText, type Node, type Tag } from './nodes';
 
 /** Blocks within blocks, deeper than this, are shown as their source. */
 const DEEPEST = 32;
@@ -72,7 +72,7 @@ export class Builder {
       const inside = item.tokens.filter((part) => (part.type as string) !== 'checkbox');
       const nodes = this.blocks(inside, growing && index === last, depth + 1, !item.loose);
       if (!item.task) return element('li', nodes, AUTO);
-      const box = element('input', [], { type: 'checkbox', disabled: '', ...(item.checked ? { checked: '' } : {}) });
+      const box = checkbox(item.checked ?? false, plainText(nodes));
       const first = nodes[0];
       if (typeof first === 'object' && first.kind === 'element' && first.tag === 'p') {
         return element('li', [element('p', [box, ...first.children], AUTO), ...nodes.slice(1)], TASK);
@@ -110,6 +110,11 @@ export class Builder {
 const AUTO = Object.freeze({ dir: 'auto' });
 const TASK = Object.freeze({ dir: 'auto', class: 'markdown-task' });
 const HTML = Object.freeze({ class: 'markdown-html' });
+
+function checkbox(checked: boolean, label: string): Node {
+  const name = label.trim().slice(0, 100);
+  return element('input', [], { type: 'checkbox', disabled: '', 'aria-label': name, ...(checked ? { checked: '' } : {}) });
+}
 
 function alignment(align: 'center' | 'left' | 'right' | null): Record<string, string> {
   return align === null ? {} : { class: `markdown-${align}` };

@@ -1,5 +1,6 @@
 /** What the copy buttons in code do: the clipboard, the word on the button, and what a screen reader says. */
 import { common } from '../design';
+import { copyText } from '../design/clipboard';
 import { toasts } from '../state/toasts.svelte';
 import { codeOf } from './code';
 import { t } from './words';
@@ -13,9 +14,7 @@ export class Copying {
   readonly onclick = async (event: MouseEvent): Promise<void> => {
     const button = (event.target as Element).closest<HTMLButtonElement>('.markdown-copy');
     if (button === null) return;
-    try {
-      await navigator.clipboard.writeText(codeOf(button));
-    } catch {
+    if (!(await copyText(codeOf(button)))) {
       toasts.error(common('notCopied'));
       return;
     }
