@@ -23,8 +23,6 @@ export interface NewChat {
   model?: string | null;
   settings?: Partial<ChatSettings>;
   folder_id?: string | null;
-  /** Not listed in the history: a column of a comparison. */
-  hidden?: boolean;
 }
 
 export interface ChatListener {
@@ -87,8 +85,10 @@ export class Chat {
 
   /** `message`: one that the shown branch must hold. Answers that run are followed at once. */
   static async open(id: string, listener: ChatListener = {}, message?: string | null): Promise<Chat> {
+    // Made behind the wait: what an effect makes itself would die with it.
+    const stored = await api.get<StoredChat>(`/chats/${id}`);
     const chat = new Chat({}, listener);
-    chat.take(await api.get<StoredChat>(`/chats/${id}`));
+    chat.take(stored);
     if (message && chat.tree.get(message)) chat.leafId = chat.tree.leafBelow(message);
     return chat;
   }
@@ -256,7 +256,6 @@ export class Chat {
       model: this.model,
       settings: complete(this.settings),
       folder_id: this.begin.folder_id ?? null,
-      hidden: this.begin.hidden ?? false,
     });
     const { settings: _settings, leaf_id: _leaf, messages: _messages, ...summary } = stored;
     this.id = stored.id;
