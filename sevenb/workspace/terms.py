@@ -23,6 +23,7 @@ _UNSPACED = (
 # Signs that belong to the letter before them: accents, vowel points, the vowels of India's scripts.
 _MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0966-\u0dff"
 LETTER = rf"(?![{_UNSPACED}_])[\w{_MARKS}]"  # a pattern: one character of a word
+_LETTERS = re.compile(rf"[\w{_MARKS}]+")
 _RUN = re.compile(rf"([{_UNSPACED}]+)|((?:{LETTER})+)")
 
 
@@ -62,7 +63,13 @@ def fold_with_places(text: str) -> tuple[str, list[int]]:
 
 def pieces_of(text: str) -> list[Piece]:
     """The runs of a text, folded, in their order."""
-    return [Piece(match[0], spaced=match[1] is None) for match in _RUN.finditer(fold(text[:MAX_CHARACTERS]))]
+    pieces: list[Piece] = []
+    for letters in _LETTERS.findall(fold(text[:MAX_CHARACTERS]).replace("_", " ")):
+        if letters.isascii():
+            pieces.append(Piece(letters, spaced=True))
+        else:
+            pieces += (Piece(match[0], spaced=match[1] is None) for match in _RUN.finditer(letters))
+    return pieces
 
 
 def terms_of(text: str) -> list[str]:
