@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from sevenb.workspace import Workspace
 from tests.server.conftest import RunningServer
 from tests.server.console.client import HEADERS, Console
 from tests.server.console.team import PASSWORD, Team, running_team, setup_token
@@ -69,6 +71,22 @@ def test_the_first_account_made_in_the_open_console_inherits_its_chats(start_ser
     # From now on others sign in, and programs need a key.
     assert Console(server).error("GET", "/chats")["status"] == 401
     assert server.http.get("/v1/models").status_code == 401
+
+
+def test_an_account_that_the_command_line_made_closes_the_open_console(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    database = f"sqlite:///{tmp_path}/workspace.db"
+    server = start_server("--database", database)
+    console = Console(server)
+    assert console.ok("GET", "/session")["mode"] == "local"
+    workspace = Workspace.open(database)
+    workspace.users.create("anna", PASSWORD, "admin")
+    workspace.close()
+    server.until(lambda: bool(console.ok("GET", "/session")["mode"] == "accounts"))
+    assert console.error("GET", "/chats")["status"] == 401
+    assert server.http.get("/v1/models").status_code == 401
+    console.sign_in("anna", PASSWORD)
 
 
 # -- signing in and out ------------------------------------------------------------------------------
