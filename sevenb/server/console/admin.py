@@ -94,7 +94,12 @@ async def _create_first(
 
 @router.patch("/users/{user_id}")
 async def change_user(
-    actor: Administrator, service: ServiceDependency, workspace: WorkspaceDependency, user_id: str, body: UserChange
+    request: Request,
+    actor: Administrator,
+    service: ServiceDependency,
+    workspace: WorkspaceDependency,
+    user_id: str,
+    body: UserChange,
 ) -> Response:
     """Change an account. One that is disabled, or has a new password, is signed out everywhere."""
     if user_id == actor.id and (body.role == "user" or body.disabled or body.password is not None):
@@ -125,12 +130,15 @@ async def change_user(
         return after
 
     async with HASHING:
-        return reply(await service.in_thread(change))
+        user = await service.in_thread(change)
+    if user.disabled:
+        await request.app.state.answers.stop_of(user_id)
+    return reply(user)
 
 
 @router.delete("/users/{user_id}")
 async def delete_user(
-    actor: Administrator, service: ServiceDependency, workspace: WorkspaceDependency, user_id: str
+    request: Request, actor: Administrator, service: ServiceDependency, workspace: WorkspaceDependency, user_id: str
 ) -> Response:
     """Delete an account with all that belongs to it."""
     if user_id == actor.id:
@@ -141,6 +149,7 @@ async def delete_user(
         workspace.users.delete(user_id)
         workspace.audit.record(actor.name, "user.delete", user.name)
 
+    await request.app.state.answers.stop_of(user_id)
     await flush_usage(service)
     await service.in_thread(delete)
     return reply({})

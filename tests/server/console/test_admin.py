@@ -81,6 +81,30 @@ def test_who_is_disabled_loses_access_at_once_and_gets_it_back(team: Team) -> No
     assert team.complete(key) == 200
 
 
+def test_the_answer_of_a_user_who_is_disabled_ends() -> None:
+    with running_team(step_seconds=0.02) as team:
+        chat = team.ben.new_chat()
+        answer = team.ben.begin(chat, "x" * 900, model="echo")
+        path = f"/admin/users/{team.id_of('ben')}"
+        with team.ben.events(chat, answer) as events:
+            next(event for event in events if event["type"] == "text")
+            team.anna.ok("PATCH", path, disabled=True)
+            last = list(events)[-1]
+        assert last["message"]["status"] != "complete"
+        team.server.until(lambda: _running(team) == 0)
+        team.anna.ok("PATCH", path, disabled=False)
+        kept = team.browser().sign_in("ben", PASSWORD).message(chat, answer)
+        assert 0 < len(kept["content"]) < 900
+
+
+def _running(team: Team) -> float:
+    headers = {"Authorization": f"Bearer {team.anna.ok('POST', '/keys', name='metrics')['secret']}"}
+    for line in team.server.http.get("/metrics", headers=headers).text.splitlines():
+        if line.startswith("sevenb_num_requests_running"):
+            return float(line.split()[-1])
+    raise AssertionError
+
+
 def test_a_password_that_was_set_anew_ends_the_sessions_of_the_old_one(team: Team) -> None:
     frida = team.new_user("frida")
     team.anna.ok("PATCH", f"/admin/users/{team.id_of('frida')}", password="battery staple")
