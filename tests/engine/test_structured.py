@@ -279,7 +279,7 @@ class SlowCompiler:
         self.go = threading.Event()
         self._inner = fake_compiler()
 
-    def compile(self, grammar: str) -> Matcher:
+    def compile(self, grammar: str, prefix: str = "") -> Matcher:
         assert self.go.wait(20)
         return self._inner.compile(grammar)
 
@@ -336,7 +336,7 @@ def test_a_grammar_that_becomes_too_hard_fails_its_request_alone(monkeypatch: py
     class Stuck(Matcher):
         failure = "too complex"
 
-    def compile(self: GrammarCompiler, grammar: str) -> Matcher:
+    def compile(self: GrammarCompiler, grammar: str, prefix: str = "") -> Matcher:
         matcher = real(self, grammar)
         if grammar == regex("[xyz]*"):
             return Stuck(matcher._inner, matcher._end_ids, forces=False)
