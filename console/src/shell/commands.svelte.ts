@@ -1,4 +1,6 @@
 /** What the palette can do: the frame's own commands, and those of the page that is shown. */
+import { untrack } from 'svelte';
+
 import type { IconName } from '../design/icons';
 import { language } from '../i18n/language.svelte';
 import { router } from '../state/router.svelte';
@@ -24,10 +26,9 @@ class Commands {
 
   /** Adds commands of a page until the returned function is called: `$effect(() => commands.add(() => […]))`. */
   add(make: () => Command[]): () => void {
-    this.#added = [...this.#added, make];
-    return () => {
-      this.#added = this.#added.filter((one) => one !== make);
-    };
+    // An effect that adds must not run again because something was added.
+    untrack(() => (this.#added = [...this.#added, make]));
+    return () => untrack(() => (this.#added = this.#added.filter((one) => one !== make)));
   }
 
   get all(): Command[] {
