@@ -1,6 +1,5 @@
 /** What the copy buttons in code do: the clipboard, the word on the button, and what a screen reader says. */
-import { common } from '../design';
-import { copyText } from '../design/clipboard';
+import { common, copyText } from '../design';
 import { toasts } from '../state/toasts.svelte';
 import { codeOf } from './code';
 import { t } from './words';

@@ -35,7 +35,7 @@ export const t = words({
     emptyAnswer: 'The answer is empty.',
     cutOff: 'The answer reached its length limit.',
     stopped: 'Stopped.',
-    interrupted: 'The answer was interrupted: the server went down, or nobody was there to read it.',
+    interrupted: 'The answer was interrupted: the server went down, or nobody was reading.',
     failed: 'No answer: something went wrong.',
     truncated: {
       one: 'The oldest part of the chat was left out of the prompt ({count} token).',
