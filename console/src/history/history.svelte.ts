@@ -1,5 +1,6 @@
 /** The chats of the history as far as they have been listed, and the folders that they lie in. */
 
+import { untrack } from 'svelte';
 import { SvelteMap, SvelteSet } from 'svelte/reactivity';
 
 import { api, sentence } from '../api/client';
@@ -93,9 +94,11 @@ class History {
   /** Begins to list, once somebody is signed in; another user has another history. */
   begin(userId: string): void {
     if (this.#userId === userId) return;
-    this.clear();
-    this.#userId = userId;
-    void this.load();
+    untrack(() => {
+      this.clear();
+      this.#userId = userId;
+      void this.load();
+    });
   }
 
   async load(): Promise<void> {
@@ -157,10 +160,13 @@ class History {
   /** A chat was made, or has changed on the server. */
   upsert(summary: ChatSummary): void {
     if (this.#gone.has(summary.id)) return;
-    const before = this.#known.get(summary.id);
-    this.#known.set(summary.id, summary);
-    // Folders count their chats.
-    if (!before && summary.folder_id && this.#listing.status !== 'idle') void this.#loadFolders().catch(() => undefined);
+    // An effect that tells of a chat does not follow the list.
+    untrack(() => {
+      const known = this.#known.has(summary.id);
+      this.#known.set(summary.id, summary);
+      // Folders count their chats.
+      if (!known && summary.folder_id && this.#listing.status !== 'idle') void this.#loadFolders().catch(() => undefined);
+    });
   }
 
   remove(id: string): void {
