@@ -35,10 +35,11 @@ def test_without_the_key_everything_but_health_is_closed(start_server: Callable[
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
-def test_an_open_address_needs_a_key(host: str) -> None:
+def test_an_open_address_needs_a_key_or_accounts(host: str) -> None:
     with pytest.raises(UnsafeAddress, match="--api-key"):
         check_address(host, has_key=False)
     check_address(host, has_key=True)
+    check_address(host, has_key=False, has_accounts=True)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
