@@ -155,6 +155,7 @@ def test_a_message_of_a_long_chat_is_found_and_shown(console: Program, open_page
 
 def test_the_thread_is_used_by_keyboard_alone(console: Program, open_page: OpenPage) -> None:
     page = open_page(kept_at(console.url, "Long?", LONG))
+    expect(answer(page).locator("p").last).to_be_in_viewport()
     region = page.get_by_role("region", name="Conversation")
     region.focus()
     page.keyboard.press("Home")
