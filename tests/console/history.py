@@ -36,7 +36,8 @@ def row(page: Page, title: str) -> Locator:
 
 def titles(page: Page) -> list[str]:
     """All chats of the list, from the top."""
-    return [text.strip() for text in sidebar(page).get_by_role("link").all_inner_texts()]
+    # The inner text of rows far outside the window is empty: they are not laid out.
+    return [text.strip() for text in sidebar(page).get_by_role("link").all_text_contents()]
 
 
 def choose(page: Page, title: str, action: str) -> None:

@@ -154,7 +154,7 @@ def test_a_new_chat_is_begun_in_a_folder(kept: Program, open_page: OpenPage) -> 
     page.get_by_role("menuitem", name="New chat here").click()
     page.get_by_role("main").get_by_role("textbox").fill("Begun at work")
     page.keyboard.press("Enter")
-    inside = sidebar(page).get_by_role("listitem").filter(has=folder)
+    inside = sidebar(page).get_by_role("listitem").filter(has=page.get_by_role("button", name=re.compile("^Work")))
     expect(inside.get_by_role("link", name="Begun at work")).to_be_visible()
     expect(folder.get_by_label("2 chats")).to_be_visible()
 
