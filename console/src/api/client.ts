@@ -1,5 +1,6 @@
 /** Requests to the console's API: JSON in, JSON out, and every failure an `ApiFailure` with a sentence to show. */
 import { connection } from '../state/connection.svelte';
+import { told } from './errors';
 import { t } from './words';
 
 const ROOT = '/console/api';
@@ -75,15 +76,15 @@ export async function request(method: string, path: string, options: RequestOpti
 }
 
 async function failure(response: Response): Promise<ApiFailure> {
-  let told: { message?: unknown; code?: unknown; param?: unknown } = {};
+  let error: { message?: unknown; code?: unknown; param?: unknown } = {};
   try {
-    told = ((await response.json()) as { error?: typeof told }).error ?? {};
+    error = ((await response.json()) as { error?: typeof error }).error ?? {};
   } catch {
     // A proxy's page, or nothing at all.
   }
   const text = (value: unknown) => (typeof value === 'string' ? value : null);
-  const message = text(told.message) ?? t('failed', { status: response.status });
-  return new ApiFailure(message, response.status, text(told.code), text(told.param));
+  const message = text(error.message) ?? t('failed', { status: response.status });
+  return new ApiFailure(message, response.status, text(error.code), text(error.param));
 }
 
 async function json<T>(method: string, path: string, options?: RequestOptions): Promise<T> {
@@ -101,5 +102,6 @@ export const api = {
 
 /** A sentence for any error that was caught. */
 export function sentence(error: unknown): string {
+  if (error instanceof ApiFailure) return told(error);
   return error instanceof Error ? error.message : String(error);
 }

@@ -8,5 +8,5 @@ export function told(error: unknown): string {
   if (error.code === 'wrong_token') return t('wrongToken');
   const seconds = /\d+/.exec(error.message);
   if (error.code === 'rate_limit_exceeded' && seconds) return t('wait', { count: Number(seconds[0]) });
-  return error.message;
+  return sentence(error);
 }

@@ -1,5 +1,7 @@
 /** Model files on their way from this browser to the server. */
-import { ApiFailure, url } from '../api/client';
+import { url } from '../api/client';
+import { told } from '../api/errors';
+import type { ApiError } from '../api/types';
 import { toasts } from '../state/toasts.svelte';
 import { models } from './models.svelte';
 import { t } from './words';
@@ -34,9 +36,8 @@ export class Upload {
       request.upload.onprogress = ({ loaded }) => (this.sent = Math.min(loaded, this.file.size));
       request.upload.onload = () => this.state === 'sending' && (this.state = 'checking');
       request.onload = () => {
-        const failure = request.status < 400 ? null : told(request);
-        this.error = failure?.message ?? null;
-        this.state = failure ? 'failed' : 'done';
+        this.error = request.status < 400 ? null : reason(request);
+        this.state = this.error === null ? 'done' : 'failed';
         resolve();
       };
       request.onerror = () => {
@@ -81,12 +82,11 @@ class Uploads {
   }
 }
 
-function told(request: XMLHttpRequest): ApiFailure | Error {
+function reason(request: XMLHttpRequest): string {
   try {
-    const { error } = JSON.parse(request.responseText) as { error: { message: string; code: string | null } };
-    return new ApiFailure(error.message, request.status, error.code);
+    return told((JSON.parse(request.responseText) as { error: ApiError }).error);
   } catch {
-    return new Error(t('uploadCut'));
+    return t('uploadCut');
   }
 }
 
