@@ -54,10 +54,12 @@ export interface StreamOptions {
 }
 
 const WAITS = [0.25, 0.5, 1, 2, 4, 8];
+/** The server sends a comment every 15 seconds: a line that is silent for longer is dead, though nothing says so. */
+const SILENCE_MS = 45_000;
 
 /**
  * Reads events until `onEvent` says it was the last one, taking the stream up again (`Last-Event-ID`) as often as the
- * line breaks. Throws `ApiFailure` where the server refuses, and the signal's reason when that is aborted.
+ * line breaks or falls silent. Throws `ApiFailure` where the server refuses, and the signal's reason when that is aborted.
  */
 export async function readEvents(path: string, options: StreamOptions): Promise<void> {
   const { query, signal, onEvent, onBroken } = options;
@@ -65,16 +67,19 @@ export async function readEvents(path: string, options: StreamOptions): Promise<
   let failures = 0;
   for (;;) {
     const parser = new EventParser();
+    const watch = new Watchdog();
     try {
       const headers: Record<string, string> = { Accept: 'text/event-stream' };
       if (last !== null) headers['Last-Event-ID'] = last;
-      const response = await request('GET', path, { query, signal, headers });
+      const either = signal ? AbortSignal.any([signal, watch.signal]) : watch.signal;
+      const response = await request('GET', path, { query, signal: either, headers });
       if (failures) onBroken?.(false);
       const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
       try {
         for (;;) {
           const { value, done } = await reader.read();
           if (done) break;
+          watch.heard();
           failures = 0;
           for (const event of parser.feed(value)) {
             last = event.id ?? last;
@@ -88,10 +93,35 @@ export async function readEvents(path: string, options: StreamOptions): Promise<
       if (signal?.aborted) throw error;
       const refused = error instanceof ApiFailure && error.status >= 400 && error.status < 500 && error.status !== 429;
       if (refused) throw error;
+    } finally {
+      watch.end();
     }
     onBroken?.(true);
     await pause(parser.retry ?? WAITS[Math.min(failures, WAITS.length - 1)]!, signal);
     failures += 1;
+  }
+}
+
+/** Aborts its signal when nothing was heard for too long. */
+class Watchdog {
+  readonly #controller = new AbortController();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor() {
+    this.heard();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  heard(): void {
+    this.end();
+    this.#timer = setTimeout(() => this.#controller.abort(), SILENCE_MS);
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
   }
 }
 
