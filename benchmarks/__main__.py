@@ -5,6 +5,7 @@
     python -m benchmarks fidelity --long                 # what the type of the KV cache costs, too
     python -m benchmarks tools                           # how well models call tools: some minutes
     python -m benchmarks structured                      # what a guaranteed shape costs and gains: a minute
+    python -m benchmarks console                         # how quick the console is, in Chromium: some minutes
     python -m benchmarks report                          # tables and plots again, from what was kept
     python -m benchmarks --quick                         # minutes; figures are rough and only printed
 
@@ -22,6 +23,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from benchmarks import machine, results
+from benchmarks.console import figures as console_figures
+from benchmarks.console.measure import QUICK, Extent, measure_console
+from benchmarks.console.report import console_report
 from benchmarks.contenders import Contenders, PeerPlaces
 from benchmarks.fidelity import measure_fidelity, measure_long_fidelity
 from benchmarks.page import PAGE, TOOLS_PAGE, replace_section
@@ -38,7 +42,7 @@ from sevenb.errors import SevenbError
 from sevenb.model.store import Store
 
 MODELS = ["qwen2.5-coder:0.5b", "qwen2.5-coder:1.5b", SYNTHETIC_7B]
-PARTS = ("speed", "structured", "fidelity", "tools", "report")
+PARTS = ("speed", "structured", "fidelity", "tools", "console", "report")
 IK_SOURCE = "IK_LLAMA_SOURCE"
 
 
@@ -78,6 +82,10 @@ def _measure(options: argparse.Namespace, wanted: list[str] | None, folder: Path
             results.save(measure_structured(name, path, options.threads, rounds), folder)
         if "tools" in parts and name != SYNTHETIC_7B:
             results.save(measure_tools(name, path, options.threads), folder)
+    if "console" in parts:
+        name, path = next(iter(paths.items()))
+        extent = QUICK if options.quick else Extent()
+        console_figures.save(measure_console(name, path, options.threads, extent), folder)
 
 
 def _measure_beside_peers(
@@ -131,6 +139,8 @@ def _report(folder: Path, *, write: bool) -> None:
         texts["fidelity"] = fidelity_report(fidelity)
     if structured := results.load_structured(folder):
         texts["structured"] = structured_report(structured)
+    if console := console_figures.load(folder):
+        texts["console"] = console_report(console)
     for section, text in texts.items():
         print(f"\n{text}\n")
         if write:

@@ -18,6 +18,8 @@ from starlette.responses import Response
 from sevenb.errors import (
     Conflict,
     ContextOverflow,
+    CorruptModelFile,
+    DownloadFailed,
     EngineDied,
     EngineNotReady,
     InvalidRequest,
@@ -25,6 +27,7 @@ from sevenb.errors import (
     NotFound,
     OutOfMemory,
     SevenbError,
+    StorageDenied,
     StorageFull,
     TooManyRequests,
     UnsupportedModel,
@@ -81,10 +84,14 @@ def problem_of(error: Exception) -> Problem:
             return Problem(404, "invalid_request_error", str(error), "not_found")
         case Conflict():
             return Problem(409, "invalid_request_error", str(error), "conflict")
-        case StorageFull():
+        case StorageFull() | StorageDenied():
             return Problem(507, "server_error", str(error), "storage")
         case WorkspaceUnavailable():
             return Problem(503, "server_error", str(error), "workspace_unavailable")
+        case DownloadFailed():
+            return Problem(502, "server_error", str(error), "download_failed")
+        case CorruptModelFile():
+            return Problem(500, "server_error", str(error), "not_a_model")
         case UnsupportedModel():
             return Problem(400, "invalid_request_error", str(error), "model_not_supported", "model")
         case TooManyRequests(retry_after=retry_after):

@@ -320,7 +320,7 @@ export interface ModelInfo {
   /** The server was started with it: it cannot be deleted. */
   served: boolean;
   /** Why it could not be loaded, the last time. */
-  error: string | null;
+  error: ApiError | null;
 }
 
 /** Another server whose models are listed. */
@@ -360,7 +360,7 @@ export interface Pull {
   completed: number;
   total: number;
   bytes_per_second: number | null;
-  error: string | null;
+  error: ApiError | null;
   notes: string[];
 }
 

@@ -1,5 +1,6 @@
 /** The store of models: which there are, how far they are loaded, memory and disk, for every page that shows them. */
 import { api, sentence } from '../api/client';
+import { told } from '../api/errors';
 import type { ModelInfo, ModelList, UpstreamStatus } from '../api/types';
 import { session } from '../state/session.svelte';
 
@@ -63,7 +64,7 @@ class Models {
       await this.refresh();
       const model = this.find(name);
       if (this.status === 'failed') continue;
-      if (model?.error) throw new Error(model.error);
+      if (model?.error) throw new Error(told(model.error));
       if (!model || model.state === 'ready' || model.state === 'installed') return;
     }
   }

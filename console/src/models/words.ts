@@ -19,7 +19,7 @@ export const t = words({
 
     here: 'On this server',
     hereNone: 'No model of this server fits what you search for.',
-    elsewhere: 'On {name}',
+    elsewhere: '{name}',
     elsewhereNone: 'This server lists no models.',
     unreachable: 'No answer.',
     catalog: 'Catalog',

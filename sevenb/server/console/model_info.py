@@ -8,7 +8,9 @@ from pathlib import Path
 from sevenb.errors import SevenbError
 from sevenb.model.catalog import FIT_CONTEXT, CatalogEntry, kv_bytes_per_token, memory_needed
 from sevenb.model.store import Store
+from sevenb.server.console.route import problem_record
 from sevenb.server.service import ModelStatus
+from sevenb.workspace.records import Problem
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,10 @@ class ModelInfo:
     fit: Fit | None = None
     progress: float | None = None
     served: bool = False
-    error: str | None = None
+    error: Problem | None = None
 
 
-def installed_info(status: ModelStatus, *, name: str, budget: int, served: bool, error: str | None) -> ModelInfo:
+def installed_info(status: ModelStatus, *, name: str, budget: int, served: bool, error: Problem | None) -> ModelInfo:
     """A model of this machine by one of its names, its file's header read. ``budget``: bytes that models may take."""
     stored = status.stored
     info = ModelInfo(
@@ -63,7 +65,7 @@ def installed_info(status: ModelStatus, *, name: str, budget: int, served: bool,
         path = Store().resolve(status.root)
         header = _read_header(path, path.stat().st_mtime_ns)
     except (SevenbError, OSError) as problem:
-        return replace(info, error=error or (str(problem) if isinstance(problem, SevenbError) else None))
+        return replace(info, error=error or (problem_record(problem) if isinstance(problem, SevenbError) else None))
     return replace(
         info,
         family=header.family,

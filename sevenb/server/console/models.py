@@ -16,14 +16,14 @@ from sevenb.model.catalog import CATALOG
 from sevenb.model.store import Store
 from sevenb.server.access.principal import Administrator, SignedIn, WorkspaceDependency
 from sevenb.server.console.model_info import ModelInfo, catalog_info, installed_info
-from sevenb.server.console.route import ConsoleRoute, reply
+from sevenb.server.console.route import ConsoleRoute, problem_record, reply
 from sevenb.server.dependencies import ServiceDependency
-from sevenb.server.errors import HttpError, problem_of
+from sevenb.server.errors import HttpError
 from sevenb.server.fleet.durations import parse_duration
 from sevenb.server.service import Service
 from sevenb.server.upstream.connection import ListedModel
 from sevenb.server.upstream.directory import Upstreams, UpstreamStatus
-from sevenb.workspace.records import User
+from sevenb.workspace.records import Problem, User
 
 router = APIRouter(route_class=ConsoleRoute)
 
@@ -33,7 +33,7 @@ class Loads:
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._errors: dict[str, str] = {}
+        self._errors: dict[str, Problem] = {}
 
     def begin(self, service: Service, name: str, keep: tuple[float | None] | None) -> None:
         """Load a model, unless that is going on. ``keep``: how many seconds it stays then, if not as usual."""
@@ -41,7 +41,7 @@ class Loads:
             self._errors.pop(name, None)
             self._tasks[name] = asyncio.create_task(self._load(service, name, keep), name=f"load {name}")
 
-    def error(self, name: str) -> str | None:
+    def error(self, name: str) -> Problem | None:
         """Why a model could not be loaded, the last time."""
         return self._errors.get(name)
 
@@ -60,7 +60,7 @@ class Loads:
             if keep is not None:
                 await service.keep(name, keep[0])
         except Exception as error:
-            self._errors[name] = problem_of(error).message
+            self._errors[name] = problem_record(error)
         finally:
             del self._tasks[name]
 

@@ -16,10 +16,11 @@ from starlette.responses import Response
 from sevenb.errors import InvalidRequest, ModelNotFound
 from sevenb.model.store import Store
 from sevenb.server.access.principal import Administrator, WorkspaceDependency
-from sevenb.server.console.route import ConsoleRoute, reply
+from sevenb.server.console.route import ConsoleRoute, problem_record, reply
 from sevenb.server.dependencies import ServiceDependency
-from sevenb.server.errors import HttpError, problem_of
+from sevenb.server.errors import HttpError
 from sevenb.server.fleet.downloads import Arrival, Download, Downloads, DownloadStopped, News, Note, reference_of
+from sevenb.workspace.records import Problem
 
 KEPT = 20  # pulls that have ended and are still shown
 RATE_SECONDS = 6.0  # that the rate is taken over
@@ -41,7 +42,7 @@ class Pull:
     completed: int
     total: int
     bytes_per_second: float | None
-    error: str | None
+    error: Problem | None
     notes: list[str] = field(default_factory=list)
 
 
@@ -52,7 +53,7 @@ class PullJob:
         self.id = uuid.uuid4().hex
         self.name = name
         self.state: PullState = "running"
-        self._error: str | None = None
+        self._error: Problem | None = None
         self._notes: deque[str] = deque(maxlen=MAX_NOTES)
         self._arrival = Arrival("", 0, 0)
         self._marks: deque[tuple[float, int]] = deque()  # when how much of the file was there
@@ -110,7 +111,7 @@ class PullJob:
             case DownloadStopped() | asyncio.CancelledError():
                 self.state = "cancelled"
             case Exception():
-                self.state, self._error = "failed", problem_of(error).message
+                self.state, self._error = "failed", problem_record(error)
 
 
 class PullJobs:

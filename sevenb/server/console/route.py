@@ -1,4 +1,4 @@
-"""`ConsoleRoute`: how the console's API reads what it is sent, and `reply`: how it answers."""
+"""`ConsoleRoute`: how the console's API reads what it is sent; `reply` and `problem_record`: how it answers."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -7,7 +7,9 @@ import msgspec
 from fastapi import Request
 from starlette.responses import Response
 
+from sevenb.server.errors import problem_of
 from sevenb.server.json_body import JsonRoute
+from sevenb.workspace.records import Problem
 
 
 class ConsoleRoute(JsonRoute):
@@ -29,6 +31,12 @@ class ConsoleRoute(JsonRoute):
 def reply(value: Any, status: int = 200) -> Response:
     """A data class, or a list or dict of them, as JSON."""
     return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def problem_record(error: BaseException) -> Problem:
+    """An error that is told inside an answer, or kept with it."""
+    problem = problem_of(error if isinstance(error, Exception) else RuntimeError(str(error)))
+    return Problem(problem.message, problem.code, problem.parameter)
 
 
 def _is_json(request: Request) -> bool:

@@ -18,7 +18,6 @@ from sevenb.errors import (
     CorruptModelFile,
     InvalidRequest,
     ModelNotFound,
-    StorageDenied,
     StorageFull,
     TooManyRequests,
     UnsupportedModel,
@@ -154,13 +153,11 @@ async def _receive(request: Request, service: ServiceDependency, arrival: FileAr
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Give what is wrong with a file or the disk its status."""
+    """Give what is wrong with a file its status."""
     try:
         yield
     except (CorruptModelFile, UnsupportedModel) as error:
         raise HttpError(400, str(error), "not_a_model") from None
-    except (StorageFull, StorageDenied) as error:
-        raise HttpError(507, str(error), "storage") from None
 
 
 @contextmanager

@@ -7,9 +7,8 @@ from collections.abc import AsyncGenerator
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from sevenb.errors import DownloadFailed, InvalidRequest, StorageDenied, StorageFull
+from sevenb.errors import InvalidRequest
 from sevenb.model.store import Store
-from sevenb.server.errors import HttpError
 from sevenb.server.fleet.downloads import Arrival, Download, Downloads, News, Note, reference_of
 from sevenb.server.ollama.route import ERRORS, NDJSON, OllamaRoute, error_line, line
 from sevenb.server.ollama.types import ProgressResponse, PullRequest
@@ -47,7 +46,7 @@ async def pull_lines(store: Store, name: str, downloads: Downloads) -> AsyncGene
         yield line(ProgressResponse(status="pulling manifest"))
         while (piece := await news.get()) is not None:
             yield line(_told(piece))
-        await _result(task)
+        await task
         for status in ("verifying sha256 digest", "writing manifest", "success"):
             yield line(ProgressResponse(status=status))
     finally:
@@ -67,12 +66,3 @@ def _told(news: News) -> ProgressResponse:
             # Clients tell files apart by their digest, so each gets one, if not the one of its bytes.
             digest = f"sha256:{hashlib.sha256(label.encode()).hexdigest()}"
             return ProgressResponse(status=f"pulling {label}", digest=digest, total=total, completed=done)
-
-
-async def _result(task: "asyncio.Task[None]") -> None:
-    try:
-        await task
-    except (StorageFull, StorageDenied) as error:
-        raise HttpError(507, str(error), "storage") from None
-    except DownloadFailed as error:
-        raise HttpError(502, str(error), "download_failed") from None

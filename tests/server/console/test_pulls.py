@@ -100,7 +100,8 @@ def test_a_pull_that_fails_says_why(server: Program, http: httpx.Client, hub: Hu
     finally:
         hub.missing = False
     assert failed["state"] == "failed"
-    assert "Hugging Face" in failed["error"]
+    assert "Hugging Face" in failed["error"]["message"]
+    assert failed["error"]["code"] == "download_failed"
     assert http.delete(f"/pulls/{failed['id']}").is_success
     assert http.get("/pulls").json() == []
     assert http.delete(f"/pulls/{failed['id']}").status_code == 404

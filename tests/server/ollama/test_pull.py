@@ -11,7 +11,7 @@ import pytest
 from sevenb.errors import DownloadFailed, StorageFull, TooManyRequests
 from sevenb.model.download import Progress
 from sevenb.model.store import Store
-from sevenb.server.errors import HttpError
+from sevenb.server.errors import problem_of
 from sevenb.server.fleet.downloads import MAX_DOWNLOADS, Downloads
 from sevenb.server.ollama.pull import pull_lines
 
@@ -75,9 +75,9 @@ def test_what_goes_wrong_is_told(error: Exception, status: int) -> None:
     def fail(progress: Progress) -> None:
         raise error
 
-    with pytest.raises(HttpError, match=str(error)) as caught:
+    with pytest.raises(type(error), match=str(error)) as caught:
         asyncio.run(to_the_end(SlowStore(fail)))
-    assert caught.value.status == status
+    assert problem_of(caught.value).status == status
 
 
 def for_ever(progress: Progress) -> None:

@@ -10,9 +10,9 @@ from typing import Any, Literal, assert_never
 from sevenb.errors import EngineNotReady
 from sevenb.server.bodies import Usage
 from sevenb.server.chat import AnswerEnded, ArgumentsPiece, CallEnded, CallStarted, ChatEvent, TextPiece
+from sevenb.server.console.route import problem_record
 from sevenb.server.console.running.log import EventLog, encode
 from sevenb.server.console.running.source import AnswerSource, AnswerStream, Asked
-from sevenb.server.errors import problem_of
 from sevenb.server.fleet.holds import holding
 from sevenb.structured.output_format import OutputFormat
 from sevenb.workspace.records import ChatSummary, Figures, FinishReason, Message, MessageStatus, Problem, ToolCall
@@ -251,9 +251,3 @@ class RunningAnswer:
 def done_event(number: int, message: Message, chat: ChatSummary) -> bytes:
     """The last event of an answer."""
     return encode(number, {"type": "done", "message": message, "chat": chat})
-
-
-def problem_record(error: BaseException) -> Problem:
-    """An error as a message keeps it."""
-    problem = problem_of(error if isinstance(error, Exception) else RuntimeError(str(error)))
-    return Problem(problem.message, problem.code, problem.parameter)

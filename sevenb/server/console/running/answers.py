@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from sevenb.errors import Conflict, NotFound, SevenbError, TooManyRequests
-from sevenb.server.console.running.answer import Ending, RunningAnswer, problem_record
+from sevenb.server.console.route import problem_record
+from sevenb.server.console.running.answer import Ending, RunningAnswer
 from sevenb.server.console.running.verdict import keeps_to
 from sevenb.server.service import Service
 from sevenb.workspace import Workspace
