@@ -5,9 +5,7 @@ export const t = words({
   en: {
     cancel: 'Cancel',
     close: 'Close',
-    confirm: 'Confirm',
     save: 'Save',
-    saved: 'Saved',
     delete: 'Delete',
     rename: 'Rename',
     edit: 'Edit',
@@ -28,9 +26,7 @@ export const t = words({
   zh: {
     cancel: '取消',
     close: '关闭',
-    confirm: '确认',
     save: '保存',
-    saved: '已保存',
     delete: '删除',
     rename: '重命名',
     edit: '编辑',

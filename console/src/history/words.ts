@@ -4,11 +4,7 @@ import { words } from '../i18n/words';
 export const t = words({
   en: {
     history: 'Chats',
-    newChat: 'New chat',
     untitled: 'New chat',
-    compare: 'Compare',
-    models: 'Models',
-    pages: 'Pages',
     search: 'Search chats',
     clearSearch: 'Clear search',
     searching: 'Searching…',
@@ -74,11 +70,7 @@ export const t = words({
   },
   zh: {
     history: '对话',
-    newChat: '新对话',
     untitled: '新对话',
-    compare: '对比',
-    models: '模型',
-    pages: '页面',
     search: '搜索对话',
     clearSearch: '清除搜索',
     searching: '正在搜索…',

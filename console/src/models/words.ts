@@ -88,7 +88,6 @@ export const t = words({
     uploadFailed: 'Not added',
     uploadCut: 'The connection was cut before the file had arrived. Add it again.',
     uploadStopped: 'Stopped; nothing was kept',
-    leaving: 'A file is still being sent.',
 
     pullTitle: 'Download a model',
     pullLabel: 'Name',
@@ -198,7 +197,6 @@ export const t = words({
     uploadFailed: '添加失败',
     uploadCut: '文件传完之前连接中断，请重新添加。',
     uploadStopped: '已停止，未保留任何内容',
-    leaving: '文件仍在发送。',
 
     pullTitle: '下载模型',
     pullLabel: '名称',

@@ -2,12 +2,6 @@
 import { router } from '../state/router.svelte';
 import { layout } from './layout.svelte';
 
-/** Pages add their own, for the help: `keys` as `Kbd` takes them. */
-export interface Shortcut {
-  keys: string;
-  words: string;
-}
-
 function writing(event: KeyboardEvent): boolean {
   const target = event.target as HTMLElement | null;
   return Boolean(target?.closest('input, textarea, select, [contenteditable]'));
