@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 from sevenb.engine.messages import EngineReady, EngineStats
 from sevenb.errors import SevenbError, TooManyRequests
-from sevenb.model.store import StoredModel
+from sevenb.model.stored_model import StoredModel
 from sevenb.server.access.principal import Principal, current_principal
 from sevenb.server.fleet.holds import holding, keep_until_answered
 from sevenb.server.fleet.managed_model import ManagedModel, ModelState

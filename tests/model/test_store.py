@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from sevenb.errors import DownloadFailed, HashMismatch, ModelNotFound, StorageFull
-from sevenb.model import store as store_module
+from sevenb.model import blobs as blobs_module
 from sevenb.model.catalog import DEFAULT_MODEL
 from sevenb.model.store import Store, default_home
 from tests.hub import Hub, serve
@@ -42,9 +42,9 @@ def store(tmp_path: Path) -> Store:
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Paths of the files that were hashed again."""
     paths: list[Path] = []
-    hash_file = store_module._sha256
+    hash_file = blobs_module._sha256
     monkeypatch.setattr(
-        store_module, "_sha256", lambda path, progress: (paths.append(path), hash_file(path, progress))[1]
+        blobs_module, "_sha256", lambda path, progress: (paths.append(path), hash_file(path, progress))[1]
     )
     return paths
 
@@ -234,7 +234,7 @@ def test_a_disk_without_room_is_told_before_anything_is_fetched(
     hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.home.mkdir()
-    monkeypatch.setattr(store_module, "SPARE_BYTES", 1 << 60)
+    monkeypatch.setattr(blobs_module, "SPARE_BYTES", 1 << 60)
     with pytest.raises(StorageFull, match="sevenb rm"):
         store.pull(MODEL)
     assert hub.ranges() == []

@@ -22,8 +22,9 @@ from sevenb.errors import (
     TooManyRequests,
     UnsupportedModel,
 )
+from sevenb.model.blobs import SPARE_BYTES
 from sevenb.model.download import storage_errors
-from sevenb.model.store import SPARE_BYTES, Store
+from sevenb.model.store import Store
 from sevenb.server.access.principal import Administrator, WorkspaceDependency
 from sevenb.server.console.models import local_models
 from sevenb.server.console.route import ConsoleRoute, reply
@@ -63,7 +64,8 @@ async def add_file(
     await service.in_thread(lambda: store.check_own_name(name))
     if name.casefold() in {taken.casefold() for taken in service.names}:
         raise InvalidRequest(f"This server serves a model called {name} already; choose another name.", "name")
-    size = int(length) if (length := request.headers.get("content-length", "")).isdecimal() else None
+    length = request.headers.get("content-length", "")
+    size = int(length[:20]) if length.isdecimal() else None
     with _told(), _counted(request.app), _folder(store) as folder:
         arrival = FileArrival(folder / _file_name(file))
         await _receive(request, service, arrival, size)
@@ -98,6 +100,7 @@ class FileArrival:
         """Append a chunk. Raises `StorageFull`, and `CorruptModelFile` for a file that is none of GGUF."""
         if self.length == 0 and not chunk.startswith(_MAGIC):
             raise CorruptModelFile(f"{self._path.name} is not a GGUF file; sevenb runs models in this format only.")
+        self.check_room(len(chunk))  # what is not announced must not fill the disk, which others write to
         try:
             file.write(chunk)
         except OSError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sevenb.errors import ModelNotFound
 from sevenb.model.catalog import CATALOG
-from sevenb.model.store import StoredModel
+from sevenb.model.stored_model import StoredModel
 from sevenb.server.fleet.managed_model import ManagedModel
 from sevenb.server.fleet.model_source import InstalledModels, InThread
 

@@ -11,7 +11,8 @@ from sevenb.engine.client import EngineClient
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.model.catalog import FIT_CONTEXT, kv_bytes_per_token, memory_needed
 from sevenb.model.embedding import EmbeddingStyle, Pooling
-from sevenb.model.store import Store, StoredModel
+from sevenb.model.store import Store
+from sevenb.model.stored_model import StoredModel
 from sevenb.server.fleet.served_model import ModelText
 
 T = TypeVar("T")

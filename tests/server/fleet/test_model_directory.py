@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sevenb.errors import ModelNotFound
-from sevenb.model.store import StoredFile, StoredModel
+from sevenb.model.stored_model import StoredFile, StoredModel
 from sevenb.server.fleet.managed_model import ManagedModel
 from sevenb.server.fleet.model_directory import ModelDirectory
 from tests.server.fake_server import FakeModel
