@@ -7,12 +7,14 @@ export interface Piece {
 
 const BEGIN = '\u0002';
 const END = '\u0003';
+/** Of Markdown: in a few words they say nothing. */
+const SIGNS = /\*\*|```\w*|`/g;
 
 /** The pieces of a snippet; marks without a partner end with the snippet. */
 export function pieces(snippet: string): Piece[] {
   const result: Piece[] = [];
   const add = (text: string, found: boolean) => {
-    if (text) result.push({ text: text.replaceAll(BEGIN, '').replaceAll(END, ''), found });
+    if (text) result.push({ text: text.replaceAll(BEGIN, '').replaceAll(END, '').replace(SIGNS, ''), found });
   };
   let rest = snippet;
   while (rest) {

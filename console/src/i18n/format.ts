@@ -32,10 +32,13 @@ export function bytes(value: number): string {
 export function duration(seconds: number): string {
   const zh = language.current === 'zh';
   const [s, min, h] = zh ? [' 秒', ' 分', ' 小时'] : [' s', ' min', ' h'];
-  if (seconds < 10) return number(seconds, 2) + s;
-  if (seconds < 60) return number(seconds) + s;
-  if (seconds < 3600) return `${number(Math.floor(seconds / 60))}${min} ${number(Math.round(seconds % 60))}${s}`;
-  return `${number(Math.floor(seconds / 3600))}${h} ${number(Math.round((seconds % 3600) / 60))}${min}`;
+  if (seconds < 9.995) return number(seconds, 2) + s;
+  // Rounded before it is taken apart: 119.7 s are 2 min, not 1 min 60 s.
+  const whole = Math.round(seconds);
+  const minutes = Math.round(seconds / 60);
+  if (whole < 60) return number(whole) + s;
+  if (whole < 3600) return `${number(Math.floor(whole / 60))}${min}${whole % 60 ? ` ${number(whole % 60)}${s}` : ''}`;
+  return `${number(Math.floor(minutes / 60))}${h}${minutes % 60 ? ` ${number(minutes % 60)}${min}` : ''}`;
 }
 
 /** 22 Nov 2026. `at` in Unix seconds, as everywhere in the API. */
@@ -49,9 +52,9 @@ export function moment(at: number): string {
 }
 
 /** 5 minutes ago, yesterday; a date from a week on. */
-export function ago(at: number, now = Date.now() / 1000): string {
+export function ago(at: number, style: 'long' | 'narrow' = 'long', now = Date.now() / 1000): string {
   const seconds = Math.round(at - now);
-  const relative = new Intl.RelativeTimeFormat(language.tag, { numeric: 'auto' });
+  const relative = new Intl.RelativeTimeFormat(language.tag, { numeric: 'auto', style });
   const distance = Math.abs(seconds);
   if (distance < 60) return relative.format(0, 'second');
   if (distance < 3600) return relative.format(Math.round(seconds / 60), 'minute');
