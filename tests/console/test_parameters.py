@@ -59,7 +59,7 @@ def test_a_slider_moves_by_keys_and_its_value_stays_with_the_chat(page: Page) ->
 def test_an_answer_ends_before_a_stop_text(page: Page) -> None:
     set_parameter(page, "Temperature", 0)
     set_longest_answer(page, 60)
-    stop = open_parameters(page).get_by_role("textbox", name="Stop texts")
+    stop = open_parameters(page).get_by_role("textbox", name="Stop sequences")
     stop.fill("5")
     stop.press("Enter")
     expect(page.get_by_role("button", name="Remove 5")).to_be_visible()

@@ -92,8 +92,8 @@ def test_the_open_console_becomes_that_of_its_first_account(
         headers = {"X-Sevenb-Console": "1"}
         httpx.post(f"{program.url}/console/api/chats", json={"title": "Older than the account"}, headers=headers)
         page = open_page("/#/settings/account", at=program.url)
-        page.get_by_role("button", name="Make an account").click()
-        page.get_by_role("button", name="Make the first account").click()
+        page.get_by_role("button", name="Create an account").click()
+        page.get_by_role("button", name="Create the first account").click()
         page.get_by_label("Name", exact=True).fill("anna")
         page.get_by_label("Password", exact=True).fill(PASSWORD)
         screenshot(page, "admin-first-account")
