@@ -143,6 +143,16 @@ def test_a_long_paste_becomes_a_file(page: Page) -> None:
     expect(composer(page)).to_have_value("")
 
 
+def test_a_suggestion_begins_a_message_that_one_can_finish(page: Page) -> None:
+    page.get_by_role("list", name="Suggestions").get_by_role("button", name=re.compile("^Translate")).click()
+    expect(composer(page)).to_be_focused()
+    page.keyboard.type("Good evening")
+    expect(composer(page)).to_have_value("Translate this into Chinese:\n\nGood evening")
+    expect(page.get_by_role("list", name="Suggestions")).to_be_hidden()
+    composer(page).fill("")
+    expect(page.get_by_role("list", name="Suggestions")).to_be_visible()
+
+
 def test_the_meter_tells_what_the_next_message_takes(page: Page) -> None:
     gauge = page.get_by_role("meter", name="Context used by the next message")
     expect(gauge).to_have_text(GAUGE)
