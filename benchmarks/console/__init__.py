@@ -1,0 +1,1 @@
+"""How quick the console is: real Chromium on the real page and server."""
