@@ -14,8 +14,10 @@ import type {
 } from '../api/types';
 import { changed, complete } from '../parameters/settings';
 import type { RunningState, ThreadActions, ToolCallState } from '../thread/types';
-import { followAnswer } from './answer_stream';
+import { Followers } from './followers';
 import { LiveMessage } from './live_message.svelte';
+import { listed, PendingChanges, type ChatChanges } from './pending_changes';
+import { RequestIds } from './request_ids';
 import { ToolDesk } from './tool_desk.svelte';
 import { MessageTree } from './tree';
 
@@ -31,17 +33,6 @@ export interface ChatListener {
   /** Something that the user began by a button of the thread was refused. */
   onFailure?: (error: unknown) => void;
 }
-
-export interface ChatChanges {
-  model?: string | null;
-  settings?: Partial<ChatSettings>;
-  title?: string;
-  folder_id?: string | null;
-  pinned?: boolean;
-}
-
-/** Sliders move often: the server is told when they rest. */
-const CONFIGURE_REST_MS = 400;
 
 export class Chat {
   /** Null until the first message is sent. */
@@ -69,11 +60,11 @@ export class Chat {
   readonly desk: ToolDesk;
   private readonly listener: ChatListener;
   private readonly begin: NewChat;
-  private readonly following = new Map<string, { stop: AbortController; ended: Promise<void> }>();
+  private readonly followers = new Followers();
   /** Answers that the server no longer runs, whatever it has kept about them. */
   private readonly gone = new Set<string>();
-  private unanswered: { id: string; asked: string } | null = null;
-  private configuring: { timer: ReturnType<typeof setTimeout>; changes: ChatChanges } | null = null;
+  private readonly requestIds = new RequestIds();
+  private readonly pending = new PendingChanges((changes) => this.told(this.tell(changes)));
 
   constructor(begin: NewChat = {}, listener: ChatListener = {}) {
     this.begin = begin;
@@ -155,14 +146,12 @@ export class Chat {
     const running = this.running;
     if (!running || !this.id) return;
     await api.post(`/chats/${this.id}/answers/${running.id}/stop`);
-    await this.following.get(running.id)?.ended;
+    await this.followers.end(running.id);
   }
 
   /** Resolves when no answer of this chat is running any more. */
   async settled(): Promise<void> {
-    while (this.following.size) {
-      await Promise.all([...this.following.values()].map(({ ended }) => ended));
-    }
+    await this.followers.settled();
   }
 
   async remove(id: string): Promise<void> {
@@ -186,12 +175,8 @@ export class Chat {
   configure(changes: ChatChanges): void {
     if (changes.model !== undefined) this.model = changes.model;
     if (changes.settings !== undefined) this.settings = changes.settings;
-    if (this.summary) this.summary = { ...this.summary, ...named(changes) };
-    if (!this.id) return;
-    const earlier = this.configuring;
-    if (earlier) clearTimeout(earlier.timer);
-    const timer = setTimeout(() => this.told(this.tellChanges()), CONFIGURE_REST_MS);
-    this.configuring = { timer, changes: { ...earlier?.changes, ...changes } };
+    if (this.summary) this.summary = { ...this.summary, ...listed(changes) };
+    if (this.id) this.pending.add(changes);
   }
 
   /** Reads the chat anew: after a time without the server. */
@@ -201,8 +186,8 @@ export class Chat {
 
   /** Stops listening. What runs goes on for a while, in case the page comes back. */
   close(): void {
-    if (this.configuring) this.told(this.tellChanges());
-    for (const { stop } of this.following.values()) stop.abort();
+    this.pending.flush();
+    this.followers.close();
   }
 
   // -- within ----------------------------------------------------------------------------------------
@@ -233,22 +218,15 @@ export class Chat {
         ...request,
         model: request.model ?? this.model,
         settings: complete(this.settings),
-        request_id: this.requestId(request),
+        request_id: this.requestIds.of(request),
       });
-      this.unanswered = null;
+      this.requestIds.answered();
       this.place(messages);
       if (chat) this.summarize(chat);
       this.followRunning();
     } finally {
       this.sending = false;
     }
-  }
-
-  /** The same for the same request: what has arrived although its answer was lost is not begun twice. */
-  private requestId(request: AnswerRequest): string {
-    const asked = JSON.stringify(request);
-    if (this.unanswered?.asked !== asked) this.unanswered = { id: randomId(), asked };
-    return this.unanswered.id;
   }
 
   private async make(): Promise<string> {
@@ -277,53 +255,35 @@ export class Chat {
 
   private followRunning(): void {
     for (const message of this.messages) {
-      if (message instanceof LiveMessage && !this.following.has(message.id)) this.follow(message);
+      if (message instanceof LiveMessage) this.follow(message);
     }
   }
 
   private follow(message: LiveMessage): void {
-    const stop = new AbortController();
-    const ended = followAnswer(`/chats/${this.id}/answers/${message.id}`, stop.signal, {
-      event: (event) => {
-        if (event.type !== 'done') {
-          message.take(event);
-          return;
-        }
+    this.followers.follow(`/chats/${this.id}/answers/${message.id}`, message, {
+      done: (event) => {
         this.settle(message, event.message);
         this.summarize(event.chat);
       },
-      lost: () => message.lost(),
-      found: () => message.found(),
-    })
-      .then(async (ending) => {
-        this.following.delete(message.id);
-        if (ending !== 'gone') return;
-        // Nothing runs there any more, and its end was missed: the chat tells how it ended.
+      gone: async () => {
         this.gone.add(message.id);
+        // The chat tells how it ended.
         await this.refresh();
-      })
-      .catch((error: unknown) => {
-        this.following.delete(message.id);
-        this.settle(message, interrupted(message));
+      },
+      failed: (error) => {
+        this.settle(message, message.interrupted());
         this.listener.onFailure?.(error);
-      })
-      .finally(() => this.desk.arrived());
-    this.following.set(message.id, { stop, ended });
+      },
+      ended: () => this.desk.arrived(),
+    });
   }
 
   private settle(live: LiveMessage, message: Message): void {
     this.messages = this.messages.map((other) => (other === live ? message : other));
   }
 
-  private async tellChanges(): Promise<void> {
-    const waiting = this.configuring;
-    if (!waiting || !this.id) return;
-    clearTimeout(waiting.timer);
-    this.configuring = null;
-    const { changes } = waiting;
-    // What was set back to its default is named too.
-    const body = { ...changes, ...(changes.settings && { settings: complete(changes.settings) }) };
-    this.summarize(await api.patch<ChatSummary>(`/chats/${this.id}`, body));
+  private async tell(changes: ChatChanges): Promise<void> {
+    this.summarize(await api.patch<ChatSummary>(`/chats/${this.id}`, changes));
   }
 
   private summarize(summary: ChatSummary): void {
@@ -335,37 +295,4 @@ export class Chat {
   private told(work: Promise<unknown>): void {
     work.catch((error: unknown) => this.listener.onFailure?.(error));
   }
-}
-
-/** `crypto.randomUUID` is missing where the page comes over plain HTTP. */
-function randomId(): string {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-function named({ title, folder_id, pinned }: ChatChanges): Partial<ChatSummary> {
-  return {
-    ...(title !== undefined && { title }),
-    ...(folder_id !== undefined && { folder_id }),
-    ...(pinned !== undefined && { pinned }),
-  };
-}
-
-function interrupted(live: LiveMessage): Message {
-  const { id, parent_id, model, created_at, content, tool_calls } = live;
-  return {
-    id,
-    parent_id,
-    role: 'assistant',
-    content,
-    attachments: [],
-    tool_calls,
-    tool_call_id: null,
-    model,
-    status: 'interrupted',
-    finish_reason: null,
-    error: null,
-    figures: null,
-    valid: null,
-    created_at,
-  };
 }

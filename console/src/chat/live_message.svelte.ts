@@ -79,6 +79,17 @@ export class LiveMessage implements Message {
     if (this.state === 'reconnecting') this.state = this.text || this.calls.length ? 'answering' : 'queued';
   }
 
+  /** As it stands, for good. */
+  interrupted(): Message {
+    const { id, parent_id, role, attachments, tool_call_id, model, created_at, content, tool_calls } = this;
+    const { finish_reason, error, figures, valid } = this;
+    return {
+      ...{ id, parent_id, role, attachments, tool_call_id, model, created_at, content, tool_calls },
+      ...{ finish_reason, error, figures, valid },
+      status: 'interrupted',
+    };
+  }
+
   private arrived(): void {
     if (this.state !== 'answering') this.state = 'answering';
     this.paintSoon();
