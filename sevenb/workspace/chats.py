@@ -1,10 +1,11 @@
 """Chats: the history of each user, and the tree of messages in each chat."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import Connection, delete, select, tuple_, update
+from sqlalchemy import Connection, delete, false, or_, select, tuple_, update
 
 from sevenb.errors import InvalidRequest, NotFound
 from sevenb.workspace import archive, schema, search
@@ -27,6 +28,7 @@ from sevenb.workspace.message_rows import (
     message_row,
     searchable,
 )
+from sevenb.workspace.presence import Presence
 from sevenb.workspace.records import (
     Attachment,
     Chat,
@@ -80,8 +82,9 @@ class MessageChanges(TypedDict, total=False):
 class Chats:
     """The chats of all users. Another user's chat and a missing one are the same `NotFound`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, presence: Presence) -> None:
         self._database = database
+        self._presence = presence
 
     def list(
         self, user_id: str, *, folder: str | None = None, cursor: str | None = None, limit: int = 50
@@ -203,7 +206,7 @@ class Chats:
             chat = lock_chat(connection, user_id, chat_id)
             if kept:
                 _check_message(connection, chat_id, kept[0].parent_id)
-                insert_messages(connection, chat_id, kept)
+                insert_messages(connection, chat_id, kept, self._presence.id)
                 search.index_messages(connection, user_id, chat_id, kept)
                 changes = {"leaf_id": kept[-1].id, "updated_at": time}
                 connection.execute(update(schema.chats).where(_chats.id == chat_id).values(**changes))
@@ -219,6 +222,8 @@ class Chats:
     def update_message(self, user_id: str, message_id: str, **changes: Unpack[MessageChanges]) -> Message:
         """Change what is given. The text can be searched for once the message is no longer running."""
         values = checked(changes)
+        if values.get("status") == "running":
+            values["server_id"] = self._presence.id
         with self._database.write() as connection:
             chat_id, before = _own_message(connection, user_id, message_id)
             lock_chat(connection, user_id, chat_id)
@@ -241,15 +246,30 @@ class Chats:
             connection.execute(update(schema.chats).where(_chats.id == chat_id).values(leaf_id=leaf_id))
 
     def interrupt_running(self) -> int:
-        """Call interrupted what a server that went down left running; returns how many messages."""
+        """Call interrupted what servers that went down left running; returns how many messages.
+
+        What other servers on this database are writing stays as it is.
+        """
+        self._presence.keep()
+        running = _messages.status == "running"
+        with self._database.read() as connection:
+            servers = connection.execute(select(_messages.server_id).where(running).distinct()).scalars().all()
+        gone = [server_id for server_id in servers if self._presence.is_gone(server_id)]
+        if not gone:
+            return 0
+        whose = or_(
+            _messages.server_id.in_([server_id for server_id in gone if server_id is not None]),
+            _messages.server_id.is_(None) if None in gone else false(),
+        )
         with self._database.write() as connection:
             query = (
                 select(_chats.user_id, _chats.id, *message_fields)
                 .join_from(schema.messages, schema.chats)
-                .where(_messages.status == "running")
+                .where(running & whose)
+                .with_for_update(of=schema.messages)
             )
             left = connection.execute(query).all()
-            stop = update(schema.messages).where(_messages.status == "running").values(status="interrupted")
+            stop = update(schema.messages).where(running & whose).values(status="interrupted")
             connection.execute(stop)
             for user_id, chat_id, *message in left:
                 stopped = dataclasses.replace(Message(*message), status="interrupted")
@@ -312,6 +332,9 @@ def _cursor(last: ChatSummary) -> str:
 def _read_cursor(cursor: str) -> tuple[bool, float, str]:
     try:
         pinned, updated_at, chat_id = cursor.split("~")
-        return pinned == "1", float(updated_at), chat_id
+        time = float(updated_at)
+        if not math.isfinite(time):
+            raise ValueError
+        return pinned == "1", time, chat_id
     except ValueError:
         raise InvalidRequest("This is no cursor of a page of chats; begin with the first page.", "cursor") from None

@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from sevenb.errors import WorkspaceUnavailable
 from sevenb.workspace import upgrade
-from sevenb.workspace.failures import explain
+from sevenb.workspace.failures import explain, unkept
 from sevenb.workspace.location import create_file, shown
 
 BUSY_SECONDS = 15  # how long a transaction waits for those before it
@@ -48,16 +48,23 @@ class Database:
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads."""
-        with self._explained(), self._engine.begin() as connection:
+        with self.explained(), self._engine.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that may write, whole or not at all. Never one inside another."""
-        with self._explained(), self._turn(), self._engine.connect() as connection:
+        with self.explained(), self._turn(), self._engine.connect() as connection:
             connection.execution_options(sevenb_writes=True)
             with connection.begin():
                 yield connection
+
+    def session(self) -> Connection:
+        """A connection of one's own, outside of transactions and of the pool's count, for as long as it is needed."""
+        with self.explained():
+            connection = self._engine.connect()
+            connection.detach()
+            return connection
 
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """An INSERT that can say ``on_conflict_do_update``."""
@@ -76,7 +83,8 @@ class Database:
             self._writing.release()
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
+    def explained(self) -> Iterator[None]:
+        """Turn errors of the driver into ours, of one sentence."""
         try:
             yield
         except DBAPIError as error:
@@ -84,6 +92,11 @@ class Database:
             if told is error:
                 raise
             raise told from error
+        except (StatementError, UnicodeEncodeError, OverflowError) as error:
+            cause = error.orig if isinstance(error, StatementError) else error
+            if not isinstance(cause, UnicodeEncodeError | OverflowError):
+                raise
+            raise unkept() from error
         except PoolTimeout as error:
             raise _busy(self.url) from error
 

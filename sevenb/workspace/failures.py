@@ -7,10 +7,11 @@ from pathlib import Path
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 
-from sevenb.errors import Conflict, NotFound, SevenbError, StorageFull, WorkspaceUnavailable
+from sevenb.errors import Conflict, InvalidRequest, NotFound, SevenbError, StorageFull, WorkspaceUnavailable
 
 _NO_ROOM = 1 << 20  # bytes; with less than this a failed write is a full disk
 _NOT_ALLOWED = "42501"
+_UNKEPT = ("22P05", "22021", "22003")  # a character that cannot be, a number that is too large
 
 
 @contextlib.contextmanager
@@ -27,11 +28,18 @@ def unique(message: str) -> Iterator[None]:
 def explain(error: DBAPIError, where: str) -> Exception:
     """The sentence for an error of the driver; a mistake of ours as it is. ``where``: the database, no password."""
     state = getattr(error.orig, "sqlstate", None)
+    if isinstance(error, DataError) and (state is None or state in _UNKEPT):
+        return unkept()
     if isinstance(error, ProgrammingError | DataError) and state != _NOT_ALLOWED:
         return error
     reason = str(error.orig).strip().partition("\n")[0]
     told = reason.lower()
     return _explained(told, reason, state, where)
+
+
+def unkept() -> InvalidRequest:
+    """For values that no database takes: NUL in a text, half a character, a number without end."""
+    return InvalidRequest("A value holds a character or a number that cannot be kept; send it without.")
 
 
 def _explained(told: str, reason: str, state: str | None, where: str) -> SevenbError:

@@ -84,10 +84,19 @@ def checked(changes: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def insert_messages(connection: Connection, chat_id: str, messages: Iterable[Message]) -> None:
-    """Keep these messages in this order."""
+def insert_messages(
+    connection: Connection, chat_id: str, messages: Iterable[Message], server_id: str | None = None
+) -> None:
+    """Keep these messages in this order. ``server_id``: who writes those that are running."""
     names = [field.name for field in message_fields]
-    rows = [{"chat_id": chat_id, **{name: getattr(message, name) for name in names}} for message in messages]
+    rows = [
+        {
+            "chat_id": chat_id,
+            "server_id": server_id if message.status == "running" else None,
+            **{name: getattr(message, name) for name in names},
+        }
+        for message in messages
+    ]
     connection.execute(schema.messages.insert(), rows)
 
 

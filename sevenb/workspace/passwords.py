@@ -2,13 +2,12 @@
 
 import functools
 import threading
-import unicodedata
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from sevenb.errors import InvalidRequest
-from sevenb.workspace.values import clean
+from sevenb.workspace.values import clean, normal
 
 SHORTEST, LONGEST = 8, 1000  # characters
 
@@ -19,7 +18,7 @@ _room = threading.BoundedSemaphore(2)  # so many hashes at once, each with its 6
 def hash_password(password: str) -> str:
     """The hash to keep; InvalidRequest for a password that is too short or too long."""
     text = _normal(password)
-    if not SHORTEST <= len(text) <= LONGEST:
+    if len(password) > 2 * LONGEST or not SHORTEST <= len(text) <= LONGEST:
         raise InvalidRequest(f"A password has {SHORTEST} to {LONGEST} characters; choose another one.", "password")
     with _room:
         return _hasher.hash(text)
@@ -48,4 +47,4 @@ def _nobody() -> str:
 
 def _normal(password: str) -> str:
     """The same characters for the same keys, whatever keyboard and system they were typed on."""
-    return clean(unicodedata.normalize("NFKC", password))
+    return clean(normal("NFKC", password[: 2 * LONGEST]))

@@ -130,6 +130,7 @@ messages = Table(
     Column("figures", Json(Figures)),
     Column("valid", Boolean),
     Column("created_at", Time, nullable=False),
+    Column("server_id", Id),  # of a running message: who writes it, see `presence`
     Index("ix_messages_running", "id", sqlite_where=_RUNNING, postgresql_where=_RUNNING),
 )
 

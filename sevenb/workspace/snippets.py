@@ -1,11 +1,11 @@
 """Snippets: the part of a text where somebody's words are, with the words marked."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sevenb.workspace.terms import LETTER, MAX_TERM, Piece, fold_with_places
+from sevenb.workspace.values import normal
 
 BEGIN, END = "\u0002", "\u0003"
 BEFORE, LENGTH = 40, 180  # characters of the text: before the first word, and all
@@ -25,7 +25,7 @@ class Snippet:
 
 def snippet_of(text: str, pieces: Sequence[Piece]) -> Snippet | None:
     """The part of the text around the first of the pieces; None where one of them is not in the text."""
-    text = _SPACE.sub(" ", unicodedata.normalize("NFC", text).translate(_MARKERS))
+    text = _SPACE.sub(" ", normal("NFC", text).translate(_MARKERS))
     folded, places = fold_with_places(text)
     patterns = [_pattern(piece, last=place == len(pieces) - 1) for place, piece in enumerate(pieces)]
     found = [re.search(pattern, folded) for pattern in patterns]

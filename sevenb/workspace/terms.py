@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sevenb.workspace.values import normal
+
 MAX_CHARACTERS = 200_000  # of a text; what comes behind is not found
 MAX_QUERY = 500  # characters
 MAX_TERM = 64  # characters; what is longer was not typed by anybody
@@ -48,7 +50,7 @@ def fold(text: str) -> str:
     """The text as it is compared: without regard to case, width and form."""
     if text.isascii():
         return text.lower()
-    return "".join(map(_folded.__getitem__, unicodedata.normalize("NFC", text)))
+    return "".join(map(_folded.__getitem__, normal("NFC", text)))
 
 
 def fold_with_places(text: str) -> tuple[str, list[int]]:

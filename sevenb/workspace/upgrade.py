@@ -6,7 +6,7 @@ from sqlalchemy import Connection, inspect, text
 
 from sevenb.errors import WorkspaceUnavailable
 
-HEAD = "0001"
+HEAD = "0002"
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x5EB_0001  # any number that all sevenbs agree on

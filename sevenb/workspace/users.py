@@ -1,6 +1,5 @@
 """Accounts: names, passwords, roles, and the local user of a server without any."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
@@ -13,7 +12,7 @@ from sevenb.workspace.failures import unique
 from sevenb.workspace.passwords import hash_password, is_outdated, verify_password
 from sevenb.workspace.records import Role, User
 from sevenb.workspace.search import change_owner
-from sevenb.workspace.values import json_object, name_of, new_id, now
+from sevenb.workspace.values import clean, json_object, name_of, new_id, normal, now
 
 _users = schema.users.c
 user_fields = (
@@ -27,6 +26,7 @@ user_fields = (
 )
 _FIRST_ACCOUNT_LOCK = 0x5EB_0002
 _LOCAL_ID = "0" * 32
+MAX_TYPED = 1000  # characters of a name that are looked at; an account's has fewer
 
 
 class Users:
@@ -56,7 +56,7 @@ class Users:
 
     def authenticate(self, name: str, password: str) -> User | None:
         """The enabled user who signs in with these; unknown names take as long as wrong passwords."""
-        key = _name_key(name)
+        key = name_key(name)
         with self._database.read() as connection:
             row = connection.execute(
                 select(*user_fields, _users.password_hash).where(_users.name_key == key)
@@ -83,7 +83,7 @@ class Users:
     def find(self, name: str) -> User | None:
         """Find the account of this name, in any case."""
         with self._database.read() as connection:
-            row = connection.execute(_select().where(_users.name_key == _name_key(name))).one_or_none()
+            row = connection.execute(_select().where(_users.name_key == name_key(name))).one_or_none()
         return User(*row) if row else None
 
     def list(self) -> Sequence[User]:
@@ -99,17 +99,25 @@ class Users:
             return _count(connection)
 
     def update(
-        self, user_id: str, *, name: str | None = None, role: Role | None = None, disabled: bool | None = None
+        self,
+        user_id: str,
+        *,
+        name: str | None = None,
+        role: Role | None = None,
+        disabled: bool | None = None,
+        password: str | None = None,
     ) -> User:
-        """Change what is given. A user who becomes disabled is signed out everywhere."""
+        """Change what is given, all or nothing. Who is disabled or has a new password is signed out everywhere."""
         changes: dict[str, Any] = {}
         if name is not None:
             changes["name"] = _user_name(name)
-            changes["name_key"] = _name_key(name)
+            changes["name_key"] = name_key(name)
         if role is not None:
             changes["role"] = _role(role)
         if disabled is not None:
             changes["disabled"] = disabled
+        if password is not None:
+            changes["password_hash"] = hash_password(password)
         with self._database.write() as connection:
             user = _get_account(connection, user_id)
             if role == "user" or disabled:
@@ -117,7 +125,7 @@ class Users:
             if changes:
                 with unique(_taken(name)):
                     connection.execute(update(schema.users).where(_users.id == user_id).values(**changes))
-            if disabled:
+            if disabled or password is not None:
                 connection.execute(delete(schema.sessions).where(schema.sessions.c.user_id == user_id))
             return _get(connection, user_id)
 
@@ -222,7 +230,7 @@ def _keep_an_administrator(connection: Connection, leaving: User) -> None:
 
 def _new_user(name: str, password: str, role: Role) -> tuple[User, str, str]:
     user = User(new_id(), _user_name(name), _role(role), now())
-    return user, _name_key(name), hash_password(password)
+    return user, name_key(name), hash_password(password)
 
 
 def _insert(connection: Connection, user: User, key: str, password_hash: str) -> None:
@@ -242,13 +250,13 @@ def _row(user: User) -> dict[str, Any]:
 
 
 def _user_name(name: str) -> str:
-    return name_of(unicodedata.normalize("NFKC", name), limit=64)
+    return name_of(normal("NFKC", name[:MAX_TYPED]), limit=64, joiners=False)
 
 
-def _name_key(name: str) -> str:
+def name_key(name: str) -> str:
     """What is compared: two names with the same key are one user's."""
-    folded = unicodedata.normalize("NFKC", name.strip()).casefold()
-    return unicodedata.normalize("NFKC", folded).replace("\0", "")
+    folded = normal("NFKC", clean(name[:MAX_TYPED]).strip()).casefold()
+    return normal("NFKC", folded).strip()
 
 
 def _role(role: str) -> Role:

@@ -5,7 +5,7 @@ import time
 import unicodedata
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,6 +14,10 @@ from sevenb.errors import InvalidRequest
 MAX_JSON = 256 * 1024  # bytes of settings, preferences, details
 MAX_DEPTH = 64
 MAX_NAME = 100
+
+_PIECE = 1000  # characters that are normalized at once
+_JOINERS = "\u200c\u200d"  # no sign of their own, but part of Persian words and of emoji such as families
+_NO_JOINERS = str.maketrans("", "", _JOINERS)
 
 
 def new_id() -> str:
@@ -32,15 +36,43 @@ def clean(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
+def normal(form: Literal["NFC", "NFKC"], text: str) -> str:
+    """The text in this form of Unicode, in a time that grows with its length alone.
+
+    Accents behind one another are put into their order by comparing each with all: a million of them, which no
+    language has, would keep the whole server for hours. Behind `_PIECE` characters they are ordered anew.
+    """
+    if len(text) <= _PIECE or text.isascii():
+        return unicodedata.normalize(form, text)
+    pieces: list[str] = []
+    begin = 0
+    while begin < len(text):
+        end = begin + _PIECE
+        place = next((place for place in range(end, end - _PIECE // 2, -1) if _parts(text[place : place + 1])), end)
+        pieces.append(unicodedata.normalize(form, text[begin:place]))
+        begin = place
+    return "".join(pieces)
+
+
+def _parts(character: str) -> bool:
+    """Whether a text can be cut before this character: it never becomes one with what precedes it."""
+    if not character:
+        return True
+    jamo = "\u1160" <= character <= "\u11ff" or "\ud7b0" <= character <= "\ud7ff"
+    return not jamo and not unicodedata.category(character).startswith("M") and not unicodedata.combining(character)
+
+
 def one_line(text: str, limit: int) -> str:
     """The text on one line, without control characters, cut at ``limit`` characters."""
-    return " ".join("".join(c if c.isprintable() else " " for c in clean(text)).split())[:limit].rstrip()
+    shown = "".join(c if c.isprintable() or c in _JOINERS else " " for c in clean(text))
+    return " ".join(shown.split())[:limit].rstrip()
 
 
-def name_of(text: str, field: str = "name", limit: int = MAX_NAME) -> str:
-    """A name of 1 to ``limit`` printable characters, or InvalidRequest."""
-    name = unicodedata.normalize("NFC", text).strip()
-    if not name or len(name) > limit or not name.isprintable():
+def name_of(text: str, field: str = "name", limit: int = MAX_NAME, *, joiners: bool = True) -> str:
+    """A name of 1 to ``limit`` printable characters, or InvalidRequest. ``joiners``: emoji may be made of several."""
+    name = unicodedata.normalize("NFC", text[:_PIECE]).strip()
+    shown = name.translate(_NO_JOINERS) if joiners else name
+    if not shown or len(text) > _PIECE or len(name) > limit or not shown.isprintable():
         raise InvalidRequest(f"A {field} has 1 to {limit} printable characters; choose another one.", field)
     return name
 

@@ -8,6 +8,7 @@ from sevenb.workspace.folders import Folders
 from sevenb.workspace.keys import Keys
 from sevenb.workspace.location import database_url
 from sevenb.workspace.personas import Personas
+from sevenb.workspace.presence import Presence
 from sevenb.workspace.sessions import Sessions
 from sevenb.workspace.settings import Settings
 from sevenb.workspace.usage import Usage
@@ -24,7 +25,8 @@ class Workspace:
         self.keys = Keys(database)
         self.folders = Folders(database)
         self.personas = Personas(database)
-        self.chats = Chats(database)
+        self.presence = Presence(database)
+        self.chats = Chats(database, self.presence)
         self.comparisons = Comparisons(database)
         self.usage = Usage(database)
         self.audit = Audit(database)
@@ -46,4 +48,5 @@ class Workspace:
 
     def close(self) -> None:
         """Give all connections back."""
+        self.presence.close()
         self._database.close()
