@@ -1,7 +1,7 @@
 """The page in motion: how often it makes a frame, and what Chromium's trace says of its threads and frames."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -74,7 +74,11 @@ def _trace(events: list[dict[str, Any]]) -> Trace:
         for event in events
         if event["name"] == "PipelineReporter" and event["ph"] == "b" and event["pid"] == thread[0]
     ]
-    states = Counter(report["state"] for report in reports)
+    beats: dict[int, set[str]] = defaultdict(set)  # a frame whose main part comes later is reported twice
+    for report in reports:
+        beats[report["frame_sequence"]].add(report["state"])
+    states = Counter(_state(told) for told in beats.values())
+    noticed = {report["frame_sequence"] for report in reports if report["affects_smoothness"]}
     return Trace(
         seconds,
         busy=float(durations.sum()) / seconds,
@@ -84,9 +88,15 @@ def _trace(events: list[dict[str, Any]]) -> Trace:
         presented=states["STATE_PRESENTED_ALL"],
         partial=states["STATE_PRESENTED_PARTIAL"],
         dropped=states["STATE_DROPPED"],
-        noticed=sum(report["state"] == "STATE_DROPPED" and report["affects_smoothness"] for report in reports),
+        noticed=sum(_state(beats[frame]) == "STATE_DROPPED" for frame in noticed),
         unpainted=sum(report["has_missing_content"] for report in reports),
     )
+
+
+def _state(told: set[str]) -> str:
+    """What became of a frame by all that is told of it."""
+    first_that_holds = ("STATE_PRESENTED_PARTIAL", "STATE_PRESENTED_ALL", "STATE_DROPPED")
+    return next((state for state in first_that_holds if state in told), "")
 
 
 def _main_thread(events: Iterable[dict[str, Any]], tasks: Iterable[dict[str, Any]]) -> tuple[int, int]:
