@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from sevenb import __version__
+from sevenb.errors import SevenbError
 from sevenb.server import docs_page, health, rerank, tokenize
 from sevenb.server.access.api_keys import ApiKeys
 from sevenb.server.access.gate import Gate
@@ -27,6 +28,7 @@ from sevenb.server.openai import chat, completions, embeddings, models, response
 from sevenb.server.openai.response_store import ResponseStore
 from sevenb.server.openai.types import ErrorResponse
 from sevenb.server.service import Service
+from sevenb.server.startup import QuietStartMiddleware
 from sevenb.server.usage import UsageMeter
 
 if TYPE_CHECKING:
@@ -78,6 +80,15 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        try:
+            async with running(app):
+                yield
+        except SevenbError as error:
+            app.state.startup_failure = error
+            raise
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             if workspace is not None:
                 from sevenb.server.console import routes
@@ -101,6 +112,7 @@ def create_app(
         redoc_url=None,
         responses=documented_errors(ErrorResponse),
     )
+    app.state.startup_failure = None
     app.state.service = service
     app.state.gate = gate
     app.state.workspace = workspace
@@ -124,4 +136,5 @@ def create_app(
     app.add_middleware(AccessMiddleware, gate=gate)
     app.add_middleware(HttpMetricsMiddleware, metrics=service.metrics)
     allow_origins(app, allowed_origins)
+    app.add_middleware(QuietStartMiddleware, state=app.state)
     return app

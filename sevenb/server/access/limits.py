@@ -16,6 +16,8 @@ from sevenb.server.errors import HttpError, error_response, problem_of
 MINUTE = 60.0  # seconds
 MAX_CLIENTS = 10_000  # that are remembered at once; idle ones are forgotten first
 MEBIBYTE = 2**20
+SMALL_PATHS = frozenset(f"/console/api/{name}" for name in ("login", "logout", "setup"))  # open to everybody
+SMALL_BYTES = 65_536
 UNBOUND_PATHS = frozenset({"/console/api/models/files"})  # a model is as large as it is; the disk is its limit
 
 
@@ -126,9 +128,10 @@ class BodyLimitMiddleware:
         if scope["type"] != "http" or scope["path"] in UNBOUND_PATHS:
             await self._app(scope, receive, send)
             return
+        limit = min(self._max_bytes, SMALL_BYTES) if scope["path"] in SMALL_PATHS else self._max_bytes
         announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and int(announced[:20]) > self._max_bytes:
-            await error_response(scope["path"], problem_of(self._error()))(scope, receive, send)
+        if announced.isdecimal() and int(announced[:20]) > limit:
+            await error_response(scope["path"], problem_of(_too_large(limit)))(scope, receive, send)
             return
         received = 0
 
@@ -136,15 +139,16 @@ class BodyLimitMiddleware:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._max_bytes:
-                raise self._error()  # inside a route, whose error handlers tell the client
+            if received > limit:
+                raise _too_large(limit)  # inside a route, whose error handlers tell the client
             return message
 
         await self._app(scope, receive_some, send)
 
-    def _error(self) -> HttpError:
-        limit = self._max_bytes / MEBIBYTE
-        return HttpError(413, f"The body is larger than {limit:g} MiB; send a shorter request.", "body_too_large")
+
+def _too_large(limit: int) -> HttpError:
+    size = f"{limit / MEBIBYTE:g} MiB" if limit >= MEBIBYTE else f"{limit / 1024:g} KiB"
+    return HttpError(413, f"The body is larger than {size}; send a shorter request.", "body_too_large")
 
 
 def _computes(path: str) -> bool:

@@ -1,12 +1,13 @@
 """`LoginThrottle`: whoever guesses passwords waits longer after each wrong one."""
 
+import ipaddress
 import time
-import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sevenb.errors import TooManyRequests
+from sevenb.workspace.users import name_key
 
 FORGET_SECONDS = 3600.0  # after this long without a failure a name or an address begins anew
 MAX_REMEMBERED = 10_000  # names and addresses
@@ -47,11 +48,12 @@ class LoginThrottle:
     def begin(self, name: str, address: str) -> None:
         """Count an attempt. Raises `TooManyRequests` where it comes too early, and then it does not count."""
         now = self._clock()
-        records = [(self._record(key, now), rule) for key, rule in _subjects(name, address)]
-        wait = max(record.last + rule.wait(record.failures) - now for record, rule in records)
+        subjects = _subjects(name, address)
+        wait = max(self._wait(key, rule, now) for key, rule in subjects)
         if wait > 0:
             raise TooManyRequests(f"Too many wrong sign-ins; try again in {max(1.0, wait):.0f} seconds.", wait)
-        for record, _ in records:
+        for key, _ in subjects:
+            record = self._record(key, now)
             record.failures += 1
             record.last = now
 
@@ -61,6 +63,13 @@ class LoginThrottle:
         self._records.pop(of_name, None)
         if (record := self._records.get(of_address)) is not None:
             record.failures = max(0, record.failures - 1)
+
+    def _wait(self, key: str, rule: _Rule, now: float) -> float:
+        """Looks alone: attempts that are refused push nobody out of what is remembered."""
+        record = self._records.get(key)
+        if record is None or record.last < now - FORGET_SECONDS:
+            return 0.0
+        return record.last + rule.wait(record.failures) - now
 
     def _record(self, key: str, now: float) -> _Record:
         record = self._records.setdefault(key, _Record())
@@ -73,5 +82,17 @@ class LoginThrottle:
 
 
 def _subjects(name: str, address: str) -> tuple[tuple[str, _Rule], tuple[str, _Rule]]:
-    folded = unicodedata.normalize("NFKC", name).casefold()[:64]
-    return (f"name {folded}", _NAME), (f"address {address}", _ADDRESS)
+    return (f"name {name_key(name)[:256]}", _NAME), (f"address {_network(address)}", _ADDRESS)
+
+
+def _network(address: str) -> str:
+    """What one attacker has: of IPv6 everybody gets a network of 2^64 addresses at least."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed.packed, 64), strict=False))

@@ -112,12 +112,9 @@ async def change_user(
 
     def change() -> User:
         before = workspace.users.get(user_id)
-        if body.password is not None:
-            workspace.users.set_password(user_id, body.password)
-            workspace.sessions.revoke_all(user_id)
-        after = workspace.users.update(user_id, name=body.name, role=body.role, disabled=body.disabled)
-        if after.disabled:
-            workspace.sessions.revoke_all(user_id)
+        after = workspace.users.update(
+            user_id, name=body.name, role=body.role, disabled=body.disabled, password=body.password
+        )
         changes: dict[str, Any] = {
             field: getattr(after, field)
             for field in ("name", "role", "disabled")

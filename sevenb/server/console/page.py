@@ -71,11 +71,21 @@ async def console() -> Response:
 @router.api_route("/console/{name:path}", methods=["GET", "HEAD"])
 async def asset(request: Request, name: str) -> Response:
     """A file of the page."""
-    folder = FOLDER.resolve()
-    file = (folder / name).resolve()
-    if not file.is_relative_to(folder) or not file.is_file() or name.startswith("api/"):
-        raise HttpError(404, f"The console has no file {name}; load the page anew.", "not_found")
+    file = _found(name)
+    if file is None:
+        raise HttpError(404, f"The console has no file {name:.200}; load the page anew.", "not_found")
     return _file(file, name, request.headers)
+
+
+def _found(name: str) -> Path | None:
+    """The file of this name in the page's folder, if it is there; names that no file can have are nobody's."""
+    folder = FOLDER.resolve()
+    try:
+        file = (folder / name).resolve()
+        there = file.is_relative_to(folder) and file.is_file()
+    except (OSError, ValueError):
+        return None
+    return file if there and not name.startswith("api/") else None
 
 
 def _file(file: Path, name: str, asked: Headers) -> Response:

@@ -1,7 +1,8 @@
 """`Connection`: HTTP to another server: its list of models, and streams of server-sent events."""
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -59,8 +60,14 @@ class Connection:
         """The models that the server lists."""
         timeout = httpx.Timeout(LIST_SECONDS)
         try:
-            async with self._client.stream("GET", f"{self.address.url}/models", timeout=timeout) as response:
+            # The timeout is one of silence: a server that sends a byte a second would keep the page for hours.
+            async with (
+                asyncio.timeout(2 * LIST_SECONDS),
+                self._client.stream("GET", f"{self.address.url}/models", timeout=timeout) as response,
+            ):
                 body = await _read(response, MAX_LIST_BYTES)
+        except TimeoutError:
+            raise unreachable(self.address, httpx.ReadTimeout("the list did not end")) from None
         except httpx.HTTPError as error:
             raise unreachable(self.address, error) from None
         if response.status_code >= 400:
@@ -140,9 +147,16 @@ def _status_of(event: Any) -> int:
     return code if type(code) is int and 400 <= code < 600 else 500
 
 
+def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    """What is sent, as it is sent: packed though nobody asked for that, a few bytes could become gigabytes."""
+    if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise httpx.DecodingError("packed, though nobody asked for that")
+    return response.aiter_raw()
+
+
 async def _read(response: httpx.Response, limit: int) -> bytes:
     body = bytearray()
-    async for chunk in response.aiter_bytes():
+    async for chunk in _chunks(response):
         body += chunk
         if len(body) > limit:
             break
@@ -152,7 +166,7 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
 async def _lines(response: httpx.Response) -> AsyncGenerator[str, None]:
     """Lines as server-sent events have them. httpx's own also cut at characters that JSON may hold as they are."""
     rest = bytearray()
-    async for chunk in response.aiter_bytes():
+    async for chunk in _chunks(response):
         rest += chunk
         if b"\n" in chunk:
             *lines, last = rest.split(b"\n")

@@ -14,6 +14,7 @@ _FINISHES: dict[str, ChatFinish] = {
     "abort": "abort",
 }
 _MAX_CALLS = 128
+_MAX_COUNT = 1 << 40  # tokens; nobody has more, and no database counts without end
 
 
 class DeltaReader:
@@ -112,7 +113,7 @@ class DeltaReader:
         arguments = function.get("arguments")
         if isinstance(arguments, dict):
             arguments = json.dumps(arguments, ensure_ascii=False)
-        if isinstance(arguments, str) and arguments:
+        if arguments := _text(arguments):
             self.pieces += 1
             events.append(ArgumentsPiece(0, known, arguments))
         return events
@@ -135,8 +136,9 @@ class DeltaReader:
 
 
 def _counts(facts: Mapping[str, Any], names: Sequence[str]) -> dict[str, int]:
-    return {name: facts[name] for name in names if type(facts.get(name)) is int and facts[name] >= 0}
+    return {name: facts[name] for name in names if type(facts.get(name)) is int and 0 <= facts[name] < _MAX_COUNT}
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    """The text, with a sign in place of halves of characters, which JSON can hold and nothing else."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""

@@ -44,6 +44,8 @@ def not_understood(address: UpstreamAddress) -> HttpError:
 def refused(address: UpstreamAddress, status: int, body: bytes, model: str | None = None) -> SevenbError:
     """An answer with an error's status, or an error in the middle of a stream."""
     told = message_of(body)
+    if address.key:  # some servers repeat what they were sent
+        told = told.replace(address.key, "…")
     said = f": {told}" if told else ""
     if status in (401, 403):
         return HttpError(
@@ -84,7 +86,7 @@ def message_of(body: bytes) -> str:
 
 
 def _short(text: str) -> str:
-    text = " ".join(text.split())
+    text = " ".join(text.encode("utf-8", "replace").decode().replace("\0", " ").split())
     return (text if len(text) <= MAX_TOLD else f"{text[:MAX_TOLD]}…").rstrip(".")
 
 

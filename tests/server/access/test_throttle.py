@@ -87,3 +87,34 @@ def test_names_that_nobody_has_take_no_memory(clock: Clock, monkeypatch: pytest.
     for number in range(100):
         guard.begin(f"name {number}", f"1.1.1.{number}")
     assert len(guard._records) <= 10
+
+
+@pytest.mark.parametrize("name", [" anna", "anna\t", "ANNA", "\uff41nna", "anna\u2003"])
+def test_no_way_to_write_a_name_begins_anew(clock: Clock, name: str) -> None:
+    guard = LoginThrottle(clock)
+    waits(guard, clock, "anna", "1.1.1.1", 5)
+    with pytest.raises(TooManyRequests):
+        guard.begin(name, "2.2.2.2")
+
+
+def test_the_addresses_of_one_ipv6_network_are_one(clock: Clock) -> None:
+    guard = LoginThrottle(clock)
+    for number in range(20):
+        guard.begin(f"name {number}", f"2001:db8::{number:x}")
+    with pytest.raises(TooManyRequests):
+        guard.begin("another", "2001:db8::ffff")
+    guard.begin("another", "2001:db8:0:1::1")
+
+
+def test_attempts_that_are_refused_push_nobody_out(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle, "MAX_REMEMBERED", 30)
+    guard = LoginThrottle(clock)
+    for _ in range(5):
+        guard.begin("anna", "1.1.1.1")
+    for number in range(20):
+        guard.begin(f"first {number}", "2.2.2.2")
+    for number in range(100):
+        with pytest.raises(TooManyRequests):
+            guard.begin(f"name {number}", "2.2.2.2")
+    with pytest.raises(TooManyRequests):
+        guard.begin("anna", "3.3.3.3")

@@ -33,6 +33,13 @@ def server(pages: Path) -> Iterator[RunningServer]:
             yield running
 
 
+@pytest.mark.parametrize("name", ["%00", "a%00.js", "a" * 5000, "a/" * 3000])
+def test_names_that_no_file_can_have_are_not_found(server: RunningServer, name: str) -> None:
+    response = server.http.get(f"/console/{name}")
+    assert response.status_code == 404
+    assert len(response.text) < 600
+
+
 def directives(response: httpx.Response) -> dict[str, str]:
     policy = response.headers["content-security-policy"].split(";")
     return {name: value for name, _, value in (directive.strip().partition(" ") for directive in policy)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-# As the servers write them, recorded from llama.cpp b11434 (llama-server), vLLM, Ollama and LM Studio.
+# llama.cpp's was recorded from its server (b11434); the others were written from the servers' documentation.
 LLAMA_CPP_MODELS = {
     "models": [{"name": "coder", "model": "coder", "capabilities": ["completion"]}],
     "object": "list",

@@ -7,7 +7,7 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal, assert_never
 
-from sevenb.errors import EngineNotReady
+from sevenb.errors import EngineNotReady, TooManyRequests
 from sevenb.server.bodies import Usage
 from sevenb.server.chat import AnswerEnded, ArgumentsPiece, CallEnded, CallStarted, ChatEvent, TextPiece
 from sevenb.server.console.route import problem_record
@@ -15,10 +15,13 @@ from sevenb.server.console.running.log import EventLog, encode
 from sevenb.server.console.running.source import AnswerSource, AnswerStream, Asked
 from sevenb.server.fleet.holds import holding
 from sevenb.structured.output_format import OutputFormat
+from sevenb.workspace.message_rows import MAX_CONTENT
 from sevenb.workspace.records import ChatSummary, Figures, FinishReason, Message, MessageStatus, Problem, ToolCall
 
 Ending = Literal["stopped", "interrupted"]
 State = Literal["loading", "queued", "prefill"]
+
+MAX_LISTENERS = 100  # to one answer; each is woken for each token
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,7 @@ class RunningAnswer:
         self.job = job
         self._log = EventLog()
         self._text: list[str] = []
+        self._length = 0  # characters of text and arguments
         self._calls: list[tuple[str, str, list[str]]] = []  # id, name, arguments in pieces
         self._state: State | None = None
         self._finish_reason: FinishReason | None = None
@@ -99,7 +103,12 @@ class RunningAnswer:
         )
 
     async def follow(self, after: int | None) -> AsyncGenerator[bytes, None]:
-        """The events behind number ``after``, to the end; a snapshot instead where they are not known any more."""
+        """The events behind number ``after``, to the end; a snapshot instead where they are not known any more.
+
+        Raises `TooManyRequests` where `MAX_LISTENERS` listen already.
+        """
+        if self._listeners >= MAX_LISTENERS:
+            raise TooManyRequests("This answer is open in too many windows; close some of them.")
         with self._heard():
             seen, log = after, self._log
             while True:
@@ -184,6 +193,9 @@ class RunningAnswer:
                     self._newest = time.monotonic()
                     self._first = self._first or self._newest
                     self._take(events)
+                    if self._length > MAX_CONTENT:  # another server that does not come to an end
+                        self._finish_reason = "length"
+                        break
 
     # -- what comes ------------------------------------------------------------------------------------
 
@@ -209,6 +221,7 @@ class RunningAnswer:
                     self._tell({"type": "call", "index": self._number(index), "id": id, "name": name})
                 case ArgumentsPiece(call=index, text=text):
                     self._calls[index][2].append(text)
+                    self._length += len(text)
                     self._tell({"type": "arguments", "index": self._number(index), "text": text})
                 case AnswerEnded(finish_reason=reason):
                     self._finish_reason = reason
@@ -220,6 +233,7 @@ class RunningAnswer:
         # PostgreSQL keeps no NUL in a text.
         if text := "".join(texts).replace("\0", "\ufffd"):
             self._text.append(text)
+            self._length += len(text)
             self._tell({"type": "text", "text": text})
         texts.clear()
 

@@ -4,11 +4,18 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 
-from sevenb.errors import Conflict, NotFound, SevenbError, TooManyRequests
+from sevenb.errors import (
+    Conflict,
+    NotFound,
+    SevenbError,
+    StorageFull,
+    TooManyRequests,
+    WorkspaceUnavailable,
+)
 from sevenb.server.console.route import problem_record
 from sevenb.server.console.running.answer import Ending, RunningAnswer
 from sevenb.server.console.running.verdict import keeps_to
@@ -45,12 +52,13 @@ class RunningAnswers:
         self._unkept: dict[str, Message] = {}
         self._saved: dict[str, int] = {}  # how much of each has been written
         self._closing = False
+        self._beginning: Counter[str] = Counter()  # by user: answers on their way to `start`
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve until the end of the block; then interrupt what still runs."""
-        if count := await self._service.in_thread(self._workspace.chats.interrupt_running):
-            logger.info("%d answers were cut off when the server went down", count)
+        await self._service.in_thread(self._workspace.presence.begin)
+        await self._interrupt_left()
         keeper = asyncio.create_task(self._keep_going())
         try:
             yield
@@ -68,11 +76,18 @@ class RunningAnswers:
         self._answers[answer.id] = answer
         self._tasks[answer.id] = asyncio.create_task(self._make(answer), name=f"answer {answer.id}")
 
-    def check_room(self, user_id: str) -> None:
-        """Raise `TooManyRequests` where a user has as many running answers as are allowed."""
+    @contextmanager
+    def room(self, user_id: str) -> Iterator[None]:
+        """Keep room for an answer that begins. Raises `TooManyRequests` where a user has as many as are allowed."""
         running = Counter(self._answers[id].place.user_id for id in self._tasks)
-        if running[user_id] >= MAX_RUNNING:
+        if running[user_id] + self._beginning[user_id] >= MAX_RUNNING:
             raise TooManyRequests(f"{MAX_RUNNING} of your answers are being written; wait for one, or stop one.")
+        self._beginning[user_id] += 1
+        try:
+            yield
+        finally:
+            self._beginning[user_id] -= 1
+            self._beginning += Counter()  # which forgets those without any
 
     def check_free(self, ids: Iterable[str]) -> None:
         """Raise `Conflict` if one of these messages is still being written."""
@@ -186,13 +201,26 @@ class RunningAnswers:
         """Every few seconds: write what has come, end what nobody listens to, offer again what was refused."""
         while True:
             await asyncio.sleep(self._save_seconds)
-            for answer in [self._answers[id] for id in self._tasks]:
-                since = answer.unheard_since
-                if since is not None and time.monotonic() - since > self._patience_seconds:
-                    answer.stop("interrupted")
-                else:
-                    await self._save(answer)
-            await self._retry_unkept()
+            try:
+                await self._keep_up()
+            except Exception:  # whatever it is: other answers still have to be kept, and this goes on
+                logger.exception("Answers could not be looked after")
+
+    async def _keep_up(self) -> None:
+        for answer in [self._answers[id] for id in list(self._tasks)]:
+            since = answer.unheard_since
+            if since is not None and time.monotonic() - since > self._patience_seconds:
+                answer.stop("interrupted")
+            else:
+                await self._save(answer)
+        await self._retry_unkept()
+        with suppress(SevenbError):  # the database is away; it will be asked again
+            await self._interrupt_left()
+
+    async def _interrupt_left(self) -> None:
+        """What servers that are gone left running, this one's predecessor or others on the same database."""
+        if count := await self._service.in_thread(self._workspace.chats.interrupt_running):
+            logger.info("%d answers were cut off when their server went down", count)
 
     async def _save(self, answer: RunningAnswer) -> None:
         size = answer.size
@@ -219,10 +247,15 @@ class RunningAnswers:
     async def _retry_unkept(self) -> None:
         for id, message in list(self._unkept.items()):
             answer = self._answers[id]
-            with suppress(SevenbError):
-                with suppress(NotFound):
-                    await self._service.in_thread(lambda: self._write(answer, message))  # noqa: B023 (awaited here)
-                del self._unkept[id], self._answers[id]
+            try:
+                await self._service.in_thread(lambda: self._write(answer, message))  # noqa: B023 (awaited here)
+            except (StorageFull, WorkspaceUnavailable):
+                continue
+            except NotFound:
+                pass  # deleted meanwhile
+            except Exception as error:  # no second try would end otherwise
+                logger.error("An answer could not be kept: %s", problem_record(error).message)
+            del self._unkept[id], self._answers[id]
 
     async def _stop_all(self, answers: Iterable[RunningAnswer]) -> None:
         stopping = list(answers)

@@ -68,8 +68,16 @@ class Asking:
 
         Raises `NotFound`, `InvalidRequest`, `Conflict`, `ModelNotFound`: then nothing was kept.
         """
+        with self._answers.room(question.user_id):
+            return await self._answer(question)
+
+    async def resume(self, question: Question, message_id: str) -> AnswerStarted:
+        """Go on with an answer that was cut off. Raises what `answer` does."""
+        with self._answers.room(question.user_id):
+            return await self._resume(question, message_id)
+
+    async def _answer(self, question: Question) -> AnswerStarted:
         user_id, chat_id = question.user_id, question.chat_id
-        self._answers.check_room(user_id)
         chat = await self._service.in_thread(lambda: self._workspace.chats.get(user_id, chat_id))
         path = branch(chat.messages, question.parent_id)
         self._answers.check_free(message.id for message in path)
@@ -83,10 +91,8 @@ class Asking:
         self._answers.start(RunningAnswer(kept[-1], Place(user_id, summary, above), job))
         return AnswerStarted(kept, summary)
 
-    async def resume(self, question: Question, message_id: str) -> AnswerStarted:
-        """Go on with an answer that was cut off. Raises what `answer` does."""
+    async def _resume(self, question: Question, message_id: str) -> AnswerStarted:
         user_id, chat_id = question.user_id, question.chat_id
-        self._answers.check_room(user_id)
         chat = await self._service.in_thread(lambda: self._workspace.chats.get(user_id, chat_id))
         *path, message = branch(chat.messages, message_id)
         self._answers.check_free([message.id, *(other.id for other in path)])

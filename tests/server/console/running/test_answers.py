@@ -176,16 +176,21 @@ def test_one_user_has_so_many_answers_and_others_are_not_kept_from_theirs(
             user = workspace.users.local()
             begun = [new_answer(workspace, user, ScriptedSource(TEXT, None)) for _ in range(2)]
             for answer in begun:
-                answers.check_room(user.id)
-                answers.start(answer)
-            with pytest.raises(TooManyRequests):
-                answers.check_room(user.id)
-            answers.check_room("somebody else")
+                with answers.room(user.id):
+                    answers.start(answer)
+            with pytest.raises(TooManyRequests), answers.room(user.id):
+                pass
+            other = "somebody else"
+            with answers.room(other), answers.room(other), pytest.raises(TooManyRequests), answers.room(other):
+                pass  # two begin at once
+            with answers.room("somebody else"):
+                pass
             with pytest.raises(Conflict):
                 answers.check_free([begun[0].id])
             await answers.stop_of(user.id)
             assert {stored(workspace, answer).status for answer in begun} == {"stopped"}
-            answers.check_room(user.id)
+            with answers.room(user.id):
+                pass
 
     asyncio.run(run())
 
