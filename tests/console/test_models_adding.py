@@ -57,7 +57,7 @@ def test_a_download_shows_how_far_it_is_stops_and_goes_on(
     models.get_by_role("button", name="Stop org/model").click()
     expect(arriving).to_contain_text("Stopped; what arrived is kept")
     place.hub.chunk_seconds = 0.0
-    arriving.get_by_role("button", name="Go on").click()
+    arriving.get_by_role("button", name="Resume").click()
     expect(arriving).to_contain_text("Downloaded and checked")
     expect(row(models, "org/model")).to_be_visible()
     arriving.get_by_role("button", name="Remove from the list").click()

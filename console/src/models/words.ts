@@ -78,7 +78,7 @@ export const t = words({
     cancel: 'Stop',
     cancelOf: 'Stop {name}',
     dismiss: 'Remove from the list',
-    resume: 'Go on',
+    resume: 'Resume',
     pullDone: 'Downloaded and checked',
     pullCancelled: 'Stopped; what arrived is kept',
     pullFailed: 'Not downloaded',
