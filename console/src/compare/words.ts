@@ -68,8 +68,8 @@ export const t = words({
     context_length: 'context {value}',
     seed: 'seed {value}',
     hasSystem: 'system prompt',
-    hasStop: 'stop texts',
-    noSpeculation: 'no guessing ahead',
+    hasStop: 'stop sequences',
+    noSpeculation: 'no speculative decoding',
     json: 'JSON',
   },
   zh: {
@@ -138,8 +138,8 @@ export const t = words({
     context_length: '上下文 {value}',
     seed: '种子 {value}',
     hasSystem: '系统提示词',
-    hasStop: '停止文本',
-    noSpeculation: '不提前推测',
+    hasStop: '停止序列',
+    noSpeculation: '不用推测解码',
     json: 'JSON',
   },
 });

@@ -178,7 +178,7 @@ export const t = words({
     seed_new: '抽取一个种子',
     stop: '停止序列',
     stop_about: '回答会在出现其中任意一个之前结束。',
-    stop_add: '添加停止文本',
+    stop_add: '添加停止序列',
     stop_remove: '移除 {text}',
     stop_hint: '按 Enter 添加',
     speculation: '推测解码',
