@@ -24,6 +24,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
   },
   server: {
+    host: '127.0.0.1',
     proxy: {
       '/console/api': {
         target: server,

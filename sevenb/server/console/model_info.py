@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from sevenb.errors import SevenbError
-from sevenb.model.catalog import FIT_CONTEXT, CatalogEntry, kv_bytes_per_token, memory_needed
+from sevenb.model.catalog import CATALOG, FIT_CONTEXT, CatalogEntry, kv_bytes_per_token, memory_needed
 from sevenb.model.store import Store
 from sevenb.server.console.route import problem_record
 from sevenb.server.service import ModelStatus
@@ -69,7 +69,7 @@ def installed_info(status: ModelStatus, *, name: str, budget: int, served: bool,
     return replace(
         info,
         family=header.family,
-        parameters=header.parameters,
+        parameters=entry.parameters if (entry := CATALOG.find(name)) else header.parameters,
         quantization=header.quantization,
         license=info.license or header.license or None,
         size=info.size or header.weight_bytes,
