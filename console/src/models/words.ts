@@ -144,7 +144,7 @@ export const t = words({
     stateRestarting: '重启中',
     loadingModel: '正在加载 {name}',
     yourDefault: '我的默认',
-    serverDefault: '全局默认',
+    serverDefault: '服务器默认',
     load: '加载',
     unload: '卸载',
     pull: '下载',
@@ -167,15 +167,15 @@ export const t = words({
     served: '服务器启动时指定的模型',
 
     parameters: '{count} 参数',
-    context: '上下文 {count} tokens',
-    contextHere: '当前上下文 {count} tokens',
+    context: '上下文 {count} 个 token',
+    contextHere: '当前上下文 {count} 个 token',
     takes: '占用内存 {size}',
     expires: '若无人使用，{time}后卸载',
     stays: '保持加载',
     forSearch: '用于检索',
 
     fits: '可运行',
-    fitsContext: '可运行，上下文可达 {count} tokens',
+    fitsContext: '可运行，上下文可达 {count} 个 token',
     tooLarge: '超出本机内存',
     tooLargeNote: '需要 {needed}，模型可用 {budget}',
 

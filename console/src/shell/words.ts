@@ -79,7 +79,7 @@ export const t = words({
     system: '跟随系统',
     shortcuts: '键盘快捷键',
     signOut: '退出登录',
-    offline: '无法连接服务器。您输入的内容会保留在此。',
+    offline: '无法连接服务器。你输入的内容会保留在此。',
     reconnect: '立即重试',
     starting: '正在连接服务器…',
     notFound: '没有这个页面',
