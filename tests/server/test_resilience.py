@@ -39,7 +39,8 @@ def test_a_client_that_leaves_before_its_answer_is_ready_frees_its_request(start
     server = start_server(step_seconds=0.01)
     body = json.dumps({"prompt": "for ever", "ignore_eos": True}).encode()
     head = (
-        f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     )
     with socket.create_connection((server.http.base_url.host, server.http.base_url.port or 0)) as connection:
         connection.sendall(head.encode() + b"\r\n" + body)
@@ -49,7 +50,10 @@ def test_a_client_that_leaves_before_its_answer_is_ready_frees_its_request(start
 
 def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error(start_server: StartServer) -> None:
     server = start_server()
-    head = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+    head = (
+        b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+    )
     with socket.create_connection((server.http.base_url.host, server.http.base_url.port or 0)) as connection:
         connection.sendall(head + b"{")
     server.until(lambda: 'path="/v1/completions",status="499"' in server.http.get("/metrics").text, seconds=5)

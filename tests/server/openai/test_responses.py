@@ -261,7 +261,10 @@ def test_a_client_that_leaves_frees_its_request(start_server: Callable[..., Runn
     body = {"input": WEATHER_CALL, "tools": [WEATHER], "ignore_eos": True, "stream": stream}
     content = json.dumps(body).encode()
     url = server.http.base_url
-    head = f"POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(content)}"
+    head = (
+        "POST /v1/responses HTTP/1.1\r\nHost: localhost\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(content)}"
+    )
     with socket.create_connection((url.host, url.port or 0)) as connection:
         connection.sendall(head.encode() + b"\r\n\r\n" + content)
         server.until(lambda: server.gauge("sevenb_num_requests_running") == 1)
