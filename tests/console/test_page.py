@@ -75,6 +75,7 @@ def test_speaks_the_language_of_the_browser_and_changes_it_at_once(open_page: Op
 
 def _choose(page: Page, command: str, *, palette: str = "Search and commands") -> None:
     page.get_by_role("main").wait_for()
+    idle(page)  # the keys of the page are heard once it is whole
     page.keyboard.press("Control+k")
     page.get_by_role("combobox", name=palette).fill(command)
     page.get_by_role("option", name=command).first.click()
@@ -83,6 +84,7 @@ def _choose(page: Page, command: str, *, palette: str = "Search and commands") -
 
 def test_the_palette_finds_commands_and_goes_with_arrows(page: Page) -> None:
     expect(page.get_by_role("main")).to_be_visible()
+    idle(page)
     page.keyboard.press("Control+k")
     field = page.get_by_role("combobox", name="Search and commands")
     expect(field).to_be_focused()
@@ -105,6 +107,7 @@ def test_the_palette_finds_chats_by_what_was_said_in_them(page: Page, console: P
         http.post("/console/api/import", json=archive).raise_for_status()
     page.reload()
     page.get_by_role("main").wait_for()
+    idle(page)  # the keys of the page are heard once it is whole
     page.keyboard.press("Control+k")
     page.get_by_role("combobox").fill("lamp turns")
     page.get_by_role("option", name="Ushant").click()
