@@ -56,10 +56,14 @@ def workspace(url: str) -> Iterator[Workspace]:
 
 
 @pytest.fixture(autouse=True)
-def quick_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def quick_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Argon2id with parameters that cost nothing, since nearly every test makes users."""
     if "real_hashes" not in request.keywords:
         monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    nobody = passwords._nobody  # remembered with the parameters of whoever asked first
+    nobody.cache_clear()
+    yield
+    nobody.cache_clear()
 
 
 @pytest.fixture

@@ -231,7 +231,6 @@ def test_an_unknown_name_costs_as_many_hashes_as_a_wrong_password(
 ) -> None:
     from sevenb.workspace import passwords
 
-    passwords._nobody.cache_clear()  # another test may have made it with a quicker hasher
     workspace.users.authenticate("warm", "up")
     checks: list[str] = []
     verify = passwords._hasher.verify
