@@ -1,17 +1,26 @@
 /** Where a chat's tool calls wait to be allowed, are run by the page or answered by hand, and go back to the model. */
 
 import { SvelteMap, SvelteSet } from 'svelte/reactivity';
-import type { Message, ToolCall } from '../api/types';
+import type { ChatSettings, Message, ToolCall } from '../api/types';
 import { runBuiltin, runs } from '../parameters/builtin_tools';
 import type { ToolCallState } from '../thread/types';
 import { alwaysAllowed } from './allowed_tools.svelte';
-import type { Chat } from './chat.svelte';
 
 /** Read by the model in place of a result. */
 export const DENIED = 'The user did not allow this call.';
 
 /** A model may call and call again: after so many rounds that nobody looked at, the user is asked. */
 const MOST_SILENT_ROUNDS = 8;
+
+/** What the desk needs of the chat it belongs to. */
+export interface Caller {
+  readonly settings: Partial<ChatSettings>;
+  readonly path: readonly Message[];
+  readonly busy: boolean;
+  /** Calls of the last answer that have no result yet. */
+  readonly pendingCalls: readonly ToolCall[];
+  answerCalls(results: { id: string; content: string }[]): Promise<void>;
+}
 
 export class ToolDesk {
   /** The call that is looked at in the dialog. */
@@ -21,7 +30,7 @@ export class ToolDesk {
   private silentRounds = 0;
 
   constructor(
-    private readonly chat: Chat,
+    private readonly chat: Caller,
     private readonly onFailure?: (error: unknown) => void,
   ) {}
 

@@ -1,30 +1,15 @@
 """The models page: what is here, what fits, what other servers have, and which is used."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.console.conftest import OpenPage
-from tests.console.models_place import PATH, Place, Start, action, open_place, row
+from tests.console.models.place import PATH, Place, Start, action, row
 from tests.model.tiny_gguf import TinyModel
-
-
-@pytest.fixture(scope="module")
-def place(start_console: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with open_place(start_console, tmp_path_factory.mktemp("models")) as place:
-        yield place
-
-
-@pytest.fixture
-def models(open_page: OpenPage, place: Place) -> Page:
-    """The page, its models shown."""
-    page = open_page(PATH, at=place.program.url)
-    expect(row(page, "coder").first).to_be_visible()
-    return page
-
 
 # -- what there is -----------------------------------------------------------------------------------
 
