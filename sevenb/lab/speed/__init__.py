@@ -1,0 +1,1 @@
+"""Speed and memory: latency by length of context, throughput by number of clients, memory by mode."""

@@ -1,0 +1,76 @@
+"""The few statistics of the lab: spreads of timings, shares with their intervals, and whether two models differ."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+_Z = 1.959963984540054  # of the normal distribution, for 95 %
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """Timings or other figures of several repeats."""
+
+    median: float
+    p95: float
+    p99: float
+    low: float
+    high: float
+    count: int
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """So many of so many, with the 95 % interval of the share by Wilson's score (Wilson 1927)."""
+
+    right: int
+    of: int
+    value: float
+    low: float
+    high: float
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """Two models on the same items: how many only one of them got right, and McNemar's exact p (McNemar 1947)."""
+
+    only_first: int
+    only_second: int
+    p: float
+
+
+def spread(figures: Iterable[float]) -> Spread | None:
+    """Median, 95th and 99th percentile (linear between neighbours), least and most; None of nothing."""
+    ordered = sorted(figures)
+    if not ordered:
+        return None
+    return Spread(
+        percentile(ordered, 0.5), percentile(ordered, 0.95), percentile(ordered, 0.99), ordered[0], ordered[-1],
+        len(ordered),
+    )  # fmt: skip
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The value below which ``share`` of the sorted values lie."""
+    place = share * (len(ordered) - 1)
+    lower = math.floor(place)
+    upper = min(lower + 1, len(ordered) - 1)
+    return ordered[lower] + (ordered[upper] - ordered[lower]) * (place - lower)
+
+
+def rate(right: int, of: int) -> Rate:
+    """A share and its Wilson interval; of nothing, the interval is everything."""
+    if not of:
+        return Rate(0, 0, 0.0, 0.0, 1.0)
+    share = right / of
+    scale = 1 + _Z**2 / of
+    centre = (share + _Z**2 / (2 * of)) / scale
+    half = _Z * math.sqrt(share * (1 - share) / of + _Z**2 / (4 * of**2)) / scale
+    return Rate(right, of, share, max(0.0, centre - half), min(1.0, centre + half))
+
+
+def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> Difference:
+    """Compare two models' results on the same items, in the same order; two-sided, exact."""
+    only_first = sum(a and not b for a, b in zip(first, second, strict=True))
+    only_second = sum(b and not a for a, b in zip(first, second, strict=True))
+    discordant = only_first + only_second
+    tail = sum(math.comb(discordant, k) for k in range(min(only_first, only_second) + 1)) / 2**discordant
+    return Difference(only_first, only_second, min(1.0, 2 * tail))
