@@ -121,3 +121,7 @@ class DataUnavailable(SevenbError):
 
 class SandboxUnavailable(SevenbError):
     """This system offers no way to contain a foreign program."""
+
+
+class RunDamaged(SevenbError):
+    """What a kept run's file says cannot be read; its samples are where they were."""

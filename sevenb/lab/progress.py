@@ -1,5 +1,7 @@
 """How long work shows itself: stages of so many steps, with the time left."""
 
+import contextlib
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -20,3 +22,25 @@ class Progress(Protocol):
 
     def say(self, line: str) -> None:
         """Show a line above the bars."""
+
+
+class SilentProgress:
+    """Shows nothing: for tests, and for programs that use the lab as a library."""
+
+    @contextlib.contextmanager
+    def stage(self, title: str, total: float, done: float = 0) -> Iterator[Stage]:
+        """A stage that nobody sees."""
+        yield _SilentStage()
+
+    def say(self, line: str) -> None:
+        """Nothing."""
+
+
+class _SilentStage:
+    def advance(self, steps: float = 1, note: str = "") -> None:
+        pass
+
+
+def silent_progress() -> Progress:
+    """A `Progress` that shows nothing."""
+    return SilentProgress()

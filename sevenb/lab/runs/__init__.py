@@ -1,1 +1,1 @@
-"""Runs: what was measured, kept as it is measured, found again to go on with and to compare."""
+"""What was measured, kept: each run with its samples in a folder of its own, an index of all, and how two compare."""
