@@ -115,6 +115,22 @@ class TargetFailed(SevenbError):
     """The server that is measured cannot be reached, refuses, or ended midway; what was measured is kept."""
 
 
+class TargetRefused(TargetFailed):
+    """The server does not take this one request (too long, a parameter), or broke its answer off; it lives on.
+
+    ``status``: of HTTP; ``reason``: in the server's own words.
+    """
+
+    def __init__(self, message: str, status: int, reason: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+
+class TargetLacks(TargetFailed):
+    """The server works, but what a measurement needs of it, it does not offer."""
+
+
 class DataUnavailable(SevenbError):
     """The items of a task are nowhere to be had, or their file is malformed."""
 

@@ -1,0 +1,102 @@
+"""Our own server as a child process: started for a measurement, and ended with it whatever happens."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+import tempfile
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from sevenb.errors import TargetFailed
+from sevenb.lab.progress import Progress
+from sevenb.lab.target.address import KEY_VARIABLES
+
+_READY = re.compile(r"Server is ready!\s+(http://\S+/v1)")
+_END_SECONDS = 15.0
+_KEPT_LINES = 20
+
+
+@asynccontextmanager
+async def own_server(model: str, serve_options: Sequence[str], progress: Progress) -> AsyncIterator[str]:
+    """Serve ``model`` on a free port; its address, ending in ``/v1``.
+
+    The child sees neither accounts nor keys of this machine. Should this process be killed, the child ends by itself:
+    it watches its standard input. Raises `TargetFailed` with the child's own sentence where it does not come up.
+    """
+    command = [sys.executable, "-m", "sevenb.lab.target.child", "serve", model, "--port", "0", "--no-console"]
+    with tempfile.TemporaryDirectory(prefix="sevenb-lab-", ignore_cleanup_errors=True) as data:
+        environment = {name: value for name, value in os.environ.items() if name not in KEY_VARIABLES}
+        environment |= {"SEVENB_DATA": data, "COLUMNS": "1000", "NO_COLOR": "1"}
+        environment.pop("SEVENB_DATABASE", None)
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            *serve_options,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for this process, which ends the child in its own time
+        )
+        lines = _Lines(process, progress)
+        try:
+            with progress.stage(f"Starting {model}", 1) as stage:
+                url = await lines.until_ready(model)
+                stage.advance(1)
+            draining = asyncio.create_task(lines.drain())
+            try:
+                yield url
+            finally:
+                draining.cancel()
+        finally:
+            await _end(process)
+
+
+class _Lines:
+    """What the child prints: shown while it starts, afterwards only the newest are kept."""
+
+    def __init__(self, process: asyncio.subprocess.Process, progress: Progress) -> None:
+        assert process.stdout is not None
+        self._process = process
+        self._stream = process.stdout
+        self._progress = progress
+        self._kept: deque[str] = deque(maxlen=_KEPT_LINES)
+
+    async def until_ready(self, model: str) -> str:
+        while line := await self._next():
+            if ready := _READY.search(line):
+                return ready[1]
+            if line.strip() and not line.startswith(("Error:", "Loading ")):
+                self._progress.say(line.strip())
+        await self._process.wait()
+        said = [line.partition("Error:")[2].strip() for line in self._kept if line.startswith("Error:")]
+        sentence = said[-1] if said else " ".join(line.strip() for line in self._kept)[-400:] or "it says nothing"
+        raise TargetFailed(f"The server for {model} did not start: {sentence}")
+
+    async def drain(self) -> None:
+        while await self._next():
+            pass
+
+    async def _next(self) -> str:
+        line = (await self._stream.readline()).decode(errors="replace")
+        if line.strip():
+            self._kept.append(line.rstrip())
+        return line
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ask it to end, and make it where it does not. Cancelling does not keep it from that."""
+    with suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    try:
+        await asyncio.shield(asyncio.wait_for(process.wait(), _END_SECONDS))
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+    except asyncio.CancelledError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        raise
