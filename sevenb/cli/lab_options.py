@@ -1,0 +1,105 @@
+"""Options that the lab's verbs share: what is measured, where, how it is gone on with and what is printed."""
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from sevenb.errors import InvalidRequest
+
+TARGET = "What is measured"
+OUTPUT = "Results"
+
+Model = Annotated[
+    str | None,
+    typer.Argument(
+        help="A model of the catalog or a GGUF file; with --target, what the server calls it (else its first one).",
+        show_default=False,
+    ),
+]
+TargetUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="URL",
+        help="An OpenAI-compatible server, such as http://127.0.0.1:8000/v1; without it sevenb's own is started.",
+        show_default=False,
+        rich_help_panel=TARGET,
+    ),
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key",
+        metavar="KEY",
+        help="The key that the server wants; or set SEVENB_API_KEY or OPENAI_API_KEY.",
+        show_default=False,
+        rich_help_panel=TARGET,
+    ),
+]
+ServeOptions = Annotated[
+    str | None,
+    typer.Option(
+        "--serve-options",
+        metavar="TEXT",
+        help='For the server that is started: options of "sevenb serve", such as "--kv-cache-dtype f16 --threads 4".',
+        show_default=False,
+        rich_help_panel=TARGET,
+    ),
+]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS",
+        min=1,
+        help="Silence after which the server is given up.",
+        rich_help_panel=TARGET,
+    ),
+]
+Fresh = Annotated[
+    bool,
+    typer.Option(
+        "--fresh", help="Begin anew, even where an unfinished run could be gone on with.", rich_help_panel=OUTPUT
+    ),
+]
+JsonOutput = Annotated[
+    bool, typer.Option("--json", help="Print the results as JSON instead of a table.", rich_help_panel=OUTPUT)
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="So many items of each task, spread evenly, the same for every model.",
+        show_default="all",
+    ),
+]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Requests at once.", show_default="as many as the server computes at once"),
+]
+Seed = Annotated[int, typer.Option(metavar="N", help="Of everything that is drawn.")]
+
+DEFAULT_TIMEOUT = 600.0
+
+
+def serve_arguments(text: str | None) -> list[str]:
+    """``--serve-options`` as the arguments that it means."""
+    try:
+        return shlex.split(text or "")
+    except ValueError as error:
+        raise InvalidRequest(f"--serve-options {text!r:.200}: {error}.", "--serve-options") from None
+
+
+def token_counts(text: str, option: str) -> list[int]:
+    """``4K,8K,1000`` as tokens; a K is 1,024. Raises `InvalidRequest` for what is no list of such numbers."""
+    counts = []
+    for part in text.split(","):
+        written = part.strip().lower()
+        digits, scale = (written[:-1], 1024) if written.endswith("k") else (written, 1)
+        if not (digits.isascii() and digits.isdigit() and 0 < int(digits) * scale < 2**31):
+            raise InvalidRequest(
+                f"{option} takes lengths in tokens, such as 4K,8K,32K, not {part.strip()!r:.80}.", option
+            )
+        counts.append(int(digits) * scale)
+    return list(dict.fromkeys(counts))
