@@ -37,8 +37,8 @@ from benchmarks.speed import measure_facts, measure_rows
 from benchmarks.structured import measure_structured
 from benchmarks.synthetic import SYNTHETIC_7B, synthetic_7b
 from benchmarks.tools.measure import measure_tools
-from sevenb.backend.native.host import usable_cores
 from sevenb.errors import SevenbError
+from sevenb.host import usable_cores
 from sevenb.model.store import Store
 
 MODELS = ["qwen2.5-coder:0.5b", "qwen2.5-coder:1.5b", SYNTHETIC_7B]

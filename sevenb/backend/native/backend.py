@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from sevenb.backend.native import _kernels, kv, sampling
-from sevenb.backend.native.host import Processors, choose_processors, free_memory
 from sevenb.backend.native.kv import NativeKVCache
 from sevenb.backend.protocol import (
     AdaptedRows,
@@ -24,6 +23,7 @@ from sevenb.backend.protocol import (
 )
 from sevenb.backend.quant_types import QuantType, RawTensor
 from sevenb.errors import InvalidRequest, OutOfMemory, UnsupportedModel
+from sevenb.host import Processors, choose_processors, free_memory
 
 _INSTRUCTIONS = {"avx512": "AVX-512 VNNI", "avx2": "AVX2", "portable": "portable code"}
 

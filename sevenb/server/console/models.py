@@ -176,7 +176,7 @@ def _upstream_info(model: ListedModel) -> ModelInfo:
 
 
 def _memory(budget: int, used: int) -> Memory:
-    from sevenb.backend.native.host import total_memory
+    from sevenb.host import total_memory
 
     return Memory(total_memory(), psutil.virtual_memory().available, budget, used)
 

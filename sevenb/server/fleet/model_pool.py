@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from sevenb.engine.client import EngineClient
 from sevenb.engine.messages import EngineReady
 from sevenb.errors import EngineDied, EngineNotReady, OutOfMemory, SevenbError
+from sevenb.host import model_budget
 from sevenb.server.fleet.managed_model import ManagedModel
 from sevenb.server.fleet.model_source import InThread, MemoryNeed
 from sevenb.server.fleet.served_model import ModelText
@@ -19,7 +20,6 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PLAN_SECONDS = 0.05  # how often a loading engine is asked whether it knows what it will take
-LEAST_RESERVE = 512 * 2**20  # bytes of a machine that models leave to all else
 CLOSE_SECONDS = 1.0  # what tasks get to end by themselves once the engines are gone
 
 
@@ -134,7 +134,7 @@ class ModelPool:
 
     async def budget(self) -> int:
         """Bytes that all models may take together."""
-        return self._budget if self._budget is not None else await self._in_thread(machine_budget)
+        return self._budget if self._budget is not None else await self._in_thread(model_budget)
 
     # -- loading ---------------------------------------------------------------------------------------
 
@@ -255,7 +255,7 @@ class ModelPool:
 
     async def _budget_bytes(self) -> int:
         if self._budget is None:
-            self._budget = await self._in_thread(machine_budget)
+            self._budget = await self._in_thread(model_budget)
         return self._budget
 
     async def _share(self, model: ManagedModel, need: MemoryNeed, budget: int) -> float:
@@ -331,14 +331,6 @@ class ModelPool:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # whoever waits for it has heard it; where nobody did, it is no news
-
-
-def machine_budget() -> int:
-    """Bytes that all models may take together: the memory of this machine or container, less a reserve."""
-    from sevenb.backend.native.host import total_memory
-
-    total = total_memory()
-    return total - max(total // 10, LEAST_RESERVE)
 
 
 def _describe_wait(model: ManagedModel) -> str:

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from sevenb.backend.native import NativeBackend
-from sevenb.backend.native.host import choose_processors, free_memory, total_memory, usable_cores
+from sevenb.host import choose_processors, free_memory, total_memory, usable_cores
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+LEAST_RESERVE = 512 * 2**20  # bytes of a machine that models leave to all else
+
 _ROOT = Path("/")
 
 
@@ -71,6 +73,12 @@ def total_memory(root: Path = _ROOT) -> int:
             if (limit := _number(group / name)) is not None:
                 total = min(total, limit)
     return total
+
+
+def model_budget(total: int | None = None) -> int:
+    """Bytes that all models may take together: of this machine or container, or of ``total``, less a reserve."""
+    total = total_memory() if total is None else total
+    return total - max(total // 10, LEAST_RESERVE)
 
 
 # -- cores ---------------------------------------------------------------------------------------------
