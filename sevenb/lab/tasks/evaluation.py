@@ -3,24 +3,26 @@
 import asyncio
 import os
 import random
+import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import msgspec
-
-from sevenb.errors import DataUnavailable, InvalidRequest
+from sevenb.errors import DataUnavailable, InvalidRequest, TargetFailed, TargetRefused
 from sevenb.lab.data.finder import DataFinder
 from sevenb.lab.progress import Progress, Stage
-from sevenb.lab.results import DataFacts, TaskSummary
+from sevenb.lab.results import TaskSummary
 from sevenb.lab.runs.store import Run, RunStore
-from sevenb.lab.statistics import rate
 from sevenb.lab.target.answer import Answer
 from sevenb.lab.target.client import Client
-from sevenb.lab.tasks.task import Item, Score, Task
+from sevenb.lab.tasks.published import published_score
+from sevenb.lab.tasks.summary import is_scored, summarise
+from sevenb.lab.tasks.task import Item, Messages, Task
 
 CONCURRENCY = 16  # where the server does not say how many sequences it computes at once
+REFUSALS = 8  # in a row, after which the server is taken to refuse everything
+SHARED_CHARACTERS = 1000  # that prompts begin with alike for the first to be computed before the others are asked
 
 
 async def evaluate(
@@ -34,33 +36,37 @@ async def evaluate(
     seed: int = 0,
     max_tokens: int | None = None,
     temperature: float | None = None,
+    samples: int = 1,
     fresh: bool = False,
     progress: Progress,
 ) -> TaskSummary:
-    """Run ``task`` on ``limit`` items (all without) and return what it says.
+    """Run ``task`` on ``limit`` items (all without), each asked ``samples`` times, and return what it says.
 
     An earlier run of the same settings that was stopped is gone on with, unless ``fresh``. Raises `DataUnavailable`,
     `InvalidRequest`, and `TargetFailed` when the server ends midway: what was answered is kept.
     """
-    if limit is not None and limit < 1:
-        raise InvalidRequest(f"--limit {limit} leaves no items to ask; give 1 or more.", "limit")
+    _check(limit, concurrency, max_tokens, samples)
     task = await task.prepare(client, progress)
     items, facts = task.load(data or DataFinder(say=progress.say))
     if not items:
-        raise DataUnavailable(f"The data of {task.name} ({facts.source}) holds no items; nothing can be measured.")
+        raise DataUnavailable(f"The data of {task.name} ({facts.source}) holds no items: there is nothing to measure.")
+    warmth = task.temperature if temperature is None else temperature
+    if samples > 1 and warmth <= 0:
+        raise InvalidRequest(f"{samples} samples at temperature 0 would all be the same; give --temperature.", "n")
     chosen = task.order(spread_evenly(items, limit, seed))
     target_facts = await client.facts()
-    params = {
-        "max_tokens": max_tokens or task.max_tokens,
-        "temperature": task.temperature if temperature is None else temperature,
-        "seed": seed,
-    }
-    settings = {"preset": task.preset, "limit": limit, "data": facts.sha256, "template": task.template, **params}
+    params = {"max_tokens": max_tokens or task.max_tokens, "temperature": warmth, "seed": seed}
+    settings = {"preset": task.preset, "template": task.template, "limit": limit, "samples": samples, **params}
     width = concurrency or target_facts.max_sequences or CONCURRENCY
-    with run_store.begin(f"eval:{task.name}", client.target, target_facts, settings, fresh=fresh) as run:
-        session = _Session(task, client, run, params, {item.key: item for item in chosen})
-        await session.ask_all(chosen, width, progress)
-        summary = session.summary(facts, {**params, "concurrency": width, "limit": limit})
+    identity = {**settings, "data": facts.sha256}
+    with run_store.begin(f"eval:{task.name}", client.target, target_facts, identity, fresh=fresh) as run:
+        asked = {key: (item, params | {"seed": seed + n}) for item in chosen for n, key in _keys(item, samples)}
+        await _Session(task, client, run).ask_all(asked, width, progress)
+        summary = summarise(
+            task, {key: item for key, (item, _) in asked.items()}, run.samples, facts,
+            settings={**settings, "concurrency": width},
+            published=published_score(task.name, client.target),
+        )  # fmt: skip
         run.finish(summary)
     return summary
 
@@ -80,74 +86,99 @@ def spread_evenly(items: Sequence[Item], limit: int | None, seed: int) -> list[I
     return [items[index] for index in sorted(in_turn[:limit])]
 
 
-class _Session:
-    """One go at a run: what was kept of earlier ones counts, the rest is asked."""
+def _check(limit: int | None, concurrency: int | None, max_tokens: int | None, samples: int) -> None:
+    for option, value in (("limit", limit), ("concurrency", concurrency), ("max-tokens", max_tokens), ("n", samples)):
+        if value is not None and value < 1:
+            raise InvalidRequest(f"--{option} {value} leaves nothing to ask; give 1 or more.", option)
 
-    def __init__(
-        self, task: Task, client: Client, run: Run, params: Mapping[str, Any], items: Mapping[str, Item]
-    ) -> None:
+
+def _keys(item: Item, samples: int) -> Iterator[tuple[int, str]]:
+    yield 0, item.key
+    for number in range(1, samples):
+        yield number, f"{item.key}#{number + 1}"
+
+
+class _Session:
+    """One go at a run: what earlier ones kept counts, the rest is asked."""
+
+    def __init__(self, task: Task, client: Client, run: Run) -> None:
         self._task = task
         self._client = client
         self._run = run
-        self._params = params
-        self._items = items
+        self._began = time.perf_counter()
         self._right = 0
         self._scored = 0
+        self._refusals = 0  # in a row
 
-    async def ask_all(self, items: Sequence[Item], width: int, progress: Progress) -> None:
+    async def ask_all(self, asked: Mapping[str, tuple[Item, dict[str, Any]]], width: int, progress: Progress) -> None:
         """Ask what has no answer yet, ``width`` items at once."""
-        kept = {key: sample for key, sample in self._run.samples.items() if key in self._items and "score" in sample}
-        for sample in kept.values():
+        kept = [sample for key in asked if is_scored(sample := self._run.samples.get(key, {}))]
+        for sample in kept:
             self._count(sample["score"]["strict"])
-        waiting = iter([item for item in items if item.key not in kept])
+        waiting = iter([key for key in asked if not is_scored(self._run.samples.get(key, {}))])
         with (
-            ThreadPoolExecutor(os.cpu_count() or 1, "score") as scorers,
-            progress.stage(self._task.title, len(items), len(kept)) as stage,
+            ThreadPoolExecutor(os.cpu_count() or 1, "score") as scorers,  # at its end, answers that came are scored
+            progress.stage(self._task.title, len(asked), len(kept)) as stage,
         ):
-            async with asyncio.TaskGroup() as clients:
-                for _ in range(min(width, len(items))):
-                    clients.create_task(self._ask_in_turn(waiting, scorers, stage))
 
-    async def _ask_in_turn(self, waiting: Any, scorers: ThreadPoolExecutor, stage: Stage) -> None:
-        for item in waiting:
-            sample: dict[str, Any] = {"group": item.group, "messages": self._task.prompt(item)}
-            answer = await self._task.ask(item, self._client, self._params)
-            score = await asyncio.get_running_loop().run_in_executor(scorers, self._task.score, item, answer)
-            self._run.keep(item.key, {**sample, **_told(answer), "score": msgspec.to_builtins(score)})
-            self._count(score.strict)
-            stage.advance(note=f"{self._right / self._scored:.1%} so far")
+            async def ask_in_turn(most: int | None = None) -> None:
+                for _, key in zip(range(most) if most else iter(int, 1), waiting, strict=False):
+                    await self._ask(key, *asked[key], scorers, stage)
+
+            if begin_alike([self._task.prompt(item) for item, _ in list(asked.values())[:2]]):
+                await ask_in_turn(1)
+            try:
+                async with asyncio.TaskGroup() as clients:
+                    for _ in range(min(width, len(asked))):
+                        clients.create_task(ask_in_turn())
+            except* (TargetFailed, DataUnavailable) as group:
+                raise group.exceptions[0] from None
+
+    async def _ask(
+        self, key: str, item: Item, params: Mapping[str, Any], scorers: ThreadPoolExecutor, stage: Stage
+    ) -> None:
+        sample = {"group": item.group, "messages": self._task.prompt(item), "session": self._run.record.sessions}
+        try:
+            answer = await self._task.ask(item, self._client, params)
+        except TargetRefused as refusal:  # this request; others may fare better
+            self._refusals += 1
+            if self._refusals >= REFUSALS:
+                raise
+            self._run.keep(key, {**sample, "error": str(refusal), "elapsed": time.perf_counter() - self._began})
+            stage.advance(note=self._note())
+            return
+        self._refusals = 0
+        # Kept by the thread itself: an answer that came counts, also when this coroutine is cancelled meanwhile.
+        loop = asyncio.get_running_loop()
+        self._count(await loop.run_in_executor(scorers, self._score, key, item, sample, answer))
+        stage.advance(note=self._note())
+
+    def _score(self, key: str, item: Item, sample: Mapping[str, Any], answer: Answer) -> bool:
+        score = self._task.score(item, answer)
+        told = {
+            "answer": answer.text,
+            "finish_reason": answer.finish_reason,
+            "prompt_tokens": answer.prompt_tokens,
+            "cached_tokens": answer.cached_tokens,
+            "completion_tokens": answer.completion_tokens,
+            "ttft": answer.ttft,
+            "seconds": answer.seconds,
+            "elapsed": time.perf_counter() - self._began,
+            "score": {"strict": score.strict, "flexible": score.flexible, "found": score.found, "note": score.note},
+        }
+        self._run.keep(key, {**sample, **told})
+        return score.strict
 
     def _count(self, right: bool) -> None:
         self._right += right
         self._scored += 1
 
-    def summary(self, data: DataFacts, settings: dict[str, Any]) -> TaskSummary:
-        """What all samples say, of this and of earlier sessions."""
-        samples = {key: self._run.samples[key] for key in self._items}
-        scores = {key: msgspec.convert(sample["score"], Score) for key, sample in samples.items()}
-        task = self._task
-        return TaskSummary(
-            task=task.name, title=task.title, preset=task.preset, metric=task.metric, shots=task.shots,
-            template=task.template, extraction=task.extraction, data=data, of=data.items,
-            strict=rate(sum(score.strict for score in scores.values()), len(scores)),
-            flexible=rate(sum(score.flexible for score in scores.values()), len(scores)),
-            truncated=sum(sample["finish_reason"] == "length" for sample in samples.values()),
-            unparsed=sum(score.found is None for score in scores.values()),
-            failed=0,
-            output_tokens=sum(sample["completion_tokens"] or 0 for sample in samples.values()),
-            seconds=sum(sample["seconds"] for sample in samples.values()),
-            settings=settings,
-            groups=task.groups([(self._items[key], score) for key, score in scores.items()]),
-        )  # fmt: skip
+    def _note(self) -> str:
+        return f"{self._right / self._scored:.1%} right" if self._scored else ""
 
 
-def _told(answer: Answer) -> dict[str, Any]:
-    return {
-        "answer": answer.text,
-        "finish_reason": answer.finish_reason,
-        "prompt_tokens": answer.prompt_tokens,
-        "cached_tokens": answer.cached_tokens,
-        "completion_tokens": answer.completion_tokens,
-        "ttft": answer.ttft,
-        "seconds": answer.seconds,
-    }
+def begin_alike(prompts: Sequence[Messages | str]) -> bool:
+    """Whether two prompts share a long beginning, such as examples, which is worth computing once."""
+    texts = [prompt if isinstance(prompt, str) else "".join(m["content"] for m in prompt) for prompt in prompts]
+    beginnings = {text[:SHARED_CHARACTERS] for text in texts}
+    return len(texts) == 2 and len(beginnings) == 1 and len(beginnings.pop()) == SHARED_CHARACTERS
