@@ -1,0 +1,58 @@
+"""The JSON in an answer: by itself, in a fence, or between sentences."""
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+_FENCE = re.compile(r"```(?:json|JSON)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
+
+
+class FoundJson(msgspec.Struct, frozen=True):
+    """A value, and whether nothing but it (and perhaps a fence around it) was said."""
+
+    value: Any
+    alone: bool
+
+
+def read_json(answer: str) -> FoundJson | None:
+    """The whole answer, else its only fenced block, else the first object or array in it; None if there is none.
+
+    ``NaN`` and infinities are no JSON, and an object that names a key twice has no one meaning: neither is read.
+    """
+    text = answer.strip()
+    fences: list[str] = _FENCE.findall(text)
+    if len(fences) == 1:
+        whole = not _FENCE.sub("", text).strip()
+        found = _parse(fences[0].strip())
+        return FoundJson(found[0], whole and not found[1]) if found else None
+    found = _parse(text)
+    if found:
+        return FoundJson(found[0], not found[1])
+    for start in re.finditer(r"[{\[]", text):
+        found = _parse(text[start.start() :])
+        if found:
+            return FoundJson(found[0], False)
+    return None
+
+
+def _parse(text: str) -> tuple[Any, str] | None:
+    """The value at the beginning of ``text``, and what follows it."""
+    decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse)
+    try:
+        value, end = decoder.raw_decode(text)
+    except (ValueError, RecursionError):
+        return None
+    return value, text[end:].strip()
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key stands twice")
+    return made
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
