@@ -64,7 +64,8 @@ def rate(right: int, of: int) -> Rate:
     scale = 1 + _Z**2 / of
     centre = (share + _Z**2 / (2 * of)) / scale
     half = _Z * math.sqrt(share * (1 - share) / of + _Z**2 / (4 * of**2)) / scale
-    return Rate(right, of, share, max(0.0, centre - half), min(1.0, centre + half))
+    # The share itself is a bound where none or all are right, which rounding may miss.
+    return Rate(right, of, share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 
 def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> Difference:

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
+from sevenb.errors import RunDamaged
 from sevenb.lab.target.target import Target, TargetFacts
 
+Summary = TypeVar("Summary", bound=msgspec.Struct)
 State = Literal["running", "stopped", "done"]
 FILE = "run.json"
 
@@ -54,6 +56,13 @@ class RunRecord(msgspec.Struct, kw_only=True):
         engine = (self.facts and self.facts.engine) or ""
         return engine.startswith("sevenb") and urlsplit(self.target.url).hostname in _LOCAL
 
+    def result(self, form: type[Summary]) -> Summary:
+        """The summary of a run that is done, as one of `sevenb.lab.results`; `RunDamaged` where it is none."""
+        try:
+            return msgspec.convert(self.summary, form)
+        except msgspec.ValidationError as error:
+            raise RunDamaged(f"The summary in {self.path / FILE} cannot be read ({error}); measure it anew.") from error
+
     def is_same_work_as(self, other: "RunRecord") -> bool:
         """Whether samples of one may stand beside samples of the other in one summary."""
         return _work(self) == _work(other)
@@ -82,7 +91,7 @@ def to_file(record: RunRecord) -> bytes:
 def from_file(content: bytes, folder: Path) -> RunRecord:
     """The record in ``run.json``; raises `msgspec.DecodeError` where it is not one."""
     record = msgspec.json.decode(content, type=RunRecord)
-    record.folder = str(folder)
+    record.id, record.folder = folder.name, str(folder)
     return record
 
 

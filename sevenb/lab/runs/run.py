@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,9 +21,10 @@ class Run:
     kept. `keep` may be called from any thread.
     """
 
-    def __init__(self, record: RunRecord) -> None:
-        """Take the run's samples; `BlockingIOError`: another program is adding to them."""
+    def __init__(self, record: RunRecord, written: Callable[[RunRecord], None] = lambda record: None) -> None:
+        """Take the run's samples; `BlockingIOError`: another program is adding to them. ``written`` is told of it."""
         self.record = record
+        self._written = written
         self._guard = threading.Lock()
         with explained(record.path):
             self._file = samples_file.SamplesFile(record.path / samples_file.FILE)
@@ -42,11 +43,19 @@ class Run:
                 self._file.append(line)
             self._samples[key] = msgspec.json.decode(line)
 
+    def begin(self) -> None:
+        """Write that it is under way."""
+        self._write(state="running", ended=None)
+
     def finish(self, summary: msgspec.Struct) -> None:
         """Write what it comes to: the run is done."""
         with explained(self.record.path):
             self._file.sync()
-        self._write(state="done", summary=plain(summary))
+        self._write(state="done", ended=time.time(), summary=plain(summary))
+
+    def close(self) -> None:
+        """Let other programs go on with it, if it is not done."""
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -55,12 +64,13 @@ class Run:
         try:
             if self.record.state != "done":
                 with contextlib.suppress(Exception):  # unwritten, it reads as stopped all the same
-                    self._write(state="stopped")
+                    self._write(state="stopped", ended=time.time())
         finally:
-            self._file.close()
+            self.close()
 
     def _write(self, **changes: Any) -> None:
-        record = msgspec.structs.replace(self.record, ended=time.time(), **changes)
+        record = msgspec.structs.replace(self.record, **changes)
         with explained(record.path):
             write_whole(record.path / FILE, to_file(record))
         self.record = record
+        self._written(record)

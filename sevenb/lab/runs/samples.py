@@ -101,7 +101,9 @@ def encode(key: str, sample: Mapping[str, Any]) -> bytes:
     try:
         return msgspec.json.encode(fields)
     except UnicodeEncodeError:
-        return json.dumps(msgspec.to_builtins(fields), ensure_ascii=False).encode(errors="replace")
+        text = json.dumps(msgspec.to_builtins(fields))
+        finite = json.loads(text, parse_constant=lambda _: None)
+        return json.dumps(finite, ensure_ascii=False).encode(errors="replace")
 
 
 def _lock(file: int) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
-from sevenb.errors import NotFound, RunDamaged
+from sevenb.errors import Conflict, NotFound, RunDamaged, StorageDenied
 from sevenb.lab.runs import samples as samples_file
-from sevenb.lab.runs.files import explained, write_whole
+from sevenb.lab.runs.files import explained
+from sevenb.lab.runs.index import RunIndex
 from sevenb.lab.runs.machine import sevenb_version, this_machine
-from sevenb.lab.runs.record import FILE, RunRecord, from_file, plain, run_target, to_file
+from sevenb.lab.runs.record import FILE, RunRecord, from_file, plain, run_target
 from sevenb.lab.runs.run import Run
 from sevenb.lab.target.target import Target, TargetFacts
 
@@ -37,6 +38,7 @@ class RunStore:
         """Use ``folder``, or `lab_folder`; it is made when the first run begins."""
         self.folder = folder or lab_folder()
         self._runs = self.folder / "runs"
+        self._index = RunIndex(self.folder / "lab.db")
 
     def begin(
         self,
@@ -56,6 +58,7 @@ class RunStore:
         record = RunRecord(
             id=secrets.token_hex(4), kind=kind, target=run_target(target), facts=facts, settings=plain(settings),
             machine=plain(machine), sevenb=sevenb_version(), started=time.time(),
+            warnings=(machine.warning,) if machine.warning else (),
         )  # fmt: skip
         for earlier in [] if fresh else self.records(kind):
             if earlier.state == "stopped" and earlier.is_same_work_as(record):
@@ -65,70 +68,116 @@ class RunStore:
 
     def find(self, name: str) -> RunRecord:
         """The run with this id, or with the only one that begins so."""
-        folders = {path.name: path for path in self._folders()}
-        found = [path for id, path in folders.items() if id == name] or [
-            path for id, path in folders.items() if name and id.startswith(name)
-        ]
-        if len(found) == 1:
-            return self._read(found[0])
-        if found:
-            raise NotFound(f"Several runs begin with {name}: {', '.join(sorted(path.name for path in found))}.")
-        raise NotFound(f"There is no run {name!r}; sevenb runs lists those that are kept.")
+        return self._read(self._folder_of(name))
 
     def records(self, kind: str | None = None) -> list[RunRecord]:
         """All runs that can be read, newest first."""
-        records = []
-        for path in self._folders():
-            with contextlib.suppress(RunDamaged):
-                records.append(self._read(path))
+        records = self._index.records(self._folders(), self._readable)
+        for record in records:
+            _look_whether_it_runs(record)
         chosen = [record for record in records if kind is None or record.kind == kind]
         return sorted(chosen, key=lambda record: record.started, reverse=True)
 
+    def damaged(self) -> list[str]:
+        """A sentence for each run that cannot be read."""
+        sentences = []
+        for path in self._folders():
+            try:
+                self._read(path)
+            except RunDamaged as error:
+                sentences.append(str(error))
+        return sentences
+
     def samples(self, record: RunRecord) -> dict[str, dict[str, Any]]:
-        """What a run kept, by key."""
+        """What a run kept, by key; of one under way, what it kept so far."""
         return {sample["key"]: sample for sample in samples_file.read(record.path / samples_file.FILE)}
 
     def remove(self, id: str) -> None:
         """Delete a run with its samples."""
-        path = self._runs / id
-        if path not in self._folders():
-            raise NotFound(f"There is no run {id!r}; sevenb runs lists those that are kept.")
+        path = self._folder_of(id)
+        if samples_file.held(path / samples_file.FILE):
+            raise Conflict(f"The run {path.name} is under way; stop it first.")
         with explained(path):
-            shutil.rmtree(path)
+            hidden = path.rename(path.with_name(f".{path.name}"))  # so that nobody sees half of it
+            shutil.rmtree(hidden)
 
     def _begin(self, record: RunRecord) -> Run:
-        path = self._runs / record.id
-        record.folder = str(path)
+        record.folder = str(self._runs / record.id)
         with explained(self.folder):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.mkdir(parents=True)
-            run = Run(record)  # holds it before anybody can see it
-            write_whole(path / FILE, to_file(record))
+            record.path.mkdir(parents=True)
+            return self._start(record)
+
+    def _start(self, record: RunRecord) -> Run:
+        run = Run(record, self._index.put)  # from here on it is ours
+        try:
+            run.begin()
+        except BaseException:
+            run.close()
+            raise
         return run
 
     def _go_on(self, earlier: RunRecord, now: RunRecord) -> Run:
-        record = msgspec.structs.replace(
-            earlier, target=now.target, facts=now.facts, sevenb=now.sevenb, state="running", ended=None,
-            sessions=earlier.sessions + 1,
+        return self._start(
+            msgspec.structs.replace(
+                earlier, target=now.target, facts=now.facts, sevenb=now.sevenb, state="running", ended=None,
+                sessions=earlier.sessions + 1, warnings=tuple(dict.fromkeys((*earlier.warnings, *now.warnings))),
+            )
         )  # fmt: skip
-        run = Run(record)
-        with explained(record.path):
-            write_whole(record.path / FILE, to_file(record))
-        return run
 
     def _folders(self) -> list[Path]:
         try:
-            return [path for path in self._runs.iterdir() if path.is_dir()]
+            paths = [path for path in self._runs.iterdir() if not path.name.startswith(".") and path.is_dir()]
         except (FileNotFoundError, NotADirectoryError):
             return []
+        except PermissionError:
+            raise StorageDenied(
+                f"{self._runs} cannot be read by this user; make it readable, or set SEVENB_LAB to another folder."
+            ) from None
+        # One that has neither is being made at this moment, or its maker was killed before it measured anything.
+        return [path for path in paths if (path / FILE).exists() or _size(path / samples_file.FILE)]
+
+    def _folder_of(self, name: str) -> Path:
+        folders = self._folders()
+        found = [path for path in folders if path.name == name] or [
+            path for path in folders if name and path.name.startswith(name)
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            ids = ", ".join(sorted(path.name for path in found))
+            raise NotFound(f"Several runs begin with {name!r}: {ids}; give more of the one that is meant.")
+        raise NotFound(f"There is no run {name!r}; sevenb runs lists those that are kept.")
 
     def _read(self, path: Path) -> RunRecord:
         try:
             record = from_file((path / FILE).read_bytes(), path)
-        except (OSError, msgspec.DecodeError) as error:
+        except FileNotFoundError:
             raise RunDamaged(
-                f"The run {path.name} cannot be read ({error}); its samples are in {path / samples_file.FILE}."
+                f"The run {path.name} has lost its {FILE}; its samples are in {path / samples_file.FILE}."
+            ) from None
+        except (OSError, ValueError) as error:
+            raise RunDamaged(
+                f"{path / FILE} cannot be read ({error}); put it right, or delete it with: sevenb runs rm {path.name}"
             ) from error
-        if record.state == "running" and not samples_file.held(path / samples_file.FILE):
-            record.state = "stopped"
-        return record
+        return _look_whether_it_runs(record)
+
+    def _readable(self, path: Path) -> RunRecord | None:
+        try:
+            return self._read(path)
+        except RunDamaged:
+            return None
+
+
+def _look_whether_it_runs(record: RunRecord) -> RunRecord:
+    """A program that was killed could not say that it stopped."""
+    if record.state == "running" and not samples_file.held(record.path / samples_file.FILE):
+        record.state = "stopped"
+    return record
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -1,6 +1,5 @@
 """Runs are kept as they are made, and gone on with where they stopped."""
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,11 +13,6 @@ from sevenb.lab.target.target import Target, TargetFacts
 TARGET = Target("http://127.0.0.1:8000/v1", "coder", "coder", api_key="secret-key")
 FACTS = TargetFacts(engine="other 1.0", context_length=4096)
 SUMMARY = ServiceLevel(1.0, 0.1)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> RunStore:
-    return RunStore(tmp_path / "lab")
 
 
 def begin(store: RunStore, **settings: Any) -> Any:
@@ -63,3 +57,65 @@ def test_the_key_of_a_server_is_written_nowhere(store: RunStore) -> None:
 def test_an_unknown_run_is_told(store: RunStore) -> None:
     with pytest.raises(NotFound, match="sevenb runs"):
         store.find("abc")
+
+
+def test_fresh_begins_anew(store: RunStore) -> None:
+    with begin(store) as run:
+        run.keep("a", {})
+    with store.begin("latency", TARGET, FACTS, run.record.settings, fresh=True) as again:
+        assert again.record.id != run.record.id
+        assert not again.samples
+
+
+OTHER_WORK = {
+    "settings": {"settings": {"contexts": [128]}},
+    "kind": {"kind": "load"},
+    "model": {"target": msgspec.structs.replace(TARGET, model="other")},
+    "server": {"target": msgspec.structs.replace(TARGET, url="http://127.0.0.1:8001/v1")},
+    "quantization": {"facts": msgspec.structs.replace(FACTS, quantization="Q4_K_M")},
+    "no facts": {"facts": None},
+}
+
+
+@pytest.mark.parametrize("changed", OTHER_WORK)
+def test_other_work_begins_anew(store: RunStore, changed: str) -> None:
+    work = {"kind": "latency", "target": TARGET, "facts": FACTS, "settings": {"contexts": (128, 256)}}
+    with store.begin(**work) as run:
+        run.keep("a", {})
+    with store.begin(**{**work, **OTHER_WORK[changed]}) as other:
+        assert not other.samples
+    with store.begin(**work) as again:
+        assert list(again.samples) == ["a"]
+
+
+def test_our_own_server_is_known_again_at_another_port(store: RunStore) -> None:
+    """It is started anew for each session, with as much context as there is memory just then."""
+    own = msgspec.structs.replace(FACTS, engine="sevenb 0.1.0")
+    with store.begin("latency", TARGET, own, {}) as run:
+        run.keep("a", {})
+    moved = msgspec.structs.replace(TARGET, url="http://127.0.0.1:41234/v1")
+    with store.begin("latency", moved, msgspec.structs.replace(own, context_length=8192), {}) as again:
+        assert list(again.samples) == ["a"]
+        assert again.record.target.url == moved.url
+
+
+def test_names_of_runs_may_be_shortened_while_they_are_clear(store: RunStore) -> None:
+    ids = []
+    for number in range(17):  # two begin alike
+        with begin(store, number=number) as run:
+            ids.append(run.record.id)
+    first = next(id[0] for id in ids if sum(other[0] == id[0] for other in ids) > 1)
+    with pytest.raises(NotFound, match="Several runs begin with"):
+        store.find(first)
+    store.remove(ids[0])
+    with pytest.raises(NotFound):
+        store.find(ids[0])
+    assert len(store.records("latency")) == 16
+    assert not store.records("load")
+
+
+def test_what_json_does_not_know_is_kept_as_near_as_it_can_be(store: RunStore) -> None:
+    with begin(store) as run:
+        run.keep("a", {"text": "half \ud83d of it\n\u2028", "scores": (1.5, float("-inf")), "level": SUMMARY})
+    expected = {"key": "a", "text": "half ? of it\n\u2028", "scores": [1.5, None], "level": {"ttft": 1.0, "tpot": 0.1}}
+    assert run.samples == store.samples(run.record) == {"a": expected}
