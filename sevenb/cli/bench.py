@@ -1,0 +1,77 @@
+"""``sevenb bench``: speed and memory, measured."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sevenb.cli import lab_options as options
+
+if TYPE_CHECKING:
+    from sevenb.lab.progress import Progress
+    from sevenb.lab.results import LatencySummary
+
+bench = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", add_completion=False)
+
+
+@bench.callback()
+def _bench() -> None:
+    """Measure speed and memory: of sevenb's own server, which is started for it, or of any other."""
+
+
+_LENGTH = "Lengths and repeats"
+
+Contexts = Annotated[
+    str, typer.Option(metavar="TOKENS,…", help="Lengths of the prompt, after templating.", rich_help_panel=_LENGTH)
+]
+OutputTokens = Annotated[int, typer.Option(metavar="N", min=1, help="Length of each answer.", rich_help_panel=_LENGTH)]
+Repeats = Annotated[int, typer.Option(metavar="N", min=1, help="Requests of each length.", rich_help_panel=_LENGTH)]
+Warm = Annotated[
+    bool,
+    typer.Option("--warm", help="Send each prompt twice, and show what the cache gains.", rich_help_panel=_LENGTH),
+]
+
+
+@bench.command("latency")
+def latency(
+    model: options.Model = None,
+    contexts: Contexts = "4K,8K,16K,32K",
+    output_tokens: OutputTokens = 128,
+    repeats: Repeats = 3,
+    warm: Warm = False,
+    target: options.TargetUrl = None,
+    api_key: options.ApiKey = None,
+    serve_options: options.ServeOptions = None,
+    timeout: options.Timeout = options.DEFAULT_TIMEOUT,
+    fresh: options.Fresh = False,
+    json: options.JsonOutput = False,
+) -> None:
+    """Time to the first token, time per further token, gaps and the whole answer, by length of context.
+
+    One request at a time, each with words of its own at its beginning, so that no cache flatters a cold figure.
+    """
+    from sevenb.cli.console import err, out
+    from sevenb.cli.latency_table import latency_table, remarks
+    from sevenb.cli.measuring import measured, print_json
+    from sevenb.lab.runs.store import RunStore
+    from sevenb.lab.speed.latency import measure_latency
+    from sevenb.lab.target.opening import open_target
+
+    lengths = options.token_counts(contexts, "--contexts")
+    arguments = options.serve_arguments(serve_options)
+
+    async def work(progress: "Progress") -> tuple[str, "LatencySummary"]:
+        async with open_target(
+            model, target, api_key, progress=progress, serve_options=arguments, timeout=timeout
+        ) as client:
+            return client.target.name, await measure_latency(
+                client, RunStore(), contexts=lengths, output_tokens=output_tokens, repeats=repeats, warm=warm,
+                fresh=fresh, progress=progress,
+            )  # fmt: skip
+
+    name, summary = measured(work)
+    if json:
+        print_json(summary)
+        return
+    out.print(latency_table(f"Latency of {name}", summary))
+    for line in remarks(summary):
+        err.print(line, markup=False, soft_wrap=True)
