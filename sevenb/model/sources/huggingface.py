@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import quote
 
 from sevenb.model.download import PartialFile, SourceUnavailable, fetch_http, fetch_json
@@ -21,7 +22,7 @@ class HuggingFace:
         known = self.origin.files
         if known and all(file.sha256 and file.size for file in known):
             return known
-        listing = fetch_json(f"{_endpoint()}/api/models/{self.origin.repo}?blobs=true", self._headers())
+        listing = fetch_json(f"{_endpoint()}/api/models/{self.origin.repo}?blobs=true", _token_header())
         stored = [
             ModelFile(entry["rfilename"], entry["lfs"]["size"], entry["lfs"]["sha256"])
             for entry in listing.get("siblings", ())
@@ -31,13 +32,19 @@ class HuggingFace:
 
     def fetch(self, file: ModelFile, partial: PartialFile) -> None:
         """Append the rest of ``file`` over HTTP."""
-        fetch_http(f"{_endpoint()}/{self.origin.repo}/resolve/main/{quote(file.name)}", partial, self._headers())
+        fetch_http(f"{_endpoint()}/{self.origin.repo}/resolve/main/{quote(file.name)}", partial, _token_header())
 
-    def _headers(self) -> dict[str, str]:
-        from huggingface_hub import get_token
 
-        token = get_token()
-        return {"Authorization": f"Bearer {token}"} if token else {}
+def repository_config(repo: str) -> Any:
+    """The ``config.json`` of a repository, which says what shape its model has. Raises `SourceUnavailable`."""
+    return fetch_json(f"{_endpoint()}/{repo}/resolve/main/config.json", _token_header())
+
+
+def _token_header() -> dict[str, str]:
+    from huggingface_hub import get_token
+
+    token = get_token()
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _endpoint() -> str:
