@@ -41,6 +41,7 @@ VERBS = {
     "list": Verb("list:list_models", "List stored models, or with --all the catalog.", MODELS),
     "show": Verb("show:show", "Show what a model is and how it would run here.", MODELS),
     "rm": Verb("rm:rm", "Delete models from this machine.", MODELS),
+    "eval": Verb("eval:evaluate_tasks", "Measure quality: HumanEval, GSM8K, MMLU …, your own tasks, scenarios.", LAB),
     "bench": Verb("bench:bench", "Measure speed and memory: latency, load, memory; of any server.", LAB),
     "user": Verb("user:user", "Accounts and their API keys: add, list, passwd, rm, keys.", CONSOLE),
 }

@@ -183,3 +183,11 @@ class ScenarioSummary(msgspec.Struct, frozen=True):
     """`sevenb eval scenarios`."""
 
     rows: tuple[ScenarioRow, ...]
+
+
+class EvalResults(msgspec.Struct, frozen=True):
+    """All that one `sevenb eval` measured of ``target``."""
+
+    target: str
+    tasks: tuple[TaskSummary, ...]
+    scenarios: ScenarioSummary | None = None

@@ -52,7 +52,9 @@ async def evaluate(
         raise DataUnavailable(f"The data of {task.name} ({facts.source}) holds no items: there is nothing to measure.")
     warmth = task.temperature if temperature is None else temperature
     if samples > 1 and warmth <= 0:
-        raise InvalidRequest(f"{samples} samples at temperature 0 would all be the same; give --temperature.", "n")
+        raise InvalidRequest(
+            f"{samples} samples at temperature 0 would all be the same; give --temperature.", "n_samples"
+        )
     chosen = task.order(spread_evenly(items, limit, seed))
     target_facts = await client.facts()
     params = {"max_tokens": max_tokens or task.max_tokens, "temperature": warmth, "seed": seed}
@@ -87,7 +89,12 @@ def spread_evenly(items: Sequence[Item], limit: int | None, seed: int) -> list[I
 
 
 def _check(limit: int | None, concurrency: int | None, max_tokens: int | None, samples: int) -> None:
-    for option, value in (("limit", limit), ("concurrency", concurrency), ("max-tokens", max_tokens), ("n", samples)):
+    for option, value in (
+        ("limit", limit),
+        ("concurrency", concurrency),
+        ("max-tokens", max_tokens),
+        ("n-samples", samples),
+    ):
         if value is not None and value < 1:
             raise InvalidRequest(f"--{option} {value} leaves nothing to ask; give 1 or more.", option)
 

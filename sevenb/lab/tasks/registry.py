@@ -1,7 +1,10 @@
-"""`TASKS`: every task by its name."""
+"""`TASKS`: every task by its name, and `find_task`, which knows one's own as well."""
 
+from pathlib import Path
+
+from sevenb.errors import InvalidRequest
 from sevenb.lab.tasks import gsm8k, humaneval, math_task
-from sevenb.lab.tasks.task import TaskKind
+from sevenb.lab.tasks.task import Task, TaskKind
 
 _KINDS: tuple[TaskKind, ...] = (
     humaneval.KIND,
@@ -11,3 +14,14 @@ _KINDS: tuple[TaskKind, ...] = (
 )
 
 TASKS: dict[str, TaskKind] = {kind.name: kind for kind in _KINDS}
+
+
+def find_task(name: str, preset: str | None = None) -> Task:
+    """The task of this name, or the one that a YAML file describes. Raises `InvalidRequest` where there is none."""
+    if name in TASKS:
+        return TASKS[name](preset)
+    if name.endswith((".yaml", ".yml")):
+        from sevenb.lab.tasks.own import load_own_task
+
+        return load_own_task(Path(name))
+    raise InvalidRequest(f"There is no task {name!r}; there are {', '.join(TASKS)}, scenarios, or a YAML file.", "task")
