@@ -11,6 +11,7 @@ import msgspec
 import psutil
 
 import sevenb
+from sevenb.host import total_memory, usable_cores
 
 _ROOT = Path("/")
 _LOOK_SECONDS = 0.2  # how long it is watched whether others compute
@@ -20,7 +21,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """What stands in every report."""
 
     cpu: str
-    cores: float  # logical ones that this process may use, within its affinity and the container's quota
+    cores: int  # that this process may keep busy, within its affinity and the container's quota
     memory: int  # bytes that the machine or the container has
     system: str  # "Linux 6.8.0"
     python: str
@@ -34,19 +35,19 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
         if self.free_cores >= 0.75 * self.cores:
             return None
         return (
-            f"The machine was busy when this run began: {self.free_cores:.1f} of {self.cores:g} cores were free (load "
+            f"The machine was busy when this run began: {self.free_cores:.1f} of {self.cores} cores were free (load "
             f"{self.load:.1f}); timings may be slower than they would be."
         )
 
 
 def this_machine(root: Path = _ROOT) -> Machine:
     """Look now, for a fifth of a second. Only tests change ``root``."""
-    cores = _cores(root)
-    idle = (1 - psutil.cpu_percent(_LOOK_SECONDS) / 100) * (psutil.cpu_count() or 1)
+    cores = usable_cores(root)
+    idle = (1 - psutil.cpu_percent(_LOOK_SECONDS) / 100) * (psutil.cpu_count(logical=False) or psutil.cpu_count() or 1)
     return Machine(
         cpu=_cpu(root),
         cores=cores,
-        memory=_memory(root),
+        memory=total_memory(root),
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
         gpus=_gpus(),
@@ -77,25 +78,6 @@ def _cpu(root: Path) -> str:
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             return _told_by(["sysctl", "-n", "machdep.cpu.brand_string"])
     return platform.processor() or platform.machine()
-
-
-def _cores(root: Path) -> float:
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    control = root / "sys/fs/cgroup"  # in a container, its own
-    version_1 = f"{_read(control / 'cpu/cpu.cfs_quota_us')} {_read(control / 'cpu/cpu.cfs_period_us')}"
-    match (_read(control / "cpu.max") or version_1).split():
-        case [quota, period] if quota.isdecimal() and period.isdecimal() and int(quota) and int(period):
-            return min(float(allowed), int(quota) / int(period))
-    return float(allowed)
-
-
-def _memory(root: Path) -> int:
-    total = int(psutil.virtual_memory().total)
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        limit = _read(root / "sys/fs/cgroup" / name).strip()
-        if limit.isdecimal():
-            total = min(total, int(limit))
-    return total
 
 
 @cache

@@ -23,29 +23,6 @@ def test_this_machine_is_described(machine: object) -> None:
     assert 0 <= facts["free_cores"] <= facts["cores"]
 
 
-@pytest.mark.parametrize(
-    ("files", "cores", "memory"),
-    [
-        ({"cpu.max": "50000 100000\n", "memory.max": "1073741824\n"}, 0.5, 2**30),
-        ({"cpu.max": "max 100000\n", "memory.max": "max\n"}, None, None),
-        ({"cpu/cpu.cfs_quota_us": "25000", "cpu/cpu.cfs_period_us": "100000", "memory/memory.limit_in_bytes": "4096"},
-         0.25, 4096),
-        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None, None),
-        ({"cpu.max": "nonsense", "memory.max": ""}, None, None),
-    ],
-)  # fmt: skip
-def test_limits_of_a_container_count(
-    tmp_path: Path, files: dict[str, str], cores: float | None, memory: int | None
-) -> None:
-    for name, content in files.items():
-        path = tmp_path / "sys/fs/cgroup" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-    machine = this_machine(tmp_path)
-    assert machine.cores == (cores or len(os.sched_getaffinity(0)))
-    assert machine.memory == (memory or psutil.virtual_memory().total)
-
-
 def test_the_processor_is_named(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/cpuinfo").write_text("processor\t: 0\nmodel name\t: Abacus 9000 @ 1 Hz\n")
