@@ -1,0 +1,48 @@
+"""A report as blocks in one language: what the page and the Markdown are both made of."""
+
+from dataclasses import dataclass
+
+from sevenb.lab.report import figures
+from sevenb.lab.report.blocks import Section, Tongue
+from sevenb.lab.report.report import Report
+from sevenb.lab.report.sections import fitting, missing, provenance, quality, scenarios, speed, verdict
+
+
+@dataclass(frozen=True)
+class Document:
+    """``lines``: under the title, what was measured where and when."""
+
+    title: str
+    lines: tuple[str, ...]
+    sections: tuple[Section, ...]
+
+
+def document(report: Report, t: Tongue) -> Document:
+    """Everything, in the order of a reader who has one minute."""
+    sections = (
+        verdict.section(report, t),
+        speed.latency_section(report, t),
+        speed.memory_section(report, t),
+        speed.load_section(report, t),
+        quality.section(report, t),
+        scenarios.section(report, t),
+        fitting.section(report, t),
+        missing.section(report, t),
+        provenance.rules_section(report, t),
+        provenance.definitions_section(report, t),
+        provenance.provenance_section(report, t),
+    )
+    return Document(
+        title(report, t),
+        (
+            provenance.machine_line(report.machine, t),
+            f"{figures.moment(report.made)} · sevenb {report.sevenb} · {report.id}",
+        ),
+        tuple(section for section in sections if section and section.blocks),
+    )
+
+
+def title(report: Report, t: Tongue) -> str:
+    """The question that it answers, of the models by name."""
+    models = verdict.listed([subject.name for subject in report.subjects], t)
+    return t(f"Is it worth deploying: {models}?", f"值得部署吗：{models}？")

@@ -1,0 +1,1 @@
+"""Plots as SVG, drawn by hand: lines over an axis, stacked bars, and shares with their intervals."""
