@@ -47,12 +47,15 @@ class ServiceLevel(msgspec.Struct, frozen=True):
 
 
 class LoadRow(msgspec.Struct, frozen=True, kw_only=True):
-    """So many clients, each with one request at a time."""
+    """So many clients, each with one request at a time; or requests that come by chance, ``offered_rate`` a second.
 
-    clients: int
-    requests: int
-    failed: int
-    seconds: float
+    Spreads are of the requests that were answered.
+    """
+
+    clients: int  # of an offered rate: requests that were under way at once, at most
+    requests: int  # that were sent
+    failed: int  # of them
+    seconds: float  # from the first request's start to the last one's end
     prompt_tokens: int
     output_tokens: int
     output_rate: float  # tokens a second of all together
@@ -62,13 +65,18 @@ class LoadRow(msgspec.Struct, frozen=True, kw_only=True):
     tpot: Spread | None = None
     itl: Spread | None = None
     e2e: Spread | None = None
+    offered_rate: float | None = None  # requests a second, with Poisson's arrivals
+    reasons: dict[str, int] = {}  # why requests failed, and how many for that
+    notes: tuple[str, ...] = ()  # what must be known of these figures, a sentence each
 
 
 class LoadSummary(msgspec.Struct, frozen=True):
-    """`sevenb bench serve`."""
+    """`sevenb bench serve`. Every prompt has ``input_tokens`` after templating, every answer ``output_tokens``."""
 
     level: ServiceLevel
     rows: tuple[LoadRow, ...]
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 class MemoryRow(msgspec.Struct, frozen=True, kw_only=True):
