@@ -75,3 +75,21 @@ def latency(
     out.print(latency_table(f"Latency of {name}", summary))
     for line in remarks(summary):
         err.print(line, markup=False, soft_wrap=True)
+
+
+@bench.command("self-test")
+def self_test(json: options.JsonOutput = False) -> None:
+    """Whether the measuring can be trusted: it measures a server whose delays are known. Takes some seconds."""
+    from sevenb.cli.console import out
+    from sevenb.cli.measuring import measured, print_json
+    from sevenb.cli.self_test_table import self_test_table, verdict_text
+    from sevenb.lab.speed.self_test import self_test as test
+
+    result = measured(lambda progress: test(progress=progress))
+    if json:
+        print_json(result)
+    else:
+        out.print(self_test_table(result))
+        out.print(verdict_text(result))
+    if not result.passed:
+        raise typer.Exit(1)

@@ -1,5 +1,7 @@
 """`Answer`: what came back for one request, and when."""
 
+from itertools import pairwise
+
 import msgspec
 
 
@@ -49,7 +51,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def gaps(self) -> list[float]:
         """Inter-token latencies (ITL): the time between one chunk and the next."""
-        return [later - sooner for sooner, later in zip(self.chunks, self.chunks[1:], strict=False)]
+        return [later - sooner for sooner, later in pairwise(self.chunks)]
 
     @property
     def server_ttft(self) -> float | None:

@@ -132,14 +132,16 @@ class Client:
                 again = False
 
     async def _once(self, route: str, body: Mapping[str, Any], waited: float) -> tuple[Answer, AnswerReader]:
-        request = self._http.build_request("POST", f"{self.target.url}{route}", content=msgspec.json.encode(body))
+        clock = _SendClock()
+        request = self._http.build_request(
+            "POST", f"{self.target.url}{route}", content=msgspec.json.encode(body), extensions={"trace": clock.trace}
+        )
         reader = AnswerReader()
         begun = False
         async with AsyncExitStack() as stack:
-            sent = _clock()
             try:
                 response = await self._http.send(request, stream=True)
-                begun = True
+                begun, sent = True, clock.sent
                 stack.push_async_callback(response.aclose)
                 if response.status_code >= 300:
                     await self._raise_refusal(response)
@@ -210,6 +212,18 @@ class Client:
         fresh = named - self._unknown
         self._unknown |= fresh
         return bool(fresh)
+
+
+class _SendClock:
+    """When a request really left: what the HTTP client does before, and connecting, is none of the server's time."""
+
+    def __init__(self) -> None:
+        self.sent = _clock()
+
+    async def trace(self, event: str, _: Mapping[str, Any]) -> None:
+        """httpcore tells of each of its steps."""
+        if event.endswith(".send_request_headers.started"):
+            self.sent = _clock()
 
 
 class _Busy(Exception):
