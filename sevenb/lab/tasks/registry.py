@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from sevenb.errors import InvalidRequest
-from sevenb.lab.tasks import gsm8k, humaneval, math_task
+from sevenb.lab.tasks import choice_tasks, cmath, gsm8k, humaneval, math_task
+from sevenb.lab.tasks.ifeval import task as ifeval
 from sevenb.lab.tasks.task import Task, TaskKind
 
 _KINDS: tuple[TaskKind, ...] = (
@@ -11,6 +12,11 @@ _KINDS: tuple[TaskKind, ...] = (
     gsm8k.KIND,
     math_task.KIND,
     math_task.KIND_500,
+    choice_tasks.MMLU,
+    choice_tasks.CMMLU,
+    choice_tasks.CEVAL,
+    cmath.KIND,
+    ifeval.KIND,
 )
 
 TASKS: dict[str, TaskKind] = {kind.name: kind for kind in _KINDS}
