@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sevenb.errors import DataUnavailable
 from sevenb.lab.data.dataset import Dataset, HubPart
-from sevenb.lab.data.hub import fetch_part
+from sevenb.lab.data.hub import fetch_part, require_hub
 from sevenb.lab.data.package import fetch_member, is_whole
 from sevenb.lab.results import DataFacts
 from sevenb.model.download import SourceUnavailable
@@ -93,6 +93,7 @@ class DataFinder:
         for number, part in enumerate(dataset.hub):
             folder = self._hub_folder(dataset, number)
             if not folder.is_dir():
+                require_hub()
                 self._say(f"Getting {dataset.name} from {part} …")
                 arriving = folder.with_name(f"{folder.name}.{os.getpid()}.part")
                 try:

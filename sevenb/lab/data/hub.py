@@ -28,11 +28,17 @@ PAGE_ROWS = 100  # the most that the dataset viewer gives at once
 PUBLIC = "https://huggingface.co"
 
 
-def fetch_part(part: HubPart, folder: Path) -> None:
-    """Put the files of ``part`` into ``folder``. Raises `SourceUnavailable`."""
+def require_hub() -> str:
+    """The hub's address (``HF_ENDPOINT`` counts). Raises `SourceUnavailable` where it cannot be reached."""
     endpoint = os.environ.get("HF_ENDPOINT", PUBLIC).rstrip("/")
     if problem := unreachable(endpoint):
         raise SourceUnavailable(problem)
+    return endpoint
+
+
+def fetch_part(part: HubPart, folder: Path) -> None:
+    """Put the files of ``part`` into ``folder``. Raises `SourceUnavailable`."""
+    endpoint = require_hub()
     match part:
         case HubFile():
             _write(folder / Path(part.path).name, _content(endpoint, part))

@@ -1,0 +1,61 @@
+"""A small hub of datasets on this machine: files of repositories, and the viewer that gives rows."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+
+@dataclass
+class DatasetHub:
+    """``files`` by their path on the hub; ``rows`` by repository, configuration and split."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    rows: dict[tuple[str, str, str], list[dict[str, Any]]] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)  # paths, as they came
+    url: str = ""
+
+    def answer(self, path: str, query: dict[str, list[str]]) -> bytes | None:
+        if path != "/rows":
+            return self.files.get(path)
+        rows = self.rows.get((query["dataset"][0], query["config"][0], query["split"][0]))
+        if rows is None or int(query["length"][0]) > 100:  # as the real one
+            return None
+        offset, length = int(query["offset"][0]), int(query["length"][0])
+        page = [{"row_idx": offset + n, "row": row} for n, row in enumerate(rows[offset : offset + length])]
+        return json.dumps({"rows": page, "num_rows_total": len(rows)}).encode()
+
+
+@contextmanager
+def serve(hub: DatasetHub) -> Iterator[DatasetHub]:
+    """Run the hub on a free port until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            hub.requests.append(unquote(parts.path))
+            content = hub.answer(unquote(parts.path), parse_qs(parts.query))
+            if content is None:
+                self.send_error(404)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    hub.url = f"http://127.0.0.1:{server.server_address[1]}"
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
