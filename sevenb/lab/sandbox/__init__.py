@@ -1,4 +1,4 @@
-"""Runs programs that nobody has read, where they can do no harm, and says what became of them."""
+"""Runs programs that nobody has read where they can do no harm, and says what became of them."""
 
 from sevenb.lab.sandbox.program import Limits, Outcome, run_program, sandbox_kind
 from sevenb.lab.sandbox.solution import Verdict, check_solution
