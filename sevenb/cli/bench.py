@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sevenb.cli import lab_options as options
+from sevenb.cli.bench_serve import serve
 
 if TYPE_CHECKING:
     from sevenb.lab.progress import Progress
@@ -93,3 +94,6 @@ def self_test(json: options.JsonOutput = False) -> None:
         out.print(verdict_text(result))
     if not result.passed:
         raise typer.Exit(1)
+
+
+bench.command("serve")(serve)

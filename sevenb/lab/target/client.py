@@ -64,7 +64,10 @@ class Client:
         await self._http.aclose()
 
     async def chat(self, messages: Sequence[Mapping[str, Any]], **params: Any) -> Answer:
-        """The answer to a chat; ``params`` are sent as they are (``temperature``, ``max_tokens``, ``ignore_eos`` …)."""
+        """The answer to a chat; ``params`` are sent as they are (``temperature``, ``max_tokens``, ``ignore_eos`` …).
+
+        It is streamed, unless ``stream=False`` is among them.
+        """
         answer, _ = await self._answer("/chat/completions", {"messages": messages, **params})
         return answer
 
@@ -110,7 +113,8 @@ class Client:
     # -- one request ---------------------------------------------------------------------------------
 
     async def _answer(self, route: str, fields: Mapping[str, Any]) -> tuple[Answer, AnswerReader]:
-        body = {"model": self.target.model, **fields, "stream": True, "stream_options": {"include_usage": True}}
+        streaming = {"stream": True, "stream_options": {"include_usage": True}}
+        body = {"model": self.target.model, **(streaming if fields.get("stream", True) else {}), **fields}
         begun = _clock()
         pause, again = 1.0, True
         while True:
