@@ -14,6 +14,7 @@ class BlockPool:
     def __init__(self, blocks: int, block_size: int) -> None:
         self.blocks = blocks
         self.block_size = block_size
+        self.written = 0  # blocks that were ever in use: they are handed out from the first on
         self._references = [0] * blocks
         self._blank = list(range(blocks - 1, -1, -1))  # a stack: memory just used is used again first
         self._kept: set[int] = set()
@@ -46,6 +47,7 @@ class BlockPool:
         """A block for one sequence. The caller checks `free` first."""
         if self._blank:
             block = self._blank.pop()
+            self.written = max(self.written, block + 1)
         else:
             block, _ = self._reusable.popitem(last=False)
             self._kept.remove(block)

@@ -18,8 +18,8 @@ class MemoryTier:
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
+        self.bytes = 0
         self._contents: OrderedDict[bytes, bytes] = OrderedDict()
-        self._bytes = 0
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._contents
@@ -28,16 +28,16 @@ class MemoryTier:
         """Keep contents, at the cost of the oldest."""
         self.take(key)
         self._contents[key] = contents
-        self._bytes += len(contents)
-        while self._bytes > self.capacity:
+        self.bytes += len(contents)
+        while self.bytes > self.capacity:
             _, oldest = self._contents.popitem(last=False)
-            self._bytes -= len(oldest)
+            self.bytes -= len(oldest)
 
     def take(self, key: bytes) -> bytes | None:
         """Give contents back and forget them: they return when the pool evicts them again."""
         contents = self._contents.pop(key, None)
         if contents is not None:
-            self._bytes -= len(contents)
+            self.bytes -= len(contents)
         return contents
 
 

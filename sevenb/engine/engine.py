@@ -19,7 +19,16 @@ from sevenb.engine.failures import request_failed
 from sevenb.engine.grammars import NO_MASKS, Grammars
 from sevenb.engine.guide import Guide
 from sevenb.engine.kv_sizing import KVSizing
-from sevenb.engine.messages import AddRequest, EngineStats, RequestFailed, RequestOutput, SequenceOutput, TokenOutput
+from sevenb.engine.memory_meter import MemoryMeter
+from sevenb.engine.messages import (
+    AddRequest,
+    EngineStats,
+    MemoryUse,
+    RequestFailed,
+    RequestOutput,
+    SequenceOutput,
+    TokenOutput,
+)
 from sevenb.engine.model_runner import Decoder, ModelRunner, RotaryAngles
 from sevenb.engine.pooling import Pool
 from sevenb.engine.prefix_cache import PrefixCache
@@ -57,6 +66,7 @@ class Engine:
         speculator: Speculator | None = None,
         grammars: Grammars | None = None,
         adapters: Mapping[str, str] | None = None,
+        memory: MemoryMeter | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """``cache`` holds ``sizing.blocks`` blocks; a sequence of ``sizing.max_model_len`` tokens must fit in it.
@@ -81,6 +91,7 @@ class Engine:
         self._grammars = grammars
         self._compiling: dict[Request, Future[Guide]] = {}
         self._block_store = block_store
+        self._memory = memory
         self._clock = clock
         self._rope = rope
         self._runner = ModelRunner(decoder, backend, cache, rope)
@@ -160,8 +171,14 @@ class Engine:
             preemptions=self._scheduler.preemptions,
             kv_blocks_spilled=self._block_store.spilled if self._block_store else 0,
             kv_blocks_restored=self._block_store.restored if self._block_store else 0,
+            memory=self._memory_use(),
             **asdict(self._counters),
         )
+
+    def _memory_use(self) -> MemoryUse:
+        if self._memory is None:
+            return MemoryUse()
+        return self._memory.use(self._pool, self._block_store.memory.bytes if self._block_store else 0)
 
     def close(self) -> None:
         """Save the prefix cache where it outlives the process; takes no more than a few seconds."""

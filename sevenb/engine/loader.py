@@ -12,6 +12,7 @@ from sevenb.engine.engine import Engine
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.grammars import grammars_of
 from sevenb.engine.kv_sizing import KVSizing, kv_dtype, size_kv_pool
+from sevenb.engine.memory_meter import MemoryMeter
 from sevenb.engine.messages import EngineReady, LoadPlan, LoadProgress
 from sevenb.engine.speculation.adaptive import AdaptiveSpeculator
 from sevenb.engine.speculation.draft_loader import check_same_tokenizer, draft_block_bytes, load_draft, open_draft
@@ -88,6 +89,7 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
         grammars=grammars_of(path, model.vocab_size),
         # On a disk a name may come to mean another adapter.
         adapters={key: adapter.digest() if disk is not None else key for key, adapter in files.adapters.items()},
+        memory=MemoryMeter(decoder.weight_bytes, plan.sizing),
     )
     ready = EngineReady(
         model_name=name,
@@ -100,6 +102,7 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
         device=backend.describe(),
         load_seconds=time.monotonic() - started,
         adapters=list(files.adapters),
+        max_num_seqs=config.max_num_seqs,
     )
     return engine, ready
 

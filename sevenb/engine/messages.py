@@ -96,6 +96,7 @@ class EngineReady(_Message, frozen=True):
     adapters: list[str] = []  # that requests may name
     kv_dtype: str = "f16"
     swap_bytes: int = 0
+    max_num_seqs: int = 0  # sequences computed at once
 
 
 class EngineFailed(_Message, frozen=True):
@@ -159,6 +160,22 @@ class RequestFailed(_Message, frozen=True):
     parameter: str | None = None
 
 
+class MemoryUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine takes of memory, in bytes; 0 where nobody knows.
+
+    Pages of the KV pool take memory when they are first written, and keep it.
+    """
+
+    weights: int = 0  # as they are packed
+    kv_reserved: int = 0  # the whole pool
+    kv_used: int = 0  # blocks that some sequence refers to
+    kv_written: int = 0  # blocks that have ever been used
+    swap: int = 0  # blocks of the prefix cache that the pool evicted
+    activations_peak: int = 0  # the most that steps took beside all this
+    process: int = 0  # resident, all together
+    process_peak: int = 0
+
+
 class EngineStats(_Message, frozen=True):
     """Sent about once a second and after the last request ends; what `/metrics` shows."""
 
@@ -176,6 +193,7 @@ class EngineStats(_Message, frozen=True):
     forced_tokens: int = 0  # by grammars
     kv_blocks_spilled: int = 0  # copied out of the pool when it evicted them
     kv_blocks_restored: int = 0  # and back
+    memory: MemoryUse = MemoryUse()
 
 
 EngineReport = LoadPlan | LoadProgress | EngineReady | EngineFailed | RequestOutput | RequestFailed | EngineStats

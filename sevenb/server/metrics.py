@@ -6,10 +6,10 @@ Names and the label ``model_name`` follow vLLM's where it has the metric, with t
 from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sevenb.engine.messages import EngineStats, Timings
+from sevenb.engine.messages import EngineReady, EngineStats, Timings
 
 _TTFT_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640)
 _ITL_BUCKETS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5, 5)
@@ -23,12 +23,17 @@ LABEL = "model_name"
 class Metrics:
     """All metrics of one server, in a registry of its own.
 
-    ``engine_stats`` is asked at every scrape: the newest report of each loaded model's engine, by the model's name.
+    ``engine_stats`` is asked at every scrape: the newest report of each loaded model's engine, by the model's name;
+    ``engines`` what each of them said when it was ready.
     """
 
-    def __init__(self, engine_stats: Callable[[], Mapping[str, EngineStats]]) -> None:
+    def __init__(
+        self,
+        engine_stats: Callable[[], Mapping[str, EngineStats]],
+        engines: Callable[[], Mapping[str, EngineReady]],
+    ) -> None:
         self.registry = CollectorRegistry()
-        self.registry.register(_EngineCollector(engine_stats))
+        self.registry.register(_EngineCollector(engine_stats, engines))
 
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
             return Histogram(f"sevenb_{name}", text, [LABEL], buckets=buckets, registry=self.registry)
@@ -102,6 +107,17 @@ _GAUGES: dict[str, tuple[str, Value]] = {
     ),
     "kv_blocks_used": ("KV blocks in use", lambda stats: stats.kv_blocks_used),
     "kv_blocks_total": ("KV blocks of the pool", lambda stats: stats.kv_blocks_total),
+    "memory_weights_bytes": ("Weights as they are packed", lambda stats: stats.memory.weights),
+    "memory_kv_reserved_bytes": ("The whole KV pool", lambda stats: stats.memory.kv_reserved),
+    "memory_kv_used_bytes": ("KV blocks in use", lambda stats: stats.memory.kv_used),
+    "memory_kv_written_bytes": ("KV blocks that were ever in use", lambda stats: stats.memory.kv_written),
+    "memory_swap_bytes": ("KV blocks kept beside the pool", lambda stats: stats.memory.swap),
+    "memory_activations_peak_bytes": (
+        "The most that steps took beside weights and KV blocks",
+        lambda stats: stats.memory.activations_peak,
+    ),
+    "memory_process_bytes": ("Resident memory of the engine's process", lambda stats: stats.memory.process),
+    "memory_process_peak_bytes": ("The most that it was so far", lambda stats: stats.memory.process_peak),
 }
 _COUNTERS: dict[str, tuple[str, Value]] = {
     "prompt_tokens": ("Prompt tokens taken in", lambda stats: stats.prompt_tokens),
@@ -123,14 +139,23 @@ _COUNTERS: dict[str, tuple[str, Value]] = {
 class _EngineCollector:
     """The engine processes' own numbers; counters start again with the engine, which Prometheus expects."""
 
-    def __init__(self, engine_stats: Callable[[], Mapping[str, EngineStats]]) -> None:
+    def __init__(
+        self,
+        engine_stats: Callable[[], Mapping[str, EngineStats]],
+        engines: Callable[[], Mapping[str, EngineReady]],
+    ) -> None:
         self._engine_stats = engine_stats
+        self._engines = engines
 
     def collect(self) -> Iterator[Metric]:
         """One metric a field of `EngineStats`, one series a loaded model; nothing before an engine's first report."""
         by_model = self._engine_stats()
         if not by_model:
             return
+        info = InfoMetricFamily("sevenb_engine", "How an engine was started", labels=[LABEL])
+        for model, ready in self._engines().items():
+            info.add_metric([model], _engine_info(ready))
+        yield info
         for name, (text, value) in _GAUGES.items():
             gauge = GaugeMetricFamily(f"sevenb_{name}", text, labels=[LABEL])
             for model, stats in by_model.items():
@@ -141,6 +166,15 @@ class _EngineCollector:
             for model, stats in by_model.items():
                 counter.add_metric([model], value(stats))
             yield counter
+
+
+def _engine_info(ready: EngineReady) -> dict[str, str]:
+    return {
+        "device": ready.device,
+        "kv_dtype": ready.kv_dtype,
+        "max_model_len": str(ready.max_model_len),
+        "max_num_seqs": str(ready.max_num_seqs),
+    }
 
 
 class HttpMetricsMiddleware:

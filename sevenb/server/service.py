@@ -74,7 +74,7 @@ class Service:
         named = [ManagedModel(source, keep_others if number else keep_first) for number, source in enumerate(sources)]
         self.main = named[0]
         self.created = int(time.time())
-        self.metrics = Metrics(self._engine_stats)
+        self.metrics = Metrics(self._engine_stats, self._engines)
         self.usage: UsageMeter | None = None  # where there is a workspace to write to
         self._wait_seconds = wait_seconds
         self._directory = ModelDirectory(named, installed, self.in_thread, keep_others)
@@ -220,6 +220,10 @@ class Service:
     def _engine_stats(self) -> dict[str, EngineStats]:
         clients = {model.name: model.client for model in self._pool.models}
         return {name: client.stats for name, client in clients.items() if client is not None and client.stats}
+
+    def _engines(self) -> dict[str, EngineReady]:
+        clients = {model.name: model.client for model in self._pool.models}
+        return {name: client.info for name, client in clients.items() if client is not None and client.info}
 
     def _status(self, listed: Listed) -> ModelStatus:
         model = listed.managed

@@ -90,6 +90,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.pool = BlockPool(blocks, BLOCK_SIZE)
         self.cache = PrefixCache(self.pool)
         self.held: list[list[int]] = []
+        self.ever_used: set[int] = set()
         self.contents: dict[int, bytes] = {}  # what was last written to a block
 
     @rule(tokens=st.lists(st.integers(0, 1), min_size=BLOCK_SIZE, max_size=5 * BLOCK_SIZE))
@@ -122,6 +123,8 @@ class PoolMachine(RuleBasedStateMachine):
             references[block] for block in range(self.pool.blocks)
         ]
         assert self.pool.used == len(references)
+        self.ever_used |= references.keys()
+        assert self.pool.written == len(self.ever_used)
         assert self.pool.free == self.pool.blocks - len(references)
 
 

@@ -1,6 +1,7 @@
 """Chat and text completions in OpenAI's shapes, streaming and not, against an engine that echoes its prompt."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -238,6 +239,20 @@ def test_metrics_count_requests_and_tokens(start_server: Callable[..., RunningSe
     assert 'sevenb_time_to_first_token_seconds_count{model_name="echo"} 1.0' in text
     assert 'sevenb_e2e_request_latency_seconds_count{model_name="echo"} 1.0' in text
     assert server.gauge("sevenb_num_requests_running") == 0
+
+
+def test_metrics_tell_how_the_engine_was_started_and_what_memory_it_takes(
+    start_server: Callable[..., RunningServer],
+) -> None:
+    server = start_server()
+    server.chat("hello")
+    server.until(lambda: server.gauge("sevenb_generation_tokens_total") == 6)
+    text = server.http.get("/metrics").text
+    assert re.search(
+        r'^sevenb_engine_info\{device="[^"]+",kv_dtype="f16".*model_name="echo"\} 1.0$', text, re.MULTILINE
+    )
+    for name in ("weights", "kv_reserved", "kv_used", "kv_written", "activations_peak", "process", "process_peak"):
+        assert f'sevenb_memory_{name}_bytes{{model_name="echo"}} ' in text
 
 
 def test_invented_methods_share_one_series(start_server: Callable[..., RunningServer]) -> None:
