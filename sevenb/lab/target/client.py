@@ -50,6 +50,7 @@ class Client:
             headers=headers,
             timeout=httpx.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout), pool=None),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=30),
+            verify=target.url.startswith("https:"),  # reading all certificates takes longer than many a request
             trust_env=not is_on_this_machine(target.url),
         )
         self._unknown: set[str] = set()  # parameters that the server does not take

@@ -6,8 +6,9 @@ MAX_LINE = 8 << 20  # bytes of one event
 class EventReader:
     """Feeds on blocks of bytes; gives back the data of each line as soon as the line is whole.
 
-    Comments (signs of life) and the fields ``event``, ``id`` and ``retry`` are left out; ``error`` (of old llama.cpp)
-    counts as data. Lines end in ``\\n`` or ``\\r\\n``. Raises `ValueError` for a line that does not end.
+    Comments (signs of life) and the fields ``event``, ``id`` and ``retry`` are left out; ``error``, a field of old
+    llama.cpp's, becomes data as others write it. Lines end in ``\\n`` or ``\\r\\n``. Raises `ValueError` for a line that
+    does not end.
     """
 
     def __init__(self) -> None:
@@ -29,4 +30,4 @@ class EventReader:
 def _data(line: bytes) -> bytes:
     if line.startswith(b"data:"):
         return line[5:].strip()
-    return line[6:].strip() if line.startswith(b"error:") else b""
+    return b'{"error":%b}' % line[6:].strip() if line.startswith(b"error:") else b""
