@@ -10,7 +10,6 @@ from sevenb.cli import lab_options as options
 from sevenb.model.catalog import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from sevenb.lab.data.finder import DataFinder
     from sevenb.lab.progress import Progress
     from sevenb.lab.results import ScenarioSummary
     from sevenb.lab.target.client import Client
@@ -75,6 +74,13 @@ Samples = Annotated[
     int,
     typer.Option("--n-samples", metavar="N", min=1, help="Answers to each item, for pass@k.", rich_help_panel=_ANSWERS),
 ]
+UnsafeCode = Annotated[
+    bool,
+    typer.Option(
+        "--confirm-run-unsafe-code",
+        help="Run programs that the model writes even where this machine cannot contain them.",
+    ),
+]
 
 
 def evaluate_tasks(
@@ -88,6 +94,7 @@ def evaluate_tasks(
     max_tokens: MaxTokens = None,
     temperature: Temperature = None,
     n_samples: Samples = 1,
+    confirm_run_unsafe_code: UnsafeCode = False,
     target: options.TargetUrl = None,
     api_key: options.ApiKey = None,
     serve_options: options.ServeOptions = None,
@@ -115,11 +122,15 @@ def evaluate_tasks(
         print_what_there_is(out, DataFinder(data))
         return
     chosen = chosen_tasks([name for name in tasks if name != SCENARIOS], preset or [])
+    for task in chosen:
+        task.confirm_run_unsafe_code = confirm_run_unsafe_code
     arguments = options.serve_arguments(serve_options)
 
     async def work(progress: "Progress") -> EvalResults:
         finder = DataFinder(data, progress.say)
-        _look_for_data(chosen, finder)
+        for task in chosen:  # before a model is loaded: what is missing or malformed is known now
+            task.require()
+            task.load(finder)
         name = model or (None if target else DEFAULT_MODEL)
         async with open_target(
             name, target, api_key, progress=progress, serve_options=arguments, timeout=timeout
@@ -153,12 +164,6 @@ def chosen_tasks(names: list[str], presets: list[str]) -> "list[Task]":
     if strangers := sorted(task for task in by_task if task and task not in names):
         raise InvalidRequest(f"--preset names {strangers[0]}, which is not among the tasks to run.", "preset")
     return [find_task(name, by_task.get(name, by_task.get(""))) for name in dict.fromkeys(names)]
-
-
-def _look_for_data(tasks: "list[Task]", finder: "DataFinder") -> None:
-    """Before a model is loaded: what is missing or malformed is known now."""
-    for task in tasks:
-        task.load(finder)
 
 
 async def _scenarios(client: "Client", progress: "Progress", fresh: bool) -> "ScenarioSummary":

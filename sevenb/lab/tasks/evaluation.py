@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sevenb.errors import DataUnavailable, InvalidRequest, TargetFailed, TargetRefused
+from sevenb.errors import DataUnavailable, InvalidRequest, SevenbError, TargetRefused
 from sevenb.lab.data.finder import DataFinder
 from sevenb.lab.progress import Progress, Stage
 from sevenb.lab.results import TaskSummary
@@ -46,6 +46,7 @@ async def evaluate(
     `InvalidRequest`, and `TargetFailed` when the server ends midway: what was answered is kept.
     """
     _check(limit, concurrency, max_tokens, samples)
+    await asyncio.to_thread(task.require)
     task = await task.prepare(client, progress)
     items, facts = task.load(data or DataFinder(say=progress.say))
     if not items:
@@ -116,6 +117,7 @@ class _Session:
         self._right = 0
         self._scored = 0
         self._refusals = 0  # in a row
+        self._last_refusal: TargetRefused | None = None
 
     async def ask_all(self, asked: Mapping[str, tuple[Item, dict[str, Any]]], width: int, progress: Progress) -> None:
         """Ask what has no answer yet, ``width`` items at once."""
@@ -138,8 +140,10 @@ class _Session:
                 async with asyncio.TaskGroup() as clients:
                     for _ in range(min(width, len(asked))):
                         clients.create_task(ask_in_turn())
-            except* (TargetFailed, DataUnavailable) as group:
+            except* SevenbError as group:
                 raise group.exceptions[0] from None
+        if not self._scored and self._last_refusal:
+            raise self._last_refusal
 
     async def _ask(
         self, key: str, item: Item, params: Mapping[str, Any], scorers: ThreadPoolExecutor, stage: Stage
@@ -149,6 +153,7 @@ class _Session:
             answer = await self._task.ask(item, self._client, params)
         except TargetRefused as refusal:  # this request; others may fare better
             self._refusals += 1
+            self._last_refusal = refusal
             if self._refusals >= REFUSALS:
                 raise
             self._run.keep(key, {**sample, "error": str(refusal), "elapsed": time.perf_counter() - self._began})

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sevenb.errors import SandboxUnavailable
 from sevenb.lab.data.dataset import Dataset, HubRows, PackageMember
 from sevenb.lab.data.finder import DataFinder
 from sevenb.lab.data.rows import read_rows
@@ -84,6 +85,12 @@ class HumanEval(Task):
         self.extraction = self._form.extraction
         self.max_tokens = self._form.max_tokens
 
+    def require(self) -> None:
+        """Needs a sandbox in which a right program passes."""
+        trial = Item("", "", {"prompt": "", "test": "def check(f):\n    assert f(1) == 2", "entry_point": "f"})
+        if problem := self._run(trial, "def f(x):\n    return x + 1"):
+            raise SandboxUnavailable(f"A right program does not pass in the sandbox of this machine ({problem}).")
+
     def load(self, data: DataFinder) -> tuple[list[Item], DataFacts]:
         """Items of ``task_id``; fields ``prompt``, ``test``, ``entry_point``."""
         found = data.file(DATASET)
@@ -112,10 +119,10 @@ class HumanEval(Task):
     def score(self, item: Item, answer: Answer) -> Score:
         """Run the tests on the program as it is, and where that fails, on the one that is read flexibly."""
         strict, flexible = self.programs(item, answer.text)
-        outcome = _run(item, strict) if strict is not None else "no program in the form that was asked for"
+        outcome = self._run(item, strict) if strict is not None else "no program in the form that was asked for"
         if outcome == "" or flexible is None or flexible == strict:
             return Score(outcome == "", outcome == "", strict, outcome)
-        second = _run(item, flexible)
+        second = self._run(item, flexible)
         return Score(False, second == "", flexible, outcome if second else f"strict: {outcome}")
 
     def programs(self, item: Item, text: str) -> tuple[str | None, str | None]:
@@ -131,12 +138,14 @@ class HumanEval(Task):
         found = any_program(text, name)
         return first_block(text, name), None if found is None else before + found
 
-
-def _run(item: Item, program: str) -> str:
-    """Nothing if the tests pass, else why not, in a line."""
-    fields = item.fields
-    verdict = check_solution(program, fields["test"], fields["entry_point"], context=fields["prompt"])
-    return "" if verdict.passed else verdict.reason or "failed"
+    def _run(self, item: Item, program: str) -> str:
+        """Nothing if the tests pass, else why not, in a line."""
+        fields = item.fields
+        verdict = check_solution(
+            program, fields["test"], fields["entry_point"], context=fields["prompt"],
+            confirm_run_unsafe_code=self.confirm_run_unsafe_code,
+        )  # fmt: skip
+        return "" if verdict.passed else verdict.reason or "failed"
 
 
 KIND = TaskKind(

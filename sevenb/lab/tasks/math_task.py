@@ -8,7 +8,7 @@ from sevenb.lab.results import DataFacts
 from sevenb.lab.target.answer import Answer
 from sevenb.lab.tasks.boxed import last_boxed
 from sevenb.lab.tasks.gsm8k import BOXED
-from sevenb.lab.tasks.math_equality import equal_to
+from sevenb.lab.tasks.math_equality import equal_to, require_math_verify
 from sevenb.lab.tasks.task import Item, Messages, Score, Task, TaskKind
 
 # Subjects of the test with their numbers of problems: 5,000 together.
@@ -65,6 +65,10 @@ class MathTask(Task):
         self.name = name
         self.title = title
         self._dataset = dataset
+
+    def require(self) -> None:
+        """Needs math-verify."""
+        require_math_verify()
 
     def load(self, data: DataFinder) -> tuple[list[Item], DataFacts]:
         """Items by file and row, grouped by subject; fields ``problem`` and ``answer``, in LaTeX."""

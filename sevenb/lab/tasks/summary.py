@@ -61,8 +61,9 @@ def _pass_at(items: Mapping[str, Item], scores: Mapping[str, Score]) -> dict[str
     fewest = min(len(right) for right in by_item.values())
     if fewest < 2:
         return {}
-    chances = {k: [pass_at_k(len(right), sum(right), k) for right in by_item.values()] for k in (1, 2, 5, 10, 100)}
-    return {f"pass@{k}": sum(values) / len(values) for k, values in chances.items() if k <= fewest}
+    numbers = [k for k in (1, 2, 5, 10, 100) if k <= fewest]
+    chances = {k: [pass_at_k(len(right), sum(right), k) for right in by_item.values()] for k in numbers}
+    return {f"pass@{k}": sum(values) / len(values) for k, values in chances.items()}
 
 
 def _wall_seconds(samples: Mapping[str, Sample]) -> float:

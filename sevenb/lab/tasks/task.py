@@ -51,6 +51,7 @@ class Task(ABC):
     extraction: str  # how the answer is read, for people
     max_tokens: int
     temperature: float = 0.0
+    confirm_run_unsafe_code: bool = False  # run programs of the model also where nothing can contain them
 
     @abstractmethod
     def load(self, data: DataFinder) -> tuple[list[Item], DataFacts]:
@@ -63,6 +64,9 @@ class Task(ABC):
     @abstractmethod
     def score(self, item: Item, answer: Answer) -> Score:
         """Read the answer; called in a thread."""
+
+    def require(self) -> None:  # noqa: B027  (most tasks need nothing)
+        """Raise a `SevenbError` if this machine lacks what scoring needs; asked for before a model is loaded."""
 
     async def prepare(self, client: Client, progress: Progress) -> "Task":
         """The task that is really run on this server, asked for once before the run begins."""
