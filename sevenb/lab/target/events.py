@@ -7,8 +7,8 @@ class EventReader:
     """Feeds on blocks of bytes; gives back the data of each line as soon as the line is whole.
 
     Comments (signs of life) and the fields ``event``, ``id`` and ``retry`` are left out; ``error``, a field of old
-    llama.cpp's, becomes data as others write it. Lines end in ``\\n`` or ``\\r\\n``. Raises `ValueError` for a line that
-    does not end.
+    llama.cpp's, becomes data as others write it. Lines end in ``\\n`` or ``\\r\\n``. Raises `ValueError` for a line
+    that does not end.
     """
 
     def __init__(self) -> None:
