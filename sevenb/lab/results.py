@@ -91,6 +91,7 @@ class MemoryRow(msgspec.Struct, frozen=True, kw_only=True):
     activations: int | None = None  # at their peak
     process_peak: int | None = None  # resident, of the process that computes
     predicted: int | None = None  # process_peak by `sevenb plan`'s arithmetic
+    refused: str | None = None  # why it was not measured
 
 
 class MemorySummary(msgspec.Struct, frozen=True):

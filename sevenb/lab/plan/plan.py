@@ -15,7 +15,7 @@ from sevenb.model.shape import ModelShape
 
 DEFAULT_CONTEXT = 32 * 1024
 BLOCK = 32  # positions of a KV block
-BEAM_ANSWER = 512  # tokens that each beam has of its own; what is before them, all share
+ANSWER = 512  # tokens of an answer: those that beams do not share
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -65,8 +65,9 @@ def plan(
     *,
     kv_dtype: KVType | None = None,
     beam: int = 1,
+    answer: int = ANSWER,
 ) -> Plan:
-    """Plan ``concurrency`` sequences of ``context`` tokens each, answers included.
+    """Plan ``concurrency`` sequences of ``context`` tokens each, of which the last ``answer`` are its own in each beam.
 
     By default the model's file as it is, 32K of context or as much as the model has, and keys and values as the engine
     keeps them: k16v8 by ours on processors, f16 on cards. Raises `InvalidRequest` for what no engine could be told.
@@ -81,6 +82,7 @@ def plan(
         kv_dtype=kv_dtype or ("k16v8" if device.kind == "cpu" else "f16"),
         concurrency=concurrency,
         beam=beam,
+        answer=answer,
     )
     context = min(DEFAULT_CONTEXT, shape.longest_context) if context is None else context
     needed = case.needed(context)
@@ -139,6 +141,7 @@ class _Case:
     kv_dtype: KVType
     concurrency: int
     beam: int
+    answer: int
 
     @property
     def is_ours(self) -> bool:
@@ -171,8 +174,8 @@ class _Case:
 
     def cached_tokens(self, context: int) -> int:
         """In the pool; beams share all but the end of their answers."""
-        own = min(context, BEAM_ANSWER) * (self.beam - 1)
-        return self.concurrency * (-(-context // BLOCK) + -(-own // BLOCK)) * BLOCK
+        own = (self.beam - 1) * -(-min(context, self.answer) // BLOCK)
+        return self.concurrency * (-(-context // BLOCK) + own) * BLOCK
 
     def kv(self, context: int) -> int:
         return round(self.kv_per_token * self.cached_tokens(context) / self.kv_shards)
@@ -223,9 +226,10 @@ def _memory_lines(case: _Case, context: int) -> Iterator[Line]:
     yield Line("weights", tensors + packed, case.weight_bytes, "B")
     values = f"2 × {shape.layers} layers × {shape.kv_heads} KV heads × {shape.head_dim} in {case.kv_dtype}"
     yield Line("KV of a token", values, case.kv_per_token, "B")
-    beams = f" and {case.beam - 1} × {min(context, BEAM_ANSWER):,} of further beams" if case.beam > 1 else ""
+    beams = f" and {case.beam - 1} × {min(context, case.answer):,} of further beams" if case.beam > 1 else ""
     sequences = f" × {case.concurrency}" if case.concurrency > 1 else ""
-    tokens = f"{case.kv_per_token:,.0f} B × ({context:,} tokens{beams}){sequences}{_divided(case.kv_shards)}"
+    each = f"({context:,} tokens{beams})" if beams else f"{context:,} tokens"
+    tokens = f"{case.kv_per_token:,.0f} B × {each}{sequences}{_divided(case.kv_shards)}"
     yield Line("KV cache", tokens, case.kv(context), "B")
     if case.is_ours:
         yield Line("activations", "buffers of a step of 512 tokens; logits", case.activations(context), "B")
