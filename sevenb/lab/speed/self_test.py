@@ -68,7 +68,7 @@ async def self_test(*, progress: Progress, slack: float = SLACK) -> SelfTest:
         tuple(
             comparison
             for script, name, users in groups
-            for comparison in _compare(
+            for comparison in compare(
                 script, name, [records[user] for user in users], [answers[user] for user in users], slack
             )
         )
@@ -89,9 +89,10 @@ async def _scripted_server() -> AsyncIterator[str]:
         await process.wait()
 
 
-def _compare(
+def compare(
     script: Script, name: str, records: Sequence[Record], answers: Sequence[Answer], slack: float
 ) -> list[Comparison]:
+    """What a script's server did beside what was measured of it, one record and one answer a repeat."""
     sent = [_figures(record.chunks, record.last, record.end, script.tokens) for record in records]
     measured = [_measured(answer) for answer in answers]
     comparisons = []
