@@ -214,7 +214,11 @@ LONG_SCENARIOS = ("summary", "extraction")  # those about a long document
 
 
 def _within_level(subject: "Subject", clients: int, limit: float) -> Reason:
-    row = next((row for row in subject.load.rows if row.clients == clients), None) if subject.load else None
+    row = (
+        next((row for row in subject.load.rows if row.clients == clients and row.offered_rate is None), None)
+        if subject.load
+        else None
+    )
     share = within_level(row) if row else None
     if row is None or share is None:
         return _counted("level", 0, 0, limit, essential=True, at=clients)

@@ -94,8 +94,9 @@ def stacked_bars(
     def across(amount: float) -> float:
         return left + amount / widest * (right - left)
 
-    if limit is not None and not shown:
-        sheet.text(right, top + 12, f"{limit_name} →", "end")
+    if limit is not None:
+        place = across(limit) if shown else right
+        sheet.text(place, top + 12, limit_name if shown else f"{limit_name} →", "end" if place > WIDTH / 2 else "start")
         top += TEXT_HEIGHT
     first = top
     steps = [widest * step / 4 for step in range(5)]
@@ -112,9 +113,7 @@ def stacked_bars(
     for step, value in enumerate(steps):
         sheet.text(across(value), top + 16, f"{value:g}", "start" if step == 0 else "end" if step == 4 else "middle")
     if limit is not None and shown:
-        sheet.path("limit", [(across(limit), first - 2), (across(limit), top)])
-        near_end = across(limit) > WIDTH * 0.6
-        sheet.text(across(limit) + (-5 if near_end else 5), top - 2, limit_name, "end" if near_end else "start")
+        sheet.path("limit", [(across(limit), first - 1), (across(limit), top)])
     sheet.text((left + right) / 2, top + 34, unit, "middle")
     sheet.height = top + 42
     return sheet

@@ -29,7 +29,7 @@ def section(report: Report, t: Tongue) -> Section:
             t("In all", "合计"),
             t("Fits", "能否放下"),
             t("Longest context", "最长上下文"),
-            t("Speed, at most", "速度上限"),
+            t("Speed of each, at most", "每路速度上限"),
         ]
         caption = t(
             "Will it fit on other devices (computed; the speed is a ceiling by memory bandwidth)",

@@ -1,7 +1,7 @@
 """Speed and memory: latency by context, memory by mode, several clients."""
 
 from sevenb.lab.report import figures
-from sevenb.lab.report.blocks import Block, Cell, Plot, Plots, Row, Section, Table, Tongue
+from sevenb.lab.report.blocks import Block, Cell, Plot, Plots, Row, Section, Table, Text, Tongue
 from sevenb.lab.report.plots.charts import Bar, Line, Point, line_chart, stacked_bars
 from sevenb.lab.report.plots.drawing import Sheet, inline
 from sevenb.lab.report.report import Report
@@ -194,6 +194,9 @@ def memory_parts(row: MemoryRow) -> dict[str, float]:
 
 
 def _memory_cells(name: str, row: MemoryRow) -> Row:
+    if row.refused:
+        left = Cell(row.mode, row.refused, "bad")
+        return [name, left, f"{figures.count(row.context)} tok", *[figures.NONE] * 5, figures.memory(row.predicted)]
     error = ""
     if row.predicted and row.process_peak:
         error = f"{(row.predicted / row.process_peak - 1) * 100:+.1f} %"
@@ -241,13 +244,25 @@ def load_section(report: Report, t: Tongue) -> Section:
             "多个客户端同时使用，各自逐个发送请求：p50，下方为该行全部请求的 p95 和 p99",
         )
         blocks.append(Table(caption, head, rows, frozenset(range(1, 10))))
+        notes = {
+            f"{subject.name}: {note}"
+            for subject in report.subjects
+            if subject.load
+            for row in subject.load.rows
+            for note in (*row.notes, *row.reasons)
+        }
+        blocks += [Text(note, "unsure") for note in sorted(notes)]
     blocks += not_measured(report, "load", t)
     return Section("load", t("Several clients", "多客户端"), blocks)
 
 
 def load_plots(report: Report, t: Tongue) -> list[Plot]:
     """Tokens a second of all together, and requests a second in time, against clients."""
-    loaded = [(index, one.name, one.load.rows) for index, one in enumerate(report.subjects) if one.load]
+    loaded = [
+        (index, one.name, [row for row in one.load.rows if row.offered_rate is None])
+        for index, one in enumerate(report.subjects)
+        if one.load
+    ]
     ticks = {float(row.clients): str(row.clients) for _, _, rows in loaded for row in rows}
     if not ticks:
         return []
@@ -279,7 +294,7 @@ def _level(level: ServiceLevel, t: Tongue) -> str:
 def _load_cells(row: LoadRow) -> Row:
     share = within_level(row)
     return [
-        str(row.clients),
+        str(row.clients) if row.offered_rate is None else f"{row.offered_rate:g} req/s",
         Cell(str(row.requests), figures.seconds(row.seconds)),
         Cell(str(row.failed), tone="bad" if row.failed else ""),
         figures.rate(row.output_rate),
