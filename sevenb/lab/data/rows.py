@@ -34,6 +34,11 @@ def read_rows(
     return [row for _, row in rows]
 
 
+def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of ``path``, whatever their fields, each with its line. Raises `DataUnavailable`."""
+    yield from _rows(path, _text(path), ())
+
+
 def _text(path: Path) -> str:
     try:
         content = path.read_bytes()
