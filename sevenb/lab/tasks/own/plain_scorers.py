@@ -17,8 +17,10 @@ _EDGES = " \t\r\n.。!！\"'“”‘’`*"
 class Exact(Scorer):
     """The answer is this text."""
 
-    told = "strict: the whole answer equals the expected text; flexible: so does its last line, or what it calls the "
+    told = (
+        "strict: the whole answer equals the expected text; flexible: so does its last line, or what it calls the "
         "answer"
+    )
 
     def expected(self, row: Row) -> Any:
         """The text."""
