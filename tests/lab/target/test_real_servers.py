@@ -1,0 +1,111 @@
+"""Our own server, started for the lab and ended with it, and llama.cpp's."""
+
+import asyncio
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sevenb.lab.progress import silent_progress
+from sevenb.lab.target.opening import open_target
+from tests.console import llama_cpp_server
+
+MESSAGES = [{"role": "user", "content": "Write a long poem about ships."}]
+
+
+@pytest.fixture(scope="module")
+def llama_cpp(smollm2: Path) -> Iterator[str]:
+    """The address of llama.cpp's server."""
+    command = [sys.executable, llama_cpp_server.__file__, str(smollm2)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.kill()
+
+
+def test_our_own_server_is_started_measured_and_ended(smollm2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEVENB_API_KEY", "a key that the child must not want")
+
+    async def measure() -> list[psutil.Process]:
+        options = ["--max-model-len", "1024", "--max-num-seqs", "3"]
+        async with open_target(str(smollm2), None, None, progress=silent_progress(), serve_options=options) as client:
+            facts = await client.facts()
+            assert facts.engine is not None
+            assert facts.engine.startswith("sevenb ")
+            assert (facts.context_length, facts.max_sequences, facts.quantization) == (1024, 3, "Q4_1")
+            assert facts.device
+            assert facts.parameters == pytest.approx(135e6, rel=0.01)
+            assert facts.template_sha256
+            assert client.target.name == smollm2.stem
+            answer = await client.chat(MESSAGES, max_tokens=12, temperature=0, ignore_eos=True)
+            assert (answer.completion_tokens, answer.finish_reason) == (12, "length")
+            assert answer.server_ttft is not None
+            assert answer.ttft is not None
+            assert 0 < answer.server_ttft < answer.ttft < answer.seconds
+            paris, nonsense = await client.choices("The capital of France is", [" Paris", " zzzz"])
+            assert -1 < paris < 0
+            assert nonsense == -math.inf
+            return psutil.Process().children(recursive=True)
+
+    children = asyncio.run(measure())
+    assert len(children) >= 2, "the server and its engine"
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert alive == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
+def test_our_own_server_ends_when_the_lab_is_killed(smollm2: Path) -> None:
+    program = (
+        "import asyncio, sys\n"
+        "from sevenb.lab.progress import silent_progress\n"
+        "from sevenb.lab.target.opening import open_target\n"
+        "async def main():\n"
+        "    async with open_target(sys.argv[1], None, None, progress=silent_progress()):\n"
+        "        print('open', flush=True)\n"
+        "        await asyncio.sleep(600)\n"
+        "asyncio.run(main())\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(smollm2)], stdout=subprocess.PIPE, text=True) as lab:
+        assert lab.stdout is not None
+        assert lab.stdout.readline() == "open\n"
+        children = psutil.Process(lab.pid).children(recursive=True)
+        os.kill(lab.pid, signal.SIGKILL)
+    assert len(children) >= 2, "the server and its engine"
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert alive == []
+
+
+def test_llama_cpps_server(llama_cpp: str) -> None:
+    async def measure() -> None:
+        async with open_target(None, llama_cpp, None, progress=silent_progress()) as client:
+            facts = await client.facts()
+            assert facts.engine is not None
+            assert facts.engine.startswith("llama.cpp")
+            assert (facts.context_length, facts.max_sequences) == (llama_cpp_server.CONTEXT // 2, 2)
+            assert facts.parameters == pytest.approx(135e6, rel=0.01)
+            assert client.target.name == "llama.cpp: coder"
+            began = time.perf_counter()
+            answer = await client.chat(MESSAGES, max_tokens=12, temperature=0, ignore_eos=True)
+            assert answer.seconds <= time.perf_counter() - began
+            assert (answer.completion_tokens, answer.finish_reason) == (12, "length")
+            assert answer.prompt_tokens is not None
+            assert answer.ttft is not None
+            assert answer.tpot is not None
+            assert answer.server_ttft is not None
+            assert 0 < answer.server_ttft < answer.ttft
+            again = await client.chat(MESSAGES, max_tokens=2, temperature=0)
+            assert again.cached_tokens is not None
+            assert again.cached_tokens > 0
+            paris, nonsense = await client.choices("The capital of France is", [" Paris", " zzzz"])
+            assert -1 < paris < 0
+            assert nonsense == -math.inf
+            assert (await client.complete([504, 3575, 282], max_tokens=3)).completion_tokens == 3
+
+    asyncio.run(measure())
