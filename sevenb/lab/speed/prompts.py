@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from sevenb.errors import InvalidRequest, TargetLacks
+from sevenb.errors import InvalidRequest, TargetLacks, TargetRefused
 from sevenb.lab.target.client import Client
 
 # Each is one token, with a space before it and without, in the vocabularies of Qwen2.5, SmolLM2 and Mistral (both).
@@ -88,9 +88,12 @@ async def prompt_of(client: Client, tokens: int, seed: int) -> Messages:
 
 async def _single(client: Client, words: Sequence[str], overhead: int) -> list[str]:
     """Those of the words that are one token each: all are where their number is that of the tokens."""
-    count = await _count(client, words)
-    if count == overhead + len(words):
-        return list(words)
+    try:
+        if await _count(client, words) == overhead + len(words):
+            return list(words)
+    except TargetRefused:  # a very short context
+        if len(words) == 1:
+            raise
     if len(words) == 1:
         return []
     half = len(words) // 2
