@@ -12,6 +12,9 @@ from sevenb.lab.results import ScenarioSummary, TaskSummary
 from sevenb.lab.statistics import Rate
 from sevenb.lab.tasks.registry import TASKS
 
+MANY_GROUPS = 8
+_SUMS = ("category:", "average", "macro average", "instruction-level")
+
 
 def print_tasks(console: Console, target: str, summaries: Sequence[TaskSummary]) -> None:
     """A row a task, and below it how each was measured."""
@@ -48,8 +51,15 @@ def _details(summary: TaskSummary) -> list[str]:
     if summary.published:
         note = f" ({summary.published.note})" if summary.published.note else ""
         lines.append(f"  published: {summary.published.value:.1f} %, {summary.published.source}{note}")
-    lines += [f"  {name}: {_percent(share.value)} of {share.of}" for name, share in summary.groups.items()]
+    lines += [f"  {name}: {_percent(share.value)} of {share.of}" for name, share in _shown_groups(summary).items()]
     return lines
+
+
+def _shown_groups(summary: TaskSummary) -> dict[str, Rate]:
+    """All, or of many those that sum others up; --json has the rest."""
+    if len(summary.groups) <= MANY_GROUPS:
+        return summary.groups
+    return {name: share for name, share in summary.groups.items() if name.startswith(_SUMS)}
 
 
 _SHOWN = ("samples", "max_tokens", "temperature", "seed", "concurrency")

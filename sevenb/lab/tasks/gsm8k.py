@@ -11,7 +11,7 @@ from sevenb.lab.results import DataFacts
 from sevenb.lab.target.answer import Answer
 from sevenb.lab.target.client import Client
 from sevenb.lab.tasks.boxed import last_boxed
-from sevenb.lab.tasks.gsm8k_shots import CHAINS_OF_THOUGHT
+from sevenb.lab.tasks.gsm8k_examples import CHAINS, chains_of_thought
 from sevenb.lab.tasks.numbers import last_number, same_number
 from sevenb.lab.tasks.task import Item, Messages, Score, Task, TaskKind
 
@@ -58,9 +58,9 @@ class Gsm8k(Task):
 
     def __init__(self, preset: str) -> None:
         self.preset = preset
-        self.shots = {"cot-8-shot": len(CHAINS_OF_THOUGHT), "5-shot": _SHOTS}.get(preset, 0)
+        self.shots = {"cot-8-shot": CHAINS, "5-shot": _SHOTS}.get(preset, 0)
         self.max_tokens = 1024 if preset == "qwen2.5" else 256
-        self._examples = "".join(f"Q: {question}\nA: {answer}\n\n" for question, answer in CHAINS_OF_THOUGHT)
+        self._examples = ""  # of the data, once it is loaded
         if preset == "qwen2.5":
             self.template = f'chat: the question, a new line, "{BOXED}"'
             self.extraction = f"strict: the number in the last \\boxed{{}}; {_LAST}"
@@ -74,6 +74,8 @@ class Gsm8k(Task):
     def load(self, data: DataFinder) -> tuple[list[Item], DataFacts]:
         """Items in the data's order; fields ``question`` and ``answer``, the number alone."""
         found = data.file(WITH_EXAMPLES if self.preset == "5-shot" else DATASET)
+        if self.preset == "cot-8-shot":
+            self._examples = "".join(f"Q: {question}\nA: {answer}\n\n" for question, answer in chains_of_thought(data))
         if self.preset == "5-shot":
             shots = read_rows(found.paths[1], {"question": str, "answer": str})[:_SHOTS]
             self._examples = "".join(f"Question: {shot['question']}\nAnswer: {shot['answer']}\n\n" for shot in shots)

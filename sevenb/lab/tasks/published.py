@@ -30,6 +30,11 @@ _SCORES: dict[str, dict[str, Published]] = {
         "qwen2.5-1.5b-instruct": Published(55.2, _QWEN, _BF16),
         "qwen2.5-7b-instruct": Published(75.5, _QWEN, _BF16),
     },
+    "ifeval": {
+        "qwen2.5-0.5b-instruct": Published(27.9, _QWEN, f"prompt-level strict, {_BF16}"),
+        "qwen2.5-1.5b-instruct": Published(42.5, _QWEN, f"prompt-level strict, {_BF16}"),
+        "qwen2.5-7b-instruct": Published(71.2, _QWEN, f"prompt-level strict, {_BF16}"),
+    },
     "mmlu": {"qwen2.5-7b": Published(74.2, _QWEN, "base, 5-shot")},
 }
 

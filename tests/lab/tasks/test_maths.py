@@ -90,6 +90,24 @@ def test_gsm8k_items_are_the_numbers_behind_the_solutions(tmp_path: Path) -> Non
     assert prompt.count("Question:") == 6
 
 
+def test_gsm8k_takes_its_chains_of_thought_from_the_harness_file(tmp_path: Path) -> None:
+    for folder in ("gsm8k", "gsm8k-cot"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "gsm8k" / "test.jsonl").write_text(json.dumps({"question": "1 + 1?", "answer": "#### 2"}))
+    samples = "".join(f'  - {{question: "{n} + 0?", target: "The answer is {n}."}}\n' for n in range(8))
+    harness = tmp_path / "gsm8k-cot" / "gsm8k-cot.yaml"
+    harness.write_text(f"fewshot_config:\n  samples:\n{samples}")
+    task = KIND("cot-8-shot")
+    (item,), _ = task.load(DataFinder(tmp_path))
+    prompt = task.prompt(item)
+    assert isinstance(prompt, str)
+    assert prompt.startswith("Q: 0 + 0?\nA: The answer is 0.\n\nQ: 1 + 0?")
+    assert prompt.endswith("A: The answer is 7.\n\nQ: 1 + 1?\nA:")
+    harness.write_text("samples: []")
+    with pytest.raises(DataUnavailable, match="has no examples in the form"):
+        task.load(DataFinder(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("expected", "text", "strict", "flexible"),
     [
