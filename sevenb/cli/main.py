@@ -43,6 +43,7 @@ VERBS = {
     "rm": Verb("rm:rm", "Delete models from this machine.", MODELS),
     "eval": Verb("eval:evaluate_tasks", "Measure quality: HumanEval, GSM8K, MMLU …, your own tasks, scenarios.", LAB),
     "report": Verb("report:report", "Measure models on this hardware, and write one page to decide by.", LAB),
+    "plan": Verb("plan:plan", "Say what fits this machine or another, before any download.", LAB),
     "bench": Verb("bench:bench", "Measure speed and memory: latency, load, memory; of any server.", LAB),
     "user": Verb("user:user", "Accounts and their API keys: add, list, passwd, rm, keys.", CONSOLE),
 }

@@ -16,6 +16,11 @@ class Matrix(NamedTuple):
     columns: int
     layer: int | None = None
 
+    @property
+    def tensor(self) -> str:
+        """What a GGUF file calls it."""
+        return f"{self.role}.weight" if self.layer is None else f"blk.{self.layer}.{self.role}.weight"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelShape:

@@ -76,9 +76,7 @@ def _of_file(name: str, path: Path) -> PlannedModel:
         config, tensors = checkpoint.config, checkpoint.tensors
         shape = ModelShape.of(config, has_head="output.weight" in tensors)
         matrices = [
-            (tensor.name.removesuffix(".weight"), tensor.quant_type, tensor.rows, tensor.columns)
-            for tensor in tensors.values()
-            if len(tensor.shape) == 2
+            (matrix.role, tensors[matrix.tensor].quant_type, matrix.rows, matrix.columns) for matrix in shape.matrices()
         ]
         vectors = sum(tensor.columns for tensor in tensors.values() if len(tensor.shape) == 1)
         try:

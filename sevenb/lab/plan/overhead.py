@@ -10,8 +10,8 @@ from sevenb.model.shape import ModelShape
 BATCHED_TOKENS = 512  # of one step of our CPU engine, unless told otherwise
 GPU_BATCHED_TOKENS = 2048  # of vLLM, unless told otherwise
 
-PROCESS_BYTES = 62 * MIB  # of our engine: Python with NumPy and the kernels, before any model
-PROCESS_BYTES_PER_WORD = 30  # of the vocabulary, which the header of the file lists
+PROCESS_BYTES = 53 * MIB  # of our engine: Python with NumPy and the kernels, before any model
+PROCESS_BYTES_PER_WORD = 20  # of the vocabulary, which the header of the file lists
 TOKEN_BYTES = 160  # Python's own notes of a token in the cache: ids, hashes, where it was seen before
 CUDA_BYTES = 600 * MIB  # context, libraries and compiled kernels on each card
 

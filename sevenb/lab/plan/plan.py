@@ -9,7 +9,7 @@ from sevenb.errors import InvalidRequest
 from sevenb.lab.plan.devices import GPU_UTILIZATION, Device
 from sevenb.lab.plan.models import PlannedModel
 from sevenb.lab.plan.overhead import CUDA_BYTES, cpu_activations, cpu_process, gpu_activations
-from sevenb.lab.plan.quantization import Weights, quantization_of
+from sevenb.lab.plan.quantization import USUAL, Weights, quantization_of
 from sevenb.model.memory import KVType, kv_block_bytes
 from sevenb.model.shape import ModelShape
 
@@ -37,7 +37,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     device: str
     quantization: str
-    kv_dtype: str
+    kv_dtype: KVType
     context: int
     concurrency: int
     beam: int
@@ -109,6 +109,11 @@ def plan(
         prefill_rate=case.prefill_rate(context),
         lines=_lines(case, context),
     )
+
+
+def usual_quantizations(device: Device) -> tuple[str, ...]:
+    """What tables show and alternatives are looked for among; our own engine reads no AWQ or GPTQ on processors."""
+    return tuple(name for name in USUAL if device.kind == "gpu" or name not in ("AWQ", "GPTQ"))
 
 
 def _check(model: PlannedModel, context: int | None, concurrency: int, beam: int) -> None:

@@ -26,12 +26,13 @@ _FALLBACKS = {
 # The CPU backend keeps sub-scales of 6 bits in bytes (native/weight_types.h): bytes of a packed block.
 _PACKED_BLOCK_BYTES = {QuantType.Q4_K: 148, QuantType.Q5_K: 180, QuantType.Q3_K: 114}
 _PACKED_ROWS = 16  # that are interleaved
+_CACHE_LINE, _HUGE_PAGE, _SLAB = 64, 2 * 2**20, 64 * 2**20
 
 
 @dataclass(frozen=True)
 class Weights:
     """Bytes of all weights and of those that each generated token ``read``s: as files have them, and ``packed`` by
-    our CPU engine.
+    our CPU engine, there with the rest of the huge pages that they begin.
 
     A token reads every matrix but the embedding, of which it takes a row; a head that is the embedding is read.
     """
@@ -133,7 +134,7 @@ def weights_of(shape: ModelShape, quantization: str) -> Weights:
     choose = _GGUF[quantization]
     matrices = list(shape.matrices())
     if shape.head_repeated and quantization not in ("bf16", "fp16"):
-        matrices.append(Matrix("output", shape.vocab_size, shape.hidden_size))
+        matrices.insert(1, Matrix("output", shape.vocab_size, shape.hidden_size))
     typed = [(matrix.role, choose(shape, matrix), matrix.rows, matrix.columns) for matrix in matrices]
     return sum_weights(quantization, typed, shape.vector_elements)
 
@@ -141,19 +142,40 @@ def weights_of(shape: ModelShape, quantization: str) -> Weights:
 def sum_weights(
     quantization: str, matrices: Iterable[tuple[str, QuantType, int, int]], vector_elements: int
 ) -> Weights:
-    """The bytes of matrices, each a role with type, rows and columns, and of vectors in float32."""
+    """The bytes of matrices, each a role with type, rows and columns, and of vectors in float32.
+
+    The order is that in which they are loaded: embedding, head, layers.
+    """
     stored = packed = 4 * vector_elements
     table = packed_table = 0
     tied = True
+    packed_sizes = []
     for role, kind, rows, columns in matrices:
         size, packed_size = rows * kind.row_bytes(columns), packed_bytes(kind, rows, columns)
         stored, packed = stored + size, packed + packed_size
+        packed_sizes.append(packed_size)
         if role == "token_embd":
             table, packed_table = size, packed_size
         tied = tied and role != "output"
     if tied:
         table = packed_table = 0
-    return Weights(quantization, stored, stored - table, packed, packed - packed_table)
+    pages = 4 * vector_elements + _page_bytes(packed_sizes)
+    return Weights(quantization, stored, stored - table, pages, packed - packed_table)
+
+
+def _page_bytes(sizes: Iterable[int]) -> int:
+    """What matrices take that lie side by side in slabs of huge pages (native/weight_memory.cpp)."""
+    total = slab = used = 0
+    for size in sizes:
+        if used + size > slab:
+            total += _whole(used, _HUGE_PAGE)
+            slab, used = _whole(max(size, _SLAB), _HUGE_PAGE), 0
+        used += _whole(size, _CACHE_LINE)
+    return total + _whole(used, _HUGE_PAGE)
+
+
+def _whole(count: int, unit: int) -> int:
+    return -(-count // unit) * unit
 
 
 def packed_bytes(kind: QuantType, rows: int, columns: int) -> int:
