@@ -17,7 +17,8 @@ from sevenb.lab.speed.prompts import prompt_of
 from sevenb.lab.target.client import Client
 from sevenb.lab.target.opening import open_target
 from sevenb.lab.target.target import Target
-from tests.lab.target.raw_server import DONE, Connection, Reply, chunk, event, json_reply, raw_server
+from tests.lab.speed.words import Words
+from tests.lab.target.raw_server import Reply, raw_server
 
 MODEL_CONTEXT = 1024
 
@@ -73,41 +74,7 @@ def test_a_real_model_at_several_lengths(smollm2: Path, tmp_path: Path) -> None:
     assert len(samples["128/cold/0"]["answer"]["chunks"]) > 1
 
 
-# -- servers that tell their tokens by words ----------------------------------------------------------
-
-
-class Words:
-    """Answers as a model whose every word is a token, with a template of four; it may know less, and end early."""
-
-    def __init__(self, *, limit: int = 10**9, ends_after: int = 10**9, cuts: bool = False, usage: bool = True) -> None:
-        self.limit, self.ends_after, self.cuts, self.usage = limit, ends_after, cuts, usage
-        self.prompts: list[str] = []
-        self.fails_at = 10**9  # requests
-
-    @property
-    def measured(self) -> list[str]:
-        """Prompts that were no calibration."""
-        return [prompt for prompt in self.prompts if len(prompt.split()) >= 90]
-
-    async def __call__(self, connection: Connection) -> None:
-        text: str = connection.body["messages"][0]["content"]
-        self.prompts.append(text)
-        tokens, wanted = len(text.split()) + 4, connection.body["max_tokens"]
-        if len(self.measured) > self.fails_at:
-            connection.reset()
-            return
-        if tokens > self.limit and not self.cuts:
-            error = {"error": {"message": f"{tokens} are too many tokens.", "type": "invalid_request_error"}}
-            await json_reply(error, "400 Bad Request")(connection)
-            return
-        tokens, made = min(tokens, self.limit), min(wanted, self.ends_after)
-        await connection.head()
-        for _ in range(made):
-            await connection.send(chunk("word "))
-        await connection.send(chunk(finish="length"))
-        if self.usage:
-            await connection.send(event({"choices": [], "usage": {"prompt_tokens": tokens, "completion_tokens": made}}))
-        await connection.send(DONE)
+# -- servers that are hard to measure -------------------------------------------------------------------
 
 
 def latency_of(words: Reply, store: RunStore, contexts: Sequence[int] = (100, 200), **options: Any) -> LatencySummary:

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,3 +132,22 @@ def event(body: Any) -> bytes:
 USAGE = event({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}})
 DONE = b"data: [DONE]\n\n"
 ANSWER = (chunk("", role="assistant"), chunk("Hello"), chunk(" there"), chunk(finish="length"), USAGE, DONE)
+
+
+@contextmanager
+def raw_server_beside(*replies: Reply, **fields: Any) -> Iterator[RawServer]:
+    """Run one in a thread, for programs that a test starts."""
+    loop = asyncio.new_event_loop()
+    running = raw_server(*replies, **fields)
+    raw = loop.run_until_complete(running.__aenter__())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield raw
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0.01))
+        loop.close()
