@@ -1,12 +1,13 @@
 """Runs a task on a server: asks many items at once, scores answers while others are computed, keeps every sample."""
 
 import asyncio
+import itertools
 import os
 import random
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from sevenb.errors import DataUnavailable, InvalidRequest, SevenbError, TargetRefused
@@ -129,15 +130,22 @@ class _Session:
             ThreadPoolExecutor(os.cpu_count() or 1, "score") as scorers,  # at its end, answers that came are scored
             progress.stage(self._task.title, len(asked), len(kept)) as stage,
         ):
-
-            async def ask_in_turn(most: int | None = None) -> None:
-                for _, key in zip(range(most) if most else iter(int, 1), waiting, strict=False):
-                    await self._ask(key, *asked[key], scorers, stage)
-
-            if begin_alike([self._task.prompt(item) for item, _ in list(asked.values())[:2]]):
-                await ask_in_turn(1)
             try:
                 async with asyncio.TaskGroup() as clients:
+
+                    async def ask(key: str) -> None:
+                        answer = await self._ask(key, *asked[key], stage)
+                        if answer is not None:  # the next item does not wait for this one's score
+                            score = scorers.submit(self._score, key, asked[key][0], answer)
+                            clients.create_task(self._await_score(score, stage))
+
+                    async def ask_in_turn() -> None:
+                        for key in waiting:
+                            await ask(key)
+
+                    if begin_alike([self._task.prompt(item) for item, _ in list(asked.values())[:2]]):
+                        for key in itertools.islice(waiting, 1):
+                            await ask(key)
                     for _ in range(min(width, len(asked))):
                         clients.create_task(ask_in_turn())
             except* SevenbError as group:
@@ -145,27 +153,35 @@ class _Session:
         if not self._scored and self._last_refusal:
             raise self._last_refusal
 
-    async def _ask(
-        self, key: str, item: Item, params: Mapping[str, Any], scorers: ThreadPoolExecutor, stage: Stage
-    ) -> None:
-        sample = {"group": item.group, "messages": self._task.prompt(item), "session": self._run.record.sessions}
+    async def _ask(self, key: str, item: Item, params: Mapping[str, Any], stage: Stage) -> Answer | None:
+        """The answer; None where the server refuses this request."""
         try:
             answer = await self._task.ask(item, self._client, params)
-        except TargetRefused as refusal:  # this request; others may fare better
+        except TargetRefused as refusal:  # others may fare better
             self._refusals += 1
             self._last_refusal = refusal
             if self._refusals >= REFUSALS:
                 raise
-            self._run.keep(key, {**sample, "error": str(refusal), "elapsed": time.perf_counter() - self._began})
+            self._run.keep(key, {**self._told(item), "error": str(refusal)})
             stage.advance(note=self._note())
-            return
+            return None
         self._refusals = 0
-        # Kept by the thread itself: an answer that came counts, also when this coroutine is cancelled meanwhile.
-        loop = asyncio.get_running_loop()
-        self._count(await loop.run_in_executor(scorers, self._score, key, item, sample, answer))
+        return answer
+
+    async def _await_score(self, score: Future[bool], stage: Stage) -> None:
+        # Shielded: an answer that came is scored and kept by its thread, also when all this is cancelled meanwhile.
+        self._count(await asyncio.shield(asyncio.wrap_future(score)))
         stage.advance(note=self._note())
 
-    def _score(self, key: str, item: Item, sample: Mapping[str, Any], answer: Answer) -> bool:
+    def _told(self, item: Item) -> dict[str, Any]:
+        return {
+            "group": item.group,
+            "messages": self._task.prompt(item),
+            "session": self._run.record.sessions,
+            "elapsed": time.perf_counter() - self._began,
+        }
+
+    def _score(self, key: str, item: Item, answer: Answer) -> bool:
         score = self._task.score(item, answer)
         told = {
             "answer": answer.text,
@@ -175,10 +191,9 @@ class _Session:
             "completion_tokens": answer.completion_tokens,
             "ttft": answer.ttft,
             "seconds": answer.seconds,
-            "elapsed": time.perf_counter() - self._began,
             "score": {"strict": score.strict, "flexible": score.flexible, "found": score.found, "note": score.note},
         }
-        self._run.keep(key, {**sample, **told})
+        self._run.keep(key, {**self._told(item), **told})
         return score.strict
 
     def _count(self, right: bool) -> None:

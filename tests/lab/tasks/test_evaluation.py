@@ -150,6 +150,27 @@ def test_answers_that_came_are_kept_when_it_is_interrupted(store: RunStore) -> N
     assert store.records("eval:sums")[0].state == "stopped"
 
 
+def test_answers_are_scored_and_kept_also_when_it_is_interrupted_meanwhile(store: RunStore) -> None:
+    scoring, released = threading.Event(), threading.Event()
+
+    class Slow(Sums):
+        def score(self, item: Item, answer: Answer) -> Score:
+            scoring.set()
+            released.wait(20)
+            return super().score(item, answer)
+
+    async def interrupted(server: ScriptedServer) -> None:
+        work = asyncio.create_task(measure(server, Slow(1), store))
+        await asyncio.to_thread(scoring.wait, 20)
+        work.cancel()
+        threading.Timer(0.2, released.set).start()
+        await work
+
+    with serve(double) as server, pytest.raises(asyncio.CancelledError):
+        asyncio.run(interrupted(server))
+    assert kept(store)["0"]["score"]["strict"] is True
+
+
 def test_a_refused_request_counts_as_failed_and_the_others_go_on(store: RunStore) -> None:
     def script(question: str) -> str:
         if question == "2":
@@ -222,3 +243,21 @@ def test_a_limit_takes_the_same_items_evenly_from_all_groups() -> None:
     assert chosen != spread_evenly(items, 10, 1)
     assert len(spread_evenly(items, 40, 0)) == 40
     assert spread_evenly(items, None, 0) == items
+
+
+def test_the_next_item_does_not_wait_for_a_slow_score(store: RunStore) -> None:
+    asked_all = threading.Event()
+
+    class Slow(Sums):
+        def score(self, item: Item, answer: Answer) -> Score:
+            assert asked_all.wait(20)  # only once the others were asked
+            return super().score(item, answer)
+
+    def script(question: str) -> str:
+        if question == "3":
+            asked_all.set()
+        return double(question)
+
+    with serve(script) as server:
+        summary = asyncio.run(measure(server, Slow(4), store, concurrency=1))
+    assert summary.strict.right == 4
