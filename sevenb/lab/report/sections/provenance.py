@@ -124,6 +124,7 @@ def _machine(report: Report, t: Tongue) -> Table:
         "gpus": "GPU",
         "system": t("System", "系统"),
         "python": "Python",
+        "free_cores": t("Cores that were free at the beginning", "开始时空闲的核数"),
         "load": t("Load at the beginning", "开始时的负载"),
     }
     rows = [[names.get(name, name), _setting(value, name)] for name, value in report.machine.items()]

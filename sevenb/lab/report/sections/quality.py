@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from sevenb.lab.report import figures
 from sevenb.lab.report.blocks import Block, Cell, Fold, Head, Plot, Plots, Row, Section, Table, Text, Tongue
-from sevenb.lab.report.claims import CLAIMS_7B, Claim, is_7b_instruct
+from sevenb.lab.report.claims import CLAIMS_7B, WEIGHTS_CLAIMED, WEIGHTS_OFFICIAL, Claim, is_7b_instruct
 from sevenb.lab.report.plots.charts import Share, intervals
 from sevenb.lab.report.plots.drawing import inline
 from sevenb.lab.report.report import Comparison, Report, Subject
@@ -13,6 +13,7 @@ from sevenb.lab.results import TaskSummary
 from sevenb.lab.statistics import Rate
 
 _SIGNIFICANT = 0.05
+_SEVEN = "Qwen2.5-7B-Instruct"
 
 
 def section(report: Report, t: Tongue) -> Section:
@@ -179,7 +180,7 @@ def _claims(report: Report, t: Tongue) -> list[Block]:
     ]
     sevens = [subject for subject in report.subjects if is_7b_instruct(subject.model)]
     for seven in sevens or (None,):
-        rows += [_claim(claim, seven, t) for claim in CLAIMS_7B]
+        rows += [*(_claim(claim, seven, t) for claim in CLAIMS_7B), _claimed_weights(seven, t)]
     caption = t(
         "What is told of these models, and what was measured here",
         "关于这些模型的说法，与这里的实测结果",
@@ -200,23 +201,30 @@ def _claims(report: Report, t: Tongue) -> list[Block]:
 
 def _claim(claim: Claim, subject: Subject | None, t: Tongue) -> Row:
     """A line of what is told of the 7B, with what was measured of it."""
-    name = subject.name if subject else "Qwen2.5-7B-Instruct"
-    unmeasured = Cell(t("not measured", "未测量"), tone="faint")
-    nothing = Cell(figures.NONE, tone="faint")
-    if claim.task == "weights":
-        rows = subject.memory.rows if subject and subject.memory else ()
-        weights = next((row for row in rows if row.weights), None)
-        cell = Cell(figures.memory(weights.weights), weights.mode) if weights else unmeasured
-        official = Cell(f"{claim.official} GB", t.of(claim.note))
-        return [name, t("weights in fp16", "fp16 权重"), claim.claimed, official, cell, nothing]
     summary = next((one for one in subject.tasks if one.task == claim.task), None) if subject else None
+    official = claim.official.value if claim.official else None
     return [
-        name,
+        subject.name if subject else _SEVEN,
         claim.title,
         claim.claimed,
-        Cell(figures.NONE if claim.official is None else f"{claim.official} %", t.of(claim.note)),
-        _measured(summary, t) if summary else unmeasured,
-        beside(summary.strict, claim.official, t) if summary else nothing,
+        Cell(figures.NONE if official is None else f"{official:.1f} %", t.of(claim.note)),
+        _measured(summary, t) if summary else Cell(t("not measured", "未测量"), tone="faint"),
+        beside(summary.strict, official, t) if summary else Cell(figures.NONE, tone="faint"),
+    ]
+
+
+def _claimed_weights(subject: Subject | None, t: Tongue) -> Row:
+    rows = subject.memory.rows if subject and subject.memory else ()
+    weighed = next((row for row in rows if row.weights), None)
+    return [
+        subject.name if subject else _SEVEN,
+        t("weights in fp16", "fp16 权重"),
+        WEIGHTS_CLAIMED,
+        Cell(WEIGHTS_OFFICIAL, t("7.6 B parameters of 2 bytes", "76 亿参数，每个 2 字节")),
+        Cell(figures.memory(weighed.weights), weighed.mode)
+        if weighed
+        else Cell(t("not measured", "未测量"), tone="faint"),
+        Cell(figures.NONE, tone="faint"),
     ]
 
 

@@ -1,10 +1,12 @@
 """Speed and memory: latency by context, memory by mode, several clients."""
 
+from collections.abc import Callable, Sequence
+
 from sevenb.lab.report import figures
 from sevenb.lab.report.blocks import Block, Cell, Plot, Plots, Row, Section, Table, Text, Tongue
 from sevenb.lab.report.plots.charts import Bar, Line, Point, line_chart, stacked_bars
 from sevenb.lab.report.plots.drawing import Sheet, inline
-from sevenb.lab.report.report import Report
+from sevenb.lab.report.report import Report, Subject
 from sevenb.lab.report.rules import within_level
 from sevenb.lab.report.sections.missing import not_measured
 from sevenb.lab.results import LatencyRow, LoadRow, MemoryRow, ServiceLevel
@@ -45,6 +47,7 @@ def latency_section(report: Report, t: Tongue) -> Section:
             "各上下文长度的延迟，逐个请求：n 次的中位数，下方为 p95",
         )
         blocks.append(Table(caption, head, rows, frozenset(range(1, 10))))
+        blocks += _notes(report, lambda subject: subject.latency.rows if subject.latency else ())
     blocks += not_measured(report, "latency", t)
     return Section("latency", t("Speed by context", "各上下文长度的速度"), blocks)
 
@@ -244,14 +247,7 @@ def load_section(report: Report, t: Tongue) -> Section:
             "多个客户端同时使用，各自逐个发送请求：p50，下方为该行全部请求的 p95 和 p99",
         )
         blocks.append(Table(caption, head, rows, frozenset(range(1, 10))))
-        notes = {
-            f"{subject.name}: {note}"
-            for subject in report.subjects
-            if subject.load
-            for row in subject.load.rows
-            for note in (*row.notes, *row.reasons)
-        }
-        blocks += [Text(note, "unsure") for note in sorted(notes)]
+        blocks += _notes(report, lambda subject: subject.load.rows if subject.load else ())
     blocks += not_measured(report, "load", t)
     return Section("load", t("Several clients", "多客户端"), blocks)
 
@@ -308,6 +304,17 @@ def _three(figure: Spread | None) -> Cell:
     if figure is None:
         return Cell(figures.NONE, tone="faint")
     return Cell(figures.seconds(figure.median), f"{figures.seconds(figure.p95)}, {figures.seconds(figure.p99)}")
+
+
+def _notes(report: Report, rows_of: Callable[[Subject], Sequence[LatencyRow | LoadRow]]) -> list[Block]:
+    """What else must be known of the rows: sentences of the measuring, and why requests failed."""
+    notes = dict.fromkeys(
+        f"{subject.name}: {note}"
+        for subject in report.subjects
+        for row in rows_of(subject)
+        for note in (*row.notes, *getattr(row, "reasons", ()))
+    )
+    return [Text(note, "unsure") for note in notes]
 
 
 def _plot(key: str, sheet: Sheet, title: str, description: str, t: Tongue) -> Plot:
