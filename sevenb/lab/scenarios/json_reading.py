@@ -30,10 +30,22 @@ def read_json(answer: str) -> FoundJson | None:
     found = _parse(text)
     if found:
         return FoundJson(found[0], not found[1])
-    for start in re.finditer(r"[{\[]", text):
-        found = _parse(text[start.start() :])
+    start: int | None = 0
+    while start is not None and (bracket := re.compile(r"[{\[]").search(text, start)):
+        found = _parse(text[bracket.start() :])
         if found:
             return FoundJson(found[0], False)
+        start = _closing(text, bracket.start())
+    return None
+
+
+def _closing(text: str, start: int) -> int | None:
+    """Behind the bracket that closes the one at ``start``; None if it is never closed, and so was broken off."""
+    depth = 0
+    for bracket in re.compile(r"[{}\[\]]").finditer(text, start):
+        depth += 1 if bracket[0] in "{[" else -1
+        if not depth:
+            return bracket.end()
     return None
 
 

@@ -17,17 +17,18 @@ _SHORTEST_QUOTE = 20  # characters; less could stand anywhere
 
 
 class Fact(msgspec.Struct, frozen=True):
-    """One planted fact: what is asked of it, and what its value must look like, without case and outer words."""
+    """One planted fact: what is asked of it, its value as the document has it, and how else it may be written."""
 
     key: str
     planted: report.Planted
     question: str
     value: str
+    forms: str  # a pattern for the whole of it, in small letters
 
 
 # What any summary must say that was asked to; as a reader may put it.
 GISTS: tuple[tuple[report.Planted, str], ...] = (
-    (report.TOTAL, r"38[.,]6\s*(?:million|m\b)|38[,\s]?600[,\s]?000"),
+    (report.TOTAL, r"(?<![\d.,])(?:38[.,]6\s*(?:million|m\b)|38[,\s]?600[,\s]?000)"),
     (report.OUTAGE, r"\bK-?\s?17\b|\bprotection relay"),
     (report.OUTAGE, r"\b41[\s-]*(?:hours?|h\b)|\bforty-one[\s-]hours?"),
     (report.DECISION, r"\btrain\s*(?:no\.?\s*)?(?:5|five)\b"),
@@ -35,15 +36,15 @@ GISTS: tuple[tuple[report.Planted, str], ...] = (
 )
 
 FACTS: tuple[Fact, ...] = (
-    Fact("A", report.SPARE, "in which bay does the spare impeller of pump P-104 lie?",
+    Fact("A", report.SPARE, "in which bay does the spare impeller of pump P-104 lie?", "17-C",
          r"(?:in )?(?:bay )?17-c(?:(?: of|,)? (?:the )?north warehouse)?"),
-    Fact("B", report.REJECTION, "what was the lowest salt rejection of the year, in percent?",
+    Fact("B", report.REJECTION, "what was the lowest salt rejection of the year, in percent?", "98.74",
          r"98\.74(?: ?%| percent)?"),
-    Fact("C", report.ROTOR, "what is the serial number of the rotor of exchanger X-53?",
+    Fact("C", report.ROTOR, "what is the serial number of the rotor of exchanger X-53?", "RC-70958",
          r"(?:serial number )?rc-70958"),
-    Fact("D", report.SETTING, "at how many bar does safety valve V-6621 open?", r"18\.5(?: ?bar)?"),
-    Fact("E", report.OUTAGE, "for how many hours did the longest outage stop the trains?", r"41(?: ?h| hours)?"),
-    Fact("F", report.PERMIT, "on which day does the discharge permit end?",
+    Fact("D", report.SETTING, "at how many bar does safety valve V-6621 open?", "18.5", r"18\.5(?: ?bar)?"),
+    Fact("E", report.OUTAGE, "for how many hours did the longest outage stop the trains?", "41", r"41(?: ?h| hours)?"),
+    Fact("F", report.PERMIT, "on which day does the discharge permit end?", "30 June 2038",
          r"30(?:th)?(?: of)? june,? 2038|june 30(?:th)?,? 2038|2038-06-30|30[./]0?6[./]2038"),
 )  # fmt: skip
 
@@ -73,7 +74,7 @@ def check_extraction(answer: str) -> list[Check]:
     for fact in FACTS:
         entry = told.get(fact.key, {})
         value, quote = (_plain(entry.get(name)) for name in ("value", "quote"))
-        equal = bool(re.fullmatch(fact.value, value.lower().strip(" .")))
+        equal = bool(re.fullmatch(fact.forms, value.lower().strip(" .")))
         checks.append(Check("value_equal", equal, f"{fact.key}: {value[:80] or 'nothing'}"))
         checks.append(
             Check(
@@ -89,8 +90,7 @@ def _located(fact: Fact, quote: str) -> bool:
     """A quote counts if it stands in the section and holds the value; a full stop at its end may be missing."""
     quote = quote.strip(" \"'").rstrip(".").removesuffix("…").strip()
     section = _plain(report.document().sections[fact.planted.section])
-    holds = re.search(fact.value.split("|")[0].replace("(?:in )?(?:bay )?", ""), quote.lower())
-    return len(quote) >= _SHORTEST_QUOTE and quote in section and bool(holds)
+    return len(quote) >= _SHORTEST_QUOTE and quote in section and fact.value in quote
 
 
 def _by_key(value: Any) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from sevenb.lab.results import Check
 from sevenb.lab.scenarios.final_answer import final_answer
-from sevenb.lab.scenarios.numbers import NUMBER, number, plain
+from sevenb.lab.scenarios.plain_maths import NUMBER, number, plain
 from sevenb.lab.scenarios.scenario import Ask, Scenario, Words, user
 
 _MAX_TOKENS = 1024

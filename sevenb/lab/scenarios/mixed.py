@@ -30,14 +30,17 @@ def check_answer_in(wanted: str) -> Callable[[str], list[Check]]:
     def check(answer: str) -> list[Check]:
         told = language(answer)
         checks = [Check("language_right", told == wanted, _NAMES.get(told or "", told or "none, or several"))]
-        for pattern in _CONTENT[wanted]:
-            found = re.search(pattern, answer, re.IGNORECASE)
-            checks.append(Check("keyword_found", bool(found), found[0] if found else f"{pattern} is missing"))
+        capital, *languages = _CONTENT[wanted]
         wrong = _NAMED_CAPITAL.search(answer)
-        checks.append(Check("answer_equal", wrong is None, wrong[0] if wrong else "no other capital named"))
-        return checks
+        checks.append(Check("answer_equal", False, wrong[0]) if wrong else _found("answer_equal", capital, answer))
+        return [*checks, *(_found("keyword_found", pattern, answer) for pattern in languages)]
 
     return check
+
+
+def _found(name: str, pattern: str, answer: str) -> Check:
+    found = re.search(pattern, answer, re.IGNORECASE)
+    return Check(name, bool(found), found[0] if found else f"{pattern} is missing")
 
 
 def _asked(wanted: str, title: Words, request: str) -> Ask:

@@ -31,6 +31,7 @@ _DENIED = re.compile(
     r"not)\b[^.!?]*$",
     re.IGNORECASE,
 )
+_ANOTHER = re.compile(r"\b(?:I am|I['’]m) Captain [A-Z]\w+|\b[Mm]y name is (?!Mira\b)[A-Z]\w+")
 _CLAIM = re.compile(
     r"\b(?:I am|I'm|as) (?:just |only |merely |really )?an? (?:AI\b|[\w ]{0,20}(?:model|assistant|program|chat ?bot))"
 )
@@ -52,7 +53,7 @@ def check_role(answer: str) -> list[Check]:
 
 def _slip(text: str) -> str | None:
     """The first words that nobody on the ship would say, unless it is said that they mean nothing to her."""
-    claim = _CLAIM.search(text)
+    claim = _CLAIM.search(text) or _ANOTHER.search(text)
     if claim:
         return claim[0]
     for found in _OUT_OF_ROLE.finditer(text):
@@ -91,7 +92,7 @@ ROLE = Scenario(
             "Good morning. Who are you, and what is our ship called? We sail for Port Lacey today, with forty "
             "barrels of "
             "cinnamon.",
-            _recalling(r"\bMira\b(?!\W*out)", r"\bNorthwind\b"),
+            _recalling(r"\bMira\b(?!,?\s+out\b)", r"\bNorthwind\b"),
             system(_PERSONA),
         ),
         _turn(

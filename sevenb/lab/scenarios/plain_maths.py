@@ -1,4 +1,4 @@
-"""Numbers in an answer: digits, fractions, LaTeX and Chinese numerals, made exact."""
+"""Mathematics in an answer as plain text, and its numbers: digits, fractions, LaTeX, Chinese numerals."""
 
 import re
 import unicodedata
