@@ -76,7 +76,9 @@ Limit = Annotated[
 ]
 Concurrency = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, help="Requests at once.", show_default="as many as the server computes at once"),
+    typer.Option(
+        metavar="N", min=1, help="Requests at once.", show_default="32, or as many as the server computes at once"
+    ),
 ]
 Seed = Annotated[int, typer.Option(metavar="N", help="Of everything that is drawn.")]
 
