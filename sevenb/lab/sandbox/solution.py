@@ -50,9 +50,9 @@ def check_solution(
     solution = Program(_inside("answering.py", "answer"), data=source.encode(errors="surrogatepass"))
     found = layers(confirm_run_unsafe_code=confirm_run_unsafe_code)
     report = run((tester, solution), limits, found)
-    word = report.word.decode(errors="replace")
+    word, _, told = report.word.decode(errors="replace").partition(" ")
     if report.ended == "ok" and word:
-        return Verdict(word == "passed", "" if word == "passed" else " ".join(word.split()), report.seconds)
+        return Verdict(word == "passed", " ".join(told.split()), report.seconds)
     reason = _ENDINGS.get(report.ended, "the tests broke off").format(limits.seconds)
     return Verdict(False, reason, report.seconds)
 

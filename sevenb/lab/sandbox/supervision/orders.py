@@ -41,25 +41,25 @@ class Report(NamedTuple):
     refused: str = ""
 
 
-def write(stream: IO, message: Order | Report) -> None:
+def write(stream: IO[bytes], message: Order | Report) -> None:
     """Send a message, its length before it."""
     packed = marshal.dumps(_plain(message))
     stream.write(len(packed).to_bytes(8, "little") + packed)
     stream.flush()
 
 
-def read_order(stream: IO) -> Order:
+def read_order(stream: IO[bytes]) -> Order:
     """Receive an order; raises EOFError where the lab is gone."""
     programs, layers, *limits = _read(stream)
     return Order(tuple(Program(*program) for program in programs), Layers(*layers), *limits)
 
 
-def read_report(stream: IO) -> Report:
+def read_report(stream: IO[bytes]) -> Report:
     """Receive a report; raises EOFError where the supervisor is gone."""
     return Report(*_read(stream))
 
 
-def _read(stream: IO) -> Any:
+def _read(stream: IO[bytes]) -> Any:
     length = int.from_bytes(stream.read(8), "little")
     packed = stream.read(length)
     if not length or len(packed) < length:

@@ -96,7 +96,7 @@ def _confinement(order: Order) -> Confinement:
         return bounds
     release = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
     if order.layers.namespaces and release >= (5, 14):
-        return bounds  # the kernel counts by user namespace
+        return bounds._replace(processes=bounds.processes + 1)  # counted by user namespace, where we are too
     return bounds._replace(processes=bounds.processes + tasks_of_user(os.geteuid()))
 
 
