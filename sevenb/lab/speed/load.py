@@ -111,6 +111,8 @@ class _Work:
             await session.by_clients(level.clients, self._count(level), self._seconds)
         else:
             await session.by_rate(level.rate or 0, self._count(level), self._seconds, self._seed)
+        if session.lost:  # requests that fail for a server that is gone are no measurement
+            await self._ask(self._lengths.input)
         if not session.answered:
             raise TargetFailed(f"At {level.title} no request was answered: {session.last_failure}")
         self._run.keep(level.key, {"session": self._run.record.sessions, "requests": session.sent})

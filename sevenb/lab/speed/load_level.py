@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from sevenb.errors import InvalidRequest, StorageFull, TargetFailed
+from sevenb.errors import InvalidRequest, StorageFull, TargetFailed, TargetRefused
 from sevenb.lab.progress import Stage
 from sevenb.lab.runs.store import Run
 from sevenb.lab.speed.load_rows import Lengths, LoadSample
@@ -33,7 +33,9 @@ class Level(msgspec.Struct, frozen=True):
     @property
     def title(self) -> str:
         """For people."""
-        return f"{self.clients} clients" if self.rate is None else f"{self.rate:g} requests/s"
+        if self.rate is not None:
+            return f"{self.rate:g} requests/s"
+        return "1 client" if self.clients == 1 else f"{self.clients} clients"
 
 
 class LevelSession:
@@ -52,6 +54,7 @@ class LevelSession:
         self.sent = 0
         self.answered = 0
         self.last_failure = ""
+        self.lost = False  # whether the server may be gone: the last request got no answer, not even a refusal
 
     async def by_clients(self, clients: int, count: int, seconds: float | None) -> None:
         """Each of ``clients`` asks again as soon as it is answered, while there is time or something left to ask."""
@@ -94,10 +97,12 @@ class LevelSession:
         if answer is not None:
             self.answered += 1
             self._failures = 0
+            self.lost = False
             self._output_tokens += answer.completion_tokens or 0
         elif failure is not None:
             self._failures += 1
             self.last_failure = str(failure)
+            self.lost = not isinstance(failure, TargetRefused)
             if self._failures >= max(_FAILURES, self._level.clients or 0):
                 raise failure
         self._show(seconds)

@@ -85,31 +85,27 @@ class PacedServer:
 def paced_server(**behaviour: Any) -> Iterator[PacedServer]:
     """Serve in a thread of its own."""
     server = PacedServer(**behaviour)
-    loop = asyncio.new_event_loop()
     listening = threading.Event()
+    ending: list[Callable[[], Any]] = []
 
     async def listen() -> None:
+        loop, end = asyncio.get_running_loop(), asyncio.Event()
+        ending.append(lambda: loop.call_soon_threadsafe(end.set))
         server._free = asyncio.Semaphore(server.slots)
         listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
         server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1"
         listening.set()
+        await end.wait()
+        listener.close()
 
-    def run() -> None:
-        loop.run_until_complete(listen())
-        loop.run_forever()
-
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=asyncio.run, args=(listen(),), daemon=True)
     thread.start()
     assert listening.wait(10)
     try:
         yield server
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        ending[0]()
         thread.join()
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.close()
 
 
 def _send(writer: asyncio.StreamWriter, status: int, content: dict[str, Any]) -> None:
