@@ -53,6 +53,8 @@ class DataFinder:
         """The files of ``dataset``. Raises `DataUnavailable` when none of the places has them."""
         if paths := self._in_folder(dataset):
             return _found(dataset, paths, "folder")
+        if self._folder and (self._folder / dataset.name).is_dir():
+            self._say(f"{self._folder / dataset.name} does not hold {' and '.join(dataset.files)}; looking elsewhere.")
         problems: list[str] = []
         # A package that holds less than the hub is a stopgap: the hub is asked first each time.
         if dataset.package and not dataset.package.note and (path := self._kept_member(dataset)):

@@ -108,6 +108,30 @@ def test_members_of_an_archive_are_unpacked(hub: DatasetHub) -> None:
     assert [path.name for path in DataFinder().file(dataset).paths] == ["a.csv", "b.csv"]
 
 
+def test_an_archive_without_the_members_is_a_sentence(hub: DatasetHub) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("notes.txt", "nothing here")
+    hub.files["/datasets/org/sums/resolve/1/all.zip"] = packed.getvalue()
+    with pytest.raises(DataUnavailable, match=r"holds no test/\*\.csv in all\.zip"):
+        DataFinder().file(replace(SUMS, hub=(HubArchive("org/sums", "1", "all.zip", ("test/*.csv",)),)))
+
+
+def test_a_folder_of_the_task_with_other_files_is_passed_over_and_told(tmp_path: Path, hub: DatasetHub) -> None:
+    folder = folder_with(tmp_path)
+    (folder / "sums" / "test.jsonl").rename(folder / "sums" / "tests.jsonl")
+    said: list[str] = []
+    assert DataFinder(folder, said.append).file(SUMS).source.startswith("Hugging Face")
+    assert "does not hold test.jsonl" in said[0]
+
+
+def test_a_hub_that_takes_connections_but_no_handshake_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        monkeypatch.setenv("HF_ENDPOINT", f"https://127.0.0.1:{mute.getsockname()[1]}")
+        with pytest.raises(DataUnavailable, match="cannot be reached"):
+            DataFinder().file(SUMS)
+
+
 def test_a_damaged_archive_is_a_sentence(hub: DatasetHub) -> None:
     hub.files["/datasets/org/sums/resolve/1/all.zip"] = b"PK\x03\x04 cut off"
     dataset = replace(SUMS, hub=(HubArchive("org/sums", "1", "all.zip", ("*.csv",)),))
@@ -178,7 +202,7 @@ def test_a_hub_that_never_answers_is_left_behind(monkeypatch: pytest.MonkeyPatch
     released = threading.Event()
     monkeypatch.setattr(socket, "create_connection", lambda *arguments: released.wait())
     try:
-        assert "no answer within 1 s" in str(unreachable("http://silent.invalid"))
+        assert "no answer within 1.5 s" in str(unreachable("http://silent.invalid"))
     finally:
         released.set()
 
