@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sevenb.cli import lab_options as options
+from sevenb.cli.bench_memory import memory
 from sevenb.cli.bench_serve import serve
 
 if TYPE_CHECKING:
@@ -97,3 +98,4 @@ def self_test(json: options.JsonOutput = False) -> None:
 
 
 bench.command("serve")(serve)
+bench.command("memory")(memory)
