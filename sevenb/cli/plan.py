@@ -77,7 +77,7 @@ def plan(
     """
     import msgspec
 
-    from sevenb.cli.console import out
+    from sevenb.cli.console import err, out
     from sevenb.cli.lab_options import token_counts
     from sevenb.lab.plan.devices import USUAL_DEVICES, find_device
     from sevenb.lab.plan.models import find_model
@@ -89,7 +89,7 @@ def plan(
     names = USUAL_DEVICES if device.strip() == "all" else device.split(",")
     devices = [find_device(name) for name in names]
     contexts = token_counts(context, "--context")
-    counts = token_counts(concurrency, "--concurrency")
+    counts = _counts(concurrency)
     forms = [quantization_of(name) for name in quantization.split(",")] if quantization else []
     one = len(chosen) == len(devices) == len(contexts) == len(counts) == 1 and len(forms) <= 1
     wanted = [chosen[0].quantization] if one and not forms else forms
@@ -98,6 +98,11 @@ def plan(
     if json:
         print(msgspec.json.format(msgspec.json.encode(made), indent=2).decode())
         return
+    for model in chosen if models else ():
+        if (longest := model.shape.longest_context) < max(contexts):
+            err.print(
+                f"{model.name} takes no more than {longest:,} tokens, so it is planned with as many.", markup=False
+            )
     if one:
         _show_one(chosen[0], devices[0], made[0])
         return
@@ -110,6 +115,15 @@ def plan(
             out.print(f"[bold]{row.model} {row.quantization} on {row.device}[/], {_settings(row)}", soft_wrap=True)
             out.print(_arithmetic(row))
             out.print()
+
+
+def _counts(text: str) -> list[int]:
+    from sevenb.errors import InvalidRequest
+
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and 0 < int(part) <= 4096 for part in parts):
+        raise InvalidRequest(f"--concurrency takes numbers from 1 to 4096, such as 1,4,16, not {text!r:.80}.")
+    return [int(part) for part in parts]
 
 
 def _show_one(model: "PlannedModel", device: "Device", made: "Plan") -> None:
@@ -135,19 +149,17 @@ def _show_one(model: "PlannedModel", device: "Device", made: "Plan") -> None:
                 f"  {other.change}: {size_text(other.plan.needed)}, at most {_rate(other.plan.decode_rate)} tokens/s",
                 soft_wrap=True,
             )
-    out.print("\n[bold]Its other forms[/]")
+    out.print("\n[bold]In other forms[/]")
     kind = made.kv_dtype
     rows = plans([model], [device], (), [made.context], [made.concurrency], kv_dtype=kind, beam=made.beam)
     out.print(_table(list(rows)))
 
 
 def _heading(device: "Device") -> str:
-    from sevenb.cli.console import size_text
-
     of_each = " each" if device.cards > 1 else ""
     return (
-        f"[bold]{device.title}[/]: {size_text(device.memory)}{of_each}, {device.bandwidth / 1e9:,.0f} GB/s{of_each} "
-        f"[dim]({device.source})[/]"
+        f"[bold]{device.title}[/]: {device.memory / 2**30:.0f} GiB{of_each}, "
+        f"{device.bandwidth / 1e9:,.0f} GB/s{of_each} [dim]({device.source})[/]"
     )
 
 
@@ -174,6 +186,8 @@ def _arithmetic(made: "Plan") -> "Table":
     table.add_column(style="dim")
     for line in made.lines:
         value = size_text(int(line.value)) if line.unit == "B" else f"{_rate(line.value)} {line.unit}"
+        if line.name == "KV of a token":
+            value = f"{line.value / 1024:.1f} KiB"
         table.add_row(line.name, value, line.arithmetic)
     return table
 

@@ -58,7 +58,8 @@ def alternatives(model: PlannedModel, device: Device, refused: Plan, *, answer: 
             for entry in sorted(CATALOG.entries, key=lambda entry: -entry.parameters)
             if entry.writes and entry.parameters < model.shape.parameters
         ]
-        for other in [other for other in smaller_models if other.fits][:_SMALLER_MODELS]:
+        fitting = [other for other in smaller_models if other.fits and other.context == refused.context]
+        for other in fitting[:_SMALLER_MODELS]:
             yield Alternative(f"{other.model} in {other.quantization}", other)
 
     return list(found())

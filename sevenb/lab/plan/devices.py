@@ -76,8 +76,8 @@ _CARDS = (
 )
 _MACHINES = (
     _cpu("mac-16gb", "Mac with M4", 16, 120, "Apple: M4, 120 GB/s"),
-    _cpu("cpu-16gb", "Computer with 16 GB", 16, 51.2, "JEDEC: two channels of DDR4-3200"),
-    _cpu("cpu-32gb", "Computer with 32 GB", 32, 89.6, "JEDEC: two channels of DDR5-5600"),
+    _cpu("cpu-16gb", "Computer with 16 GiB", 16, 51.2, "JEDEC: two channels of DDR4-3200"),
+    _cpu("cpu-32gb", "Computer with 32 GiB", 32, 89.6, "JEDEC: two channels of DDR5-5600"),
 )
 USUAL_DEVICES = ("rtx-3060-12gb", "rtx-4090", "4x4090", "h100-80gb", "mac-16gb", "cpu-16gb", "cpu-32gb")
 """What tables of named devices show."""

@@ -8,6 +8,7 @@ GPTQ keep embedding, head, norms and biases in 16 bits and quantise the rest to 
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sevenb.backend.quant_types import QuantType
 from sevenb.errors import InvalidRequest
@@ -127,6 +128,7 @@ def quantization_of(name: str) -> str:
         ) from None
 
 
+@lru_cache(512)
 def weights_of(shape: ModelShape, quantization: str) -> Weights:
     """Every tensor in one of `QUANTIZATIONS`."""
     if quantization in _GROUPED:
