@@ -24,6 +24,7 @@ from sevenb.lab.tasks.task import Item, Messages, Task
 # As many as give the most tokens a second on two cores (16 and 32 are equal there) without many half-done answers being
 # lost when it is stopped.
 CONCURRENCY = 32
+SCORERS = 8  # at once, at most: each may run a program
 REFUSALS = 8  # in a row, after which the server is taken to refuse everything
 SHARED_CHARACTERS = 1000  # that prompts begin with alike for the first to be computed before the others are asked
 
@@ -129,7 +130,8 @@ class _Session:
             self._count(sample["score"]["strict"])
         waiting = iter([key for key in asked if not is_scored(self._run.samples.get(key, {}))])
         with (
-            ThreadPoolExecutor(os.cpu_count() or 1, "score") as scorers,  # at its end, answers that came are scored
+            # At its end, answers that came are scored.
+            ThreadPoolExecutor(min(SCORERS, os.cpu_count() or 1), "score") as scorers,
             progress.stage(self._task.title, len(asked), len(kept)) as stage,
         ):
             try:
