@@ -1,0 +1,134 @@
+"""Systems that offer less: what is then used, and when nothing is run at all."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sevenb
+from sevenb.errors import SandboxUnavailable
+from sevenb.lab.sandbox import program, run_program, sandbox_kind
+from sevenb.lab.sandbox.supervision.layers import Layers
+from tests.lab.sandbox.host import linux_only
+
+_ASK = """
+import json, os, sys
+from sevenb.errors import SandboxUnavailable
+from sevenb.lab.sandbox import run_program, sandbox_kind, check_solution
+from sevenb.lab.sandbox.supervision import kernel, seccomp
+refused = json.loads(sys.argv[1])
+column = 0 if os.uname().machine == "x86_64" else 1
+kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+seccomp.install(seccomp.denial([(numbers[column], error) for *numbers, error in refused]))
+try:
+    ended = [run_program("print(1)").output, check_solution("def f(): return 1", "assert f() == 1").passed]
+except SandboxUnavailable as error:
+    ended = str(error)
+print(json.dumps([sandbox_kind(), ended]))
+"""
+_UNSHARE = (272, 97, 1)
+_LANDLOCK = (444, 444, 38)
+_SECCOMP = (157, 167, 22)  # all of prctl but for what follows from it: no filter can be set
+
+
+def ask(*refused: tuple[int, int, int], user: int | None = None) -> list[object]:
+    """What a process says for which the kernel refuses some calls, as it does in many containers."""
+    command = [_python(user), "-c", _ASK, json.dumps(refused)]
+    environment = {"PYTHONPATH": str(Path(sevenb.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, user=user, check=False)
+    assert done.returncode == 0, done.stderr
+    said: list[object] = json.loads(done.stdout)
+    return said
+
+
+def _python(user: int | None) -> str:
+    if user is None:
+        return sys.executable
+    for path in (os.path.realpath(sys.executable), "/usr/bin/python3"):
+        if os.path.exists(path) and subprocess.run([path, "-c", ""], user=user, check=False).returncode == 0:
+            return path
+    pytest.skip("no Python that another user could run")
+
+
+@linux_only
+@pytest.mark.parametrize("user", [None, 65534] if hasattr(os, "geteuid") and os.geteuid() == 0 else [None])
+def test_where_namespaces_are_refused_the_other_layers_contain(user: int | None) -> None:
+    if "landlock + seccomp" not in sandbox_kind():
+        pytest.skip("no other layers here")
+    try:
+        assert ask(_UNSHARE, user=user) == ["landlock + seccomp + limits", ["1\n", True]]
+    except PermissionError:
+        pytest.skip("no Python that another user could run")
+
+
+@linux_only
+def test_where_landlock_is_missing_too_seccomp_contains_or_it_is_refused() -> None:
+    if "seccomp" not in sandbox_kind():
+        pytest.skip("no seccomp here")
+    kind, ended = ask(_UNSHARE, _LANDLOCK)
+    assert kind in ("seccomp + limits", "limits")
+    assert ended == ["1\n", True] if kind == "seccomp + limits" else "--confirm-run-unsafe-code" in str(ended)
+
+
+@linux_only
+def test_where_namespaces_work_landlock_is_no_condition() -> None:
+    if "namespaces" not in sandbox_kind():
+        pytest.skip("no namespaces here")
+    assert ask(_LANDLOCK) == ["namespaces + seccomp + limits", ["1\n", True]]
+
+
+def test_what_cannot_be_contained_is_refused_unless_it_was_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "_found", lambda: (Layers(), "no system is like this"))
+    with pytest.raises(SandboxUnavailable, match="--confirm-run-unsafe-code"):
+        run_program("print(1)")
+    assert sandbox_kind() == "limits"
+
+
+@linux_only
+def test_a_confirmed_program_runs_within_limits_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root could be harmed")
+    monkeypatch.setattr(program, "_found", lambda: (Layers(), "no system is like this"))
+    assert run_program("print(1)", confirm_run_unsafe_code=True).output == "1\n"
+
+
+def test_windows_is_told_to_use_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "_found", program._found.__wrapped__)
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(SandboxUnavailable, match="WSL"):
+        run_program("print(1)", confirm_run_unsafe_code=True)
+
+
+@linux_only
+def test_programs_end_with_the_lab() -> None:
+    source = "import time, sys; print('begun', flush=True); time.sleep(600)"
+    lab = subprocess.Popen(
+        [sys.executable, "-c", f"from sevenb.lab.sandbox import *; run_program({source!r}, Limits(seconds=600))"],
+        env={"PYTHONPATH": str(Path(sevenb.__file__).parents[1])},
+    )
+    children = _wait_for_children(lab.pid)
+    lab.kill()
+    lab.wait()
+    _wait_until_gone(children)
+
+
+def _wait_for_children(process: int) -> list[int]:
+    import psutil
+
+    for _ in range(3000):
+        below = psutil.Process(process).children(recursive=True)
+        if any("open(3, 'rb')" in " ".join(child.cmdline()) for child in below if child.is_running()):
+            return [child.pid for child in below]
+        psutil.wait_procs([], timeout=0)
+        subprocess.run(["sleep", "0.01"], check=True)
+    raise AssertionError("the program did not begin")
+
+
+def _wait_until_gone(processes: list[int]) -> None:
+    import psutil
+
+    _, alive = psutil.wait_procs([psutil.Process(p) for p in processes if psutil.pid_exists(p)], timeout=20)
+    assert alive == []
