@@ -45,6 +45,8 @@ VERBS = {
     "report": Verb("report:report", "Measure models on this hardware, and write one page to decide by.", LAB),
     "plan": Verb("plan:plan", "Say what fits this machine or another, before any download.", LAB),
     "bench": Verb("bench:bench", "Measure speed and memory: latency, load, memory; of any server.", LAB),
+    "compare": Verb("compare:compare", "Put two runs or two models side by side.", LAB),
+    "runs": Verb("runs:runs", "List what was measured; show or delete a run.", LAB),
     "user": Verb("user:user", "Accounts and their API keys: add, list, passwd, rm, keys.", CONSOLE),
 }
 

@@ -1,7 +1,6 @@
 """`RunStore`: the runs that are kept on this machine, to go on with, to look up and to compare."""
 
 import contextlib
-import os
 import secrets
 import shutil
 import time
@@ -12,6 +11,7 @@ from typing import Any
 import msgspec
 
 from sevenb.errors import Conflict, NotFound, RunDamaged, StorageDenied
+from sevenb.lab.folder import lab_folder
 from sevenb.lab.runs import samples as samples_file
 from sevenb.lab.runs.files import explained
 from sevenb.lab.runs.index import RunIndex
@@ -21,14 +21,6 @@ from sevenb.lab.runs.run import Run
 from sevenb.lab.target.target import Target, TargetFacts
 
 __all__ = ["Run", "RunRecord", "RunStore", "lab_folder"]
-
-
-def lab_folder() -> Path:
-    """``SEVENB_LAB``, else ``$XDG_DATA_HOME/sevenb/lab``, that is ``~/.local/share/sevenb/lab``."""
-    given = os.environ.get("SEVENB_LAB")
-    if given:
-        return Path(given).expanduser().absolute()
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "sevenb" / "lab"
 
 
 class RunStore:
@@ -92,14 +84,15 @@ class RunStore:
         """What a run kept, by key; of one under way, what it kept so far."""
         return {sample["key"]: sample for sample in samples_file.read(record.path / samples_file.FILE)}
 
-    def remove(self, id: str) -> None:
-        """Delete a run with its samples."""
+    def remove(self, id: str) -> str:
+        """Delete a run with its samples; its whole id."""
         path = self._folder_of(id)
         if samples_file.held(path / samples_file.FILE):
             raise Conflict(f"The run {path.name} is under way; stop it first.")
         with explained(path):
             hidden = path.rename(path.with_name(f".{path.name}"))  # so that nobody sees half of it
             shutil.rmtree(hidden)
+        return path.name
 
     def _begin(self, record: RunRecord) -> Run:
         record.folder = str(self._runs / record.id)
