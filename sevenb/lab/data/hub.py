@@ -128,6 +128,8 @@ def _rows(endpoint: str, part: HubRows) -> list[dict[str, Any]]:
             raise SourceUnavailable(
                 f"the viewer of {part.repo} answers with something that is no page of rows"
             ) from error
+        if len(page) < len(entries):
+            raise SourceUnavailable(f"cuts long rows of {part.repo} off")
         if not page:
             raise SourceUnavailable(f"holds {len(rows)} rows of {part.repo} where {part.rows} are expected")
         rows += page

@@ -16,6 +16,7 @@ class DatasetHub:
 
     files: dict[str, bytes] = field(default_factory=dict)
     rows: dict[tuple[str, str, str], list[dict[str, Any]]] = field(default_factory=dict)
+    truncated: list[str] = field(default_factory=list)  # columns whose cells are cut off
     requests: list[str] = field(default_factory=list)  # paths, as they came
     url: str = ""
 
@@ -26,7 +27,10 @@ class DatasetHub:
         if rows is None or int(query["length"][0]) > 100:  # as the real one
             return None
         offset, length = int(query["offset"][0]), int(query["length"][0])
-        page = [{"row_idx": offset + n, "row": row} for n, row in enumerate(rows[offset : offset + length])]
+        page = [
+            {"row_idx": offset + n, "row": row, "truncated_cells": self.truncated}
+            for n, row in enumerate(rows[offset : offset + length])
+        ]
         return json.dumps({"rows": page, "num_rows_total": len(rows)}).encode()
 
 

