@@ -12,10 +12,19 @@ if TYPE_CHECKING:
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Of a run, or as much of it as is clear.", show_default=False)]
 
+EPILOG = """Examples:
+
+[dim]$[/] sevenb runs
+
+[dim]$[/] sevenb runs show 3f2a
+
+Runs lie in SEVENB_LAB, else in ~/.local/share/sevenb/lab; lab.db there is a SQLite table of all of them."""
+
 runs = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
     invoke_without_command=True,
+    epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
