@@ -115,19 +115,13 @@ def _rows(endpoint: str, part: HubRows) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     while len(rows) < part.rows:
         length = min(PAGE_ROWS, part.rows - len(rows))
-        query = {
-            "dataset": part.repo,
-            "config": part.config,
-            "split": part.split,
-            "offset": len(rows),
-            "length": length,
-        }
+        which = {"dataset": part.repo, "config": part.config, "split": part.split}
+        query = urlencode({**which, "offset": len(rows), "length": length})
         try:
-            page = [entry["row"] for entry in json.loads(_get(f"{viewer}/rows?{urlencode(query)}"))["rows"]]
+            entries = json.loads(_get(f"{viewer}/rows?{query}"))["rows"]
+            page = [entry["row"] for entry in entries if not entry["truncated_cells"]]
         except (ValueError, KeyError, TypeError) as error:
-            raise SourceUnavailable(
-                f"the viewer of {part.repo} answers with something that is no page of rows"
-            ) from error
+            raise SourceUnavailable(f"answers for {part.repo} with something that is no page of rows") from error
         if len(page) < len(entries):
             raise SourceUnavailable(f"cuts long rows of {part.repo} off")
         if not page:
