@@ -18,6 +18,7 @@ PLACES = (
     "settings/usage",
     "admin/users",
     "admin/usage",
+    "admin/reports",
     "admin/audit",
     "admin/server",
 )

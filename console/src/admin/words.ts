@@ -6,6 +6,7 @@ export const t = words({
     sections: 'Sections of the administration',
     users: 'Users',
     usage: 'Usage',
+    reports: 'Reports',
     audit: 'Audit log',
     server: 'Server',
 
@@ -78,6 +79,13 @@ export const t = words({
     model: 'Model',
     day: 'Day',
 
+    reportsText: 'What was measured of models on this machine: speed, memory and quality, with a verdict.',
+    noReports: 'No reports yet',
+    noReportsText: 'On this machine, sevenb report MODEL… measures models and writes one; it then stands here.',
+    reportOf: 'Open the report on {models}',
+    quick: 'Quick',
+    openReport: 'Open',
+
     auditText: 'What administrators did, and which keys were created and revoked.',
     noAudit: 'Nothing yet',
     noAuditText: 'Changes to users, keys, models and settings are noted here.',
@@ -116,6 +124,7 @@ export const t = words({
     sections: '管理分区',
     users: '用户',
     usage: '用量',
+    reports: '评测报告',
     audit: '审计日志',
     server: '服务器',
 
@@ -186,6 +195,13 @@ export const t = words({
     byDay: '按日期',
     model: '模型',
     day: '日期',
+
+    reportsText: '在这台机器上对模型的实测：速度、内存、质量，以及结论。',
+    noReports: '暂无报告',
+    noReportsText: '在这台机器上运行 sevenb report MODEL… 即可测量模型并生成报告，完成后会显示在此。',
+    reportOf: '打开 {models} 的报告',
+    quick: '快速',
+    openReport: '打开',
 
     auditText: '管理员的操作，以及密钥的创建与撤销。',
     noAudit: '暂无记录',

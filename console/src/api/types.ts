@@ -431,3 +431,13 @@ export interface ServerSettings {
   database: string;
   upstreams: { name: string; url: string; reachable: boolean; error: string | null }[];
 }
+
+/** GET /admin/reports: the lab's, the newest first; GET /admin/reports/{id}/report.html, report.md, report.zh.md, report.json. */
+export interface Report {
+  id: string;
+  /** ISO 8601. */
+  made: string;
+  models: string[];
+  /** A short one, to sort out what is hopeless. */
+  quick: boolean;
+}

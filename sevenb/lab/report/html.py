@@ -9,7 +9,7 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from functools import cache
-from html import escape
+from html import escape as escape_html
 from pathlib import Path
 
 from sevenb.lab.report.blocks import (
@@ -31,6 +31,7 @@ from sevenb.lab.report.blocks import (
     VerdictTable,
 )
 from sevenb.lab.report.document import Document, document
+from sevenb.lab.report.foreign_text import visible
 from sevenb.lab.report.report import Report
 
 _NAMES: dict[Language, str] = {"en": "English", "zh": "中文"}
@@ -57,6 +58,11 @@ def html_page(report: Report) -> str:
         f"<title>{escape(documents[first].title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
         f"{articles}\n</body>\n</html>\n"
     )
+
+
+def escape(text: str) -> str:
+    """A text that means nothing but itself, in an element or in an attribute."""
+    return escape_html(visible(text))
 
 
 @cache

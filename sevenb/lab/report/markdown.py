@@ -19,6 +19,7 @@ from sevenb.lab.report.blocks import (
     VerdictTable,
 )
 from sevenb.lab.report.document import document
+from sevenb.lab.report.foreign_text import visible
 from sevenb.lab.report.report import Report
 
 _MARKS: dict[Tone, str] = {"good": "✓", "bad": "✗", "unsure": "~", "faint": "·", "": ""}
@@ -37,7 +38,7 @@ def markdown_page(report: Report, language: Language) -> str:
 
 def escaped(text: str) -> str:
     """A text in one line that means nothing but itself, wherever it stands."""
-    line = " ".join(text.split())
+    line = " ".join(visible(text).split())
     return _LINE_STARTS.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", line))
 
 
@@ -98,6 +99,7 @@ def _cell(cell: Cell | str) -> str:
 
 def _fenced(text: str) -> str:
     """In a fence that is longer than any in the text."""
+    text = visible(text)
     longest = max((len(found) for found in re.findall(r"`{3,}", text)), default=2)
     fence = "`" * (longest + 1)
     return f"{fence}text\n{text}\n{fence}"
@@ -105,7 +107,7 @@ def _fenced(text: str) -> str:
 
 def _entities(text: str) -> str:
     """For a line that is HTML."""
-    line = " ".join(text.split())
+    line = " ".join(visible(text).split())
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         line = line.replace(character, entity)
     return escaped(line).replace("\\&", "&")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from sevenb.lab.runs.store import lab_folder
+from sevenb.lab.folder import lab_folder
 
 HTML, JSON = "report.html", "report.json"
 FILES = (HTML, JSON, "report.md", "report.zh.md")

@@ -16,6 +16,7 @@ from sevenb.server.console import (
     models,
     personas,
     pulls,
+    reports,
     schema,
     search,
     session,
@@ -37,6 +38,7 @@ MODULES = (
     models,
     pulls,
     uploads,
+    reports,
 )
 
 router = APIRouter(prefix="/console/api", include_in_schema=False)

@@ -8,7 +8,9 @@ import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from html import escape
+from html import escape as escape_html
+
+from sevenb.lab.report.foreign_text import visible
 
 SERIES = 6  # colours; more subjects begin again with the first
 
@@ -118,6 +120,11 @@ def svg_file(sheets: Sequence[Sheet], titles: Sequence[str]) -> str:
         lines += [*sheet.parts, "</g>"]
         left += sheet.width + 20
     return "\n".join([*lines, "</svg>", ""])
+
+
+def escape(text: str) -> str:
+    """A text that means nothing but itself."""
+    return escape_html(visible(text))
 
 
 def round_up(value: float) -> float:
