@@ -18,10 +18,17 @@ if TYPE_CHECKING:
 SCENARIOS = "scenarios"
 LIST = "list"
 
-EPILOG = (
-    "[bold]sevenb eval list[/] shows the tasks, their presets and where their data comes from;  "
-    "[bold]sevenb eval scenarios[/] asks eight things that people do with a model."
-)
+EPILOG = """Examples:
+
+[dim]$[/] sevenb eval list  [dim]# the tasks, their presets, and where their data comes from[/]
+
+[dim]$[/] sevenb eval humaneval gsm8k --limit 60
+
+[dim]$[/] sevenb eval humaneval -m qwen2.5-coder:1.5b --preset qwen2.5-coder
+
+[dim]$[/] sevenb eval scenarios ./support.yaml --target http://127.0.0.1:8080/v1
+
+A run that was stopped goes on where it was: run the same command again."""
 
 _ANSWERS = "Answers"
 

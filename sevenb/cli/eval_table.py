@@ -62,7 +62,7 @@ def _shown_groups(summary: TaskSummary) -> dict[str, Rate]:
     return {name: share for name, share in summary.groups.items() if name.startswith(_SUMS)}
 
 
-_SHOWN = ("samples", "max_tokens", "temperature", "seed", "concurrency")
+_SHOWN = ("samples", "max_tokens", "temperature", "seed", "concurrency", "sandbox")
 
 
 def print_scenarios(console: Console, target: str, summary: ScenarioSummary) -> None:

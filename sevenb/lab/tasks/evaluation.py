@@ -71,7 +71,7 @@ async def evaluate(
         await _Session(task, client, run).ask_all(asked, width, progress)
         summary = summarise(
             task, {key: item for key, (item, _) in asked.items()}, run.samples, facts,
-            settings={**settings, "concurrency": width},
+            settings={**settings, "concurrency": width, **task.conditions()},
             published=published_score(task.name, client.target),
         )  # fmt: skip
         run.finish(summary)

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from sevenb.errors import SandboxUnavailable
 from sevenb.lab.data.dataset import Dataset, HubRows, PackageMember
 from sevenb.lab.data.finder import DataFinder
 from sevenb.lab.data.rows import read_rows
 from sevenb.lab.results import DataFacts
-from sevenb.lab.sandbox import check_solution
+from sevenb.lab.sandbox import Limits, check_solution, sandbox_kind
 from sevenb.lab.target.answer import Answer
 from sevenb.lab.target.client import Client
 from sevenb.lab.tasks.code_reading import any_program, first_block, preamble
@@ -90,6 +92,10 @@ class HumanEval(Task):
         trial = Item("", "", {"prompt": "", "test": "def check(f):\n    assert f(1) == 2", "entry_point": "f"})
         if problem := self._run(trial, "def f(x):\n    return x + 1"):
             raise SandboxUnavailable(f"A right program does not pass in the sandbox of this machine ({problem}).")
+
+    def conditions(self) -> dict[str, Any]:
+        """The sandbox and its limits."""
+        return {"sandbox": sandbox_kind(), "limits": msgspec.to_builtins(Limits())}
 
     def load(self, data: DataFinder) -> tuple[list[Item], DataFacts]:
         """Items of ``task_id``; fields ``prompt``, ``test``, ``entry_point``."""

@@ -68,6 +68,10 @@ class Task(ABC):
     def require(self) -> None:  # noqa: B027  (most tasks need nothing)
         """Raise a `SevenbError` if this machine lacks what scoring needs; asked for before a model is loaded."""
 
+    def conditions(self) -> dict[str, Any]:
+        """What else the score depends on and a report must say, such as in what programs were run."""
+        return {}
+
     async def prepare(self, client: Client, progress: Progress) -> "Task":
         """The task that is really run on this server, asked for once before the run begins."""
         return self

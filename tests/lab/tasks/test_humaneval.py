@@ -131,3 +131,9 @@ def test_a_row_without_tests_is_told_by_its_line(tmp_path: Path) -> None:
 def test_an_unknown_preset_is_told_with_those_there_are() -> None:
     with pytest.raises(InvalidRequest, match=r"instruct, qwen2\.5-coder, completion"):
         KIND("best")
+
+
+def test_a_report_learns_in_what_programs_were_run() -> None:
+    conditions = HumanEval("instruct").conditions()
+    assert conditions["sandbox"]
+    assert conditions["limits"]["seconds"] == 10
