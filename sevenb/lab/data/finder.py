@@ -85,7 +85,8 @@ class DataFinder:
         if hub and all(self._hub_folder(dataset, number).is_dir() for number in range(len(dataset.hub))):
             return f"here: {hub}"
         if dataset.package and self._kept_member(dataset):
-            return f"here: {dataset.package.told}" + (f", if not {hub}" if hub and dataset.package.note else "")
+            lesser = hub and dataset.package.note
+            return f"here: {dataset.package.told}{f'; {hub} is asked first' if lesser else ''}"
         places = [name for name in (hub, dataset.package.told if dataset.package else None) if name]
         return ", else ".join(places) or "your folder alone"
 
