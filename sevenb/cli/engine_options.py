@@ -122,7 +122,8 @@ def memory_text(plan: "LoadPlan") -> str:
     from sevenb.cli.console import size_text
 
     swap = f", up to {size_text(plan.swap_bytes)} more to remember prompts" if plan.swap_bytes else ""
+    working = f"; activations and the program up to {size_text(plan.working_bytes)}" if plan.working_bytes else ""
     return (
         f"KV cache: {plan.kv_tokens:,} tokens, {plan.kv_dtype}, {size_text(plan.kv_bytes)}{swap}; weights "
-        f"{size_text(plan.weight_bytes)}; {size_text(plan.free_bytes)} are free"
+        f"{size_text(plan.weight_bytes)}{working}; {size_text(plan.free_bytes)} are free"
     )

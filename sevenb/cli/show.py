@@ -80,12 +80,14 @@ def _memory(checkpoint: "Checkpoint") -> str:
     import psutil
 
     from sevenb.cli.console import size_text
-    from sevenb.model.catalog import FIT_CONTEXT, kv_bytes_per_token, memory_needed
+    from sevenb.model.catalog import FIT_CONTEXT
+    from sevenb.model.memory import kv_bytes_per_token, memory_needed
+    from sevenb.model.shape import ModelShape
 
-    config = checkpoint.config
-    context = min(FIT_CONTEXT, config.context_length)
-    per_token = kv_bytes_per_token(config.layers, config.kv_heads, config.head_dim)
-    needed = memory_needed(checkpoint.total_bytes, per_token, context)
+    shape = ModelShape.of(checkpoint.config, has_head="output.weight" in checkpoint.tensors)
+    context = min(FIT_CONTEXT, shape.context_length)
+    per_token = kv_bytes_per_token(shape)
+    needed = memory_needed(shape, checkpoint.total_bytes, context)
     free = psutil.virtual_memory().available
     return (
         f"{size_text(needed)} with {context:,} tokens of context, of which {size_text(per_token * context)} for keys "

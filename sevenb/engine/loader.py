@@ -21,7 +21,9 @@ from sevenb.errors import InvalidRequest
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.decoder import Decoder, kv_layout
 from sevenb.model.lora import LoraAdapter
+from sevenb.model.memory import activation_bytes, process_bytes
 from sevenb.model.rope import RopeProfiles, rope_contexts
+from sevenb.model.shape import ModelShape
 from sevenb.model.store import Store
 
 ReportLoading = Callable[[LoadPlan | LoadProgress], None]
@@ -51,6 +53,7 @@ class _Plan:
     weight_bytes: int
     free_bytes: int
     swap_bytes: int
+    working_bytes: int
 
 
 def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tuple[Engine, EngineReady]:
@@ -131,7 +134,23 @@ def _plan(config: EngineConfig, files: _Files, backend: Backend) -> _Plan:
         free_bytes=free_bytes,
     )
     swap = swap_bytes(config.swap_space, pool_bytes=sizing.bytes, free_bytes=free_bytes - files.weight_bytes)
-    return _Plan(layout, sizing, files.weight_bytes, free_bytes, swap)
+    return _Plan(layout, sizing, files.weight_bytes, free_bytes, swap, _working_bytes(config, files.checkpoint, sizing))
+
+
+def _working_bytes(config: EngineConfig, checkpoint: Checkpoint, sizing: KVSizing) -> int:
+    """The most that steps and the process take, of which only the native backend's are known."""
+    if config.backend != "native":
+        return 0
+    shape = ModelShape.of(checkpoint.config, has_head="output.weight" in checkpoint.tensors)
+    matrices = [tensor for tensor in checkpoint.tensors.values() if len(tensor.shape) > 1]
+    activations = activation_bytes(
+        shape,
+        rows=config.max_num_seqs,
+        context=sizing.max_model_len,
+        tokens=config.max_num_batched_tokens,
+        floats=all(tensor.quant_type.block_size == 1 for tensor in matrices),
+    )
+    return activations + process_bytes(shape, cached_tokens=sizing.tokens)
 
 
 def _announcement(plan: _Plan) -> LoadPlan:
@@ -143,6 +162,7 @@ def _announcement(plan: _Plan) -> LoadPlan:
         weight_bytes=plan.weight_bytes,
         free_bytes=plan.free_bytes,
         swap_bytes=plan.swap_bytes,
+        working_bytes=plan.working_bytes,
     )
 
 

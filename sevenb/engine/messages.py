@@ -74,6 +74,7 @@ class LoadPlan(_Message, frozen=True):
     weight_bytes: int  # of the file; packed they take about as much
     free_bytes: int
     swap_bytes: int = 0  # most that evicted blocks of the prefix cache may take beside the pool
+    working_bytes: int = 0  # most that activations and the process itself will take; 0 where nobody knows
 
 
 class LoadProgress(_Message, frozen=True):

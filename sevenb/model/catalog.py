@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sevenb.errors import ModelNotFound
+from sevenb.model.memory import kv_bytes_per_token, memory_needed
 from sevenb.model.origins import HuggingFaceRepo, ModelFile, ModelScopeRepo, Origin, PackageMirror
 from sevenb.model.shape import ModelShape
 
@@ -56,11 +57,11 @@ class CatalogEntry:
     @property
     def kv_bytes_per_token(self) -> int:
         """Bytes of K and V that one token takes over all layers."""
-        return kv_bytes_per_token(self.shape.layers, self.shape.kv_heads, self.shape.head_dim)
+        return kv_bytes_per_token(self.shape)
 
     def memory_bytes(self, context: int = FIT_CONTEXT) -> int:
         """Bytes of memory to run it with a KV cache of ``context`` tokens."""
-        return memory_needed(self.download_bytes, self.kv_bytes_per_token, min(context, self.context_length))
+        return memory_needed(self.shape, self.download_bytes, min(context, self.context_length))
 
 
 @dataclass(frozen=True)
@@ -137,16 +138,6 @@ class Catalog:
             f"There is no model {name!r}; `sevenb list --all` shows the catalog, and a Hugging Face repository "
             "(org/repo) or the path of a .gguf file works too."
         )
-
-
-def kv_bytes_per_token(layers: int, kv_heads: int, head_dim: int) -> int:
-    """Bytes of K and V that one token takes over all layers, in float16."""
-    return 2 * layers * kv_heads * head_dim * 2
-
-
-def memory_needed(weight_bytes: int, kv_bytes: int, context: int) -> int:
-    """Bytes to run a model: the packed weights, 5 % for all else, and ``context`` tokens of ``kv_bytes`` each."""
-    return int(weight_bytes * 1.05) + kv_bytes * context
 
 
 # -- the entries -------------------------------------------------------------------------------------

@@ -110,7 +110,8 @@ def test_hubs_come_before_the_package_mirror() -> None:
 def test_memory_counts_weights_and_8k_of_keys_and_values() -> None:
     small = entry(DEFAULT_MODEL)
     assert small.kv_bytes_per_token == 24 * 2 * 64 * 2 * 2  # layers, KV heads, head size, K and V, float16
-    assert small.memory_bytes() == int(491_400_064 * 1.05) + 8192 * small.kv_bytes_per_token
+    beside = small.memory_bytes() - 491_400_064 - 8192 * small.kv_bytes_per_token
+    assert 50e6 < beside < 100e6  # activations, and the engine's process
     yi = entry("yi1.5:6b")
     assert yi.memory_bytes(8192) == yi.memory_bytes(4096)  # its context is no longer than that
 

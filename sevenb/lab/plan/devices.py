@@ -127,7 +127,7 @@ def this_machine() -> Device:
         kind="cpu",
         memory=total_memory(),
         bandwidth=measured_bandwidth(threads),
-        source=f"measured: {threads} thread{'s' if threads > 1 else ''} reading with NumPy",
+        source=f"measured: {threads} thread{'s' if threads > 1 else ''} reading with NumPy; less while others compute",
     )
 
 

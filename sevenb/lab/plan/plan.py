@@ -8,9 +8,9 @@ import msgspec
 from sevenb.errors import InvalidRequest
 from sevenb.lab.plan.devices import GPU_UTILIZATION, Device
 from sevenb.lab.plan.models import PlannedModel
-from sevenb.lab.plan.overhead import CUDA_BYTES, cpu_activations, cpu_process, gpu_activations
+from sevenb.lab.plan.overhead import CUDA_BYTES, card_activations
 from sevenb.lab.plan.quantization import USUAL, Weights, quantization_of
-from sevenb.model.memory import KVType, kv_block_bytes
+from sevenb.model.memory import KVType, activation_bytes, kv_block_bytes, process_bytes
 from sevenb.model.shape import ModelShape
 
 DEFAULT_CONTEXT = 32 * 1024
@@ -188,11 +188,11 @@ class _Case:
     def activations(self, context: int) -> int:
         if self.is_ours:
             floats = self.weights.quantization in ("bf16", "fp16")
-            return cpu_activations(self.shape, rows=self.sequences, context=context, floats=floats)
-        return gpu_activations(self.shape, rows=self.sequences, cards=self.device.cards)
+            return activation_bytes(self.shape, rows=self.sequences, context=context, floats=floats)
+        return card_activations(self.shape, rows=self.sequences, cards=self.device.cards)
 
     def process(self, context: int) -> int:
-        return cpu_process(self.shape, cached_tokens=self.cached_tokens(context)) if self.is_ours else CUDA_BYTES
+        return process_bytes(self.shape, cached_tokens=self.cached_tokens(context)) if self.is_ours else CUDA_BYTES
 
     def needed(self, context: int) -> int:
         return self.weight_bytes + self.kv(context) + self.activations(context) + self.process(context)

@@ -6,7 +6,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from sevenb.errors import SevenbError
-from sevenb.model.catalog import CATALOG, FIT_CONTEXT, CatalogEntry, kv_bytes_per_token, memory_needed
+from sevenb.model.catalog import CATALOG, FIT_CONTEXT, CatalogEntry
+from sevenb.model.memory import context_for, memory_needed
+from sevenb.model.shape import ModelShape
 from sevenb.model.store import Store
 from sevenb.server.console.route import problem_record
 from sevenb.server.service import ModelStatus
@@ -75,7 +77,7 @@ def installed_info(status: ModelStatus, *, name: str, budget: int, served: bool,
         size=info.size or header.weight_bytes,
         context_length=header.context_length,
         capabilities=header.capabilities,
-        fit=fit(header.weight_bytes, header.kv_bytes, header.context_length, budget),
+        fit=fit(header.shape, header.weight_bytes, budget),
     )
 
 
@@ -91,20 +93,20 @@ def catalog_info(entry: CatalogEntry, *, budget: int) -> ModelInfo:
         size=entry.download_bytes,
         context_length=entry.context_length,
         capabilities=("completion", "tools") if entry.writes else (search,),
-        fit=fit(entry.download_bytes, entry.kv_bytes_per_token, entry.context_length, budget),
+        fit=fit(entry.shape, entry.download_bytes, budget),
     )
 
 
-def fit(weight_bytes: int, kv_bytes: int, context_length: int, budget: int) -> Fit:
-    """Whether weights and 8K tokens of ``kv_bytes`` each go into ``budget``, and how many tokens would."""
-    needed = memory_needed(weight_bytes, kv_bytes, min(FIT_CONTEXT, context_length))
-    room = max(0, budget - memory_needed(weight_bytes, kv_bytes, 0)) // max(kv_bytes, 1)
-    return Fit(needed <= budget, needed, min(room, context_length))
+def fit(shape: ModelShape, weight_bytes: int, budget: int) -> Fit:
+    """Whether a model with 8K tokens of context goes into ``budget``, and how many tokens would."""
+    needed = memory_needed(shape, weight_bytes, min(FIT_CONTEXT, shape.context_length))
+    room = context_for(shape, weight_bytes, budget)
+    return Fit(needed <= budget, needed, min(room, shape.context_length))
 
 
 @dataclass(frozen=True)
 class _Header:
-    """What a model's file says of itself; ``kv_bytes`` are those of one token."""
+    """What a model's file says of itself."""
 
     family: str
     parameters: int
@@ -112,7 +114,7 @@ class _Header:
     license: str
     context_length: int
     weight_bytes: int
-    kv_bytes: int
+    shape: ModelShape
     capabilities: tuple[str, ...]
 
 
@@ -132,6 +134,6 @@ def _read_header(path: Path, _modified_ns: int) -> _Header:
             license=str(metadata.get("general.license", "")),
             context_length=config.context_length,
             weight_bytes=checkpoint.total_bytes,
-            kv_bytes=kv_bytes_per_token(config.layers, config.kv_heads, config.head_dim),
+            shape=ModelShape.of(config, has_head="output.weight" in checkpoint.tensors),
             capabilities=(purpose, "tools") if calls else (purpose,),
         )

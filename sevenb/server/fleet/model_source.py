@@ -9,8 +9,10 @@ import msgspec
 
 from sevenb.engine.client import EngineClient
 from sevenb.engine.engine_config import EngineConfig
-from sevenb.model.catalog import FIT_CONTEXT, kv_bytes_per_token, memory_needed
+from sevenb.model.catalog import FIT_CONTEXT
 from sevenb.model.embedding import EmbeddingStyle, Pooling
+from sevenb.model.memory import memory_needed
+from sevenb.model.shape import ModelShape
 from sevenb.model.store import Store
 from sevenb.model.stored_model import StoredModel
 from sevenb.server.fleet.served_model import ModelText
@@ -105,15 +107,15 @@ class LocalModel:
 
         with Checkpoint.open(self._path) as checkpoint:
             model, weights = checkpoint.config, checkpoint.total_bytes
+            shape = ModelShape.of(model, has_head="output.weight" in checkpoint.tensors)
             for path in self.config.lora_modules.values():
                 weights += LoraAdapter.open(Path(path).expanduser(), checkpoint).total_bytes
         if self.config.speculative_model is not None:
             with Checkpoint.open(Path(self.config.speculative_model)) as draft:
                 weights += draft.total_bytes
-        per_token = kv_bytes_per_token(model.layers, model.kv_heads, model.head_dim)
         context = self.config.max_model_len or min(FIT_CONTEXT, model.context_length)
         context = min(context, max(rope_contexts(model).values()))
-        pool = memory_needed(weights, per_token, context) - weights
+        pool = memory_needed(shape, weights, context) - weights
         return MemoryNeed(weights, weights + int(pool / self.config.memory_utilization))
 
     def engine(self, memory: int | None) -> EngineClient:
