@@ -110,7 +110,7 @@ def _examinations(alone: bool, own_process: int) -> dict[str, list[Instruction]]
         own = _one_of(0, (own_process,))
         read_only = [(_ANY_BIT, 0, 1, _WRITING), _error(errno.EROFS), allowed]
         blocks |= {
-            "clone": [_load(0), (_ANY_BIT, 1, 0, _THREAD), refused, allowed],
+            "clone": [_load(0), (_ANY_BIT, 1, 0, _NEW_NAMESPACES), (_ANY_BIT, 1, 0, _THREAD), refused, allowed],
             "kill": own,
             "tgkill": own,
             "open": [_load(1), *read_only],
