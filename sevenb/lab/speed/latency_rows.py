@@ -9,7 +9,8 @@ from sevenb.lab.results import LatencyRow
 from sevenb.lab.statistics import spread
 from sevenb.lab.target.answer import Answer
 
-_CACHED_SHARE = 0.02  # of a prompt: the template's own beginning is nothing that flatters
+_CACHED_SHARE = 0.02  # of a prompt, or
+_TEMPLATE_TOKENS = 64  # the template's own beginning: so much flatters nobody
 _SEVERAL = 1.2  # tokens a chunk
 
 
@@ -61,7 +62,7 @@ def _notes(context: int, mode: str, answers: Sequence[Answer], output_tokens: in
         lengths = " to ".join(f"{tokens:,}" for tokens in (prompts[0], prompts[-1])[: len(prompts)])
         yield f"The prompt had {lengths} tokens, not {context:,}."
     cached = max(answer.cached_tokens or 0 for answer in answers)
-    if mode == "cold" and cached > _CACHED_SHARE * prompts[0]:
+    if mode == "cold" and cached > max(_TEMPLATE_TOKENS, _CACHED_SHARE * prompts[0]):
         yield f"{cached:,} tokens of a prompt came out of the server's cache: this is no cold figure."
     if mode == "warm" and not cached:
         yield "The server does not say that anything came out of its cache."

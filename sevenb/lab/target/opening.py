@@ -1,5 +1,6 @@
 """`open_target`: a client of the server that is to be measured, another's or our own, which is started for it."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -62,5 +63,5 @@ async def open_target(
 def _name(model: str, facts: TargetFacts) -> str:
     """What tables call a model of another's server: ``llama.cpp: qwen2.5-coder-0.5b``."""
     short = Path(model).stem if model.endswith(".gguf") else model
-    engine = (facts.engine or "").partition(" ")[0]
+    engine = re.sub(r" \S*\d\S*$", "", facts.engine or "")  # without its version
     return f"{engine}: {short}" if engine and engine != "sevenb" else short
