@@ -23,8 +23,8 @@ from sevenb.lab.report.report import (
 )
 from sevenb.lab.report.rules import Thresholds, verdicts
 from sevenb.lab.results import LatencySummary, LoadSummary, MemorySummary, ScenarioSummary, TaskSummary
+from sevenb.lab.runs.quality import quality_of
 from sevenb.lab.runs.store import RunRecord, RunStore
-from sevenb.lab.statistics import mcnemar, rate
 from sevenb.lab.target.target import TargetFacts
 
 _EVAL = "eval:"
@@ -213,28 +213,23 @@ def _gaps(measured: Iterable[Measured], steps: Iterable[str]) -> Iterable[Gap]:
 
 
 def _pairs(measured: Sequence[Measured], store: RunStore) -> Iterable[Comparison]:
-    """Every pair of subjects on every task that both were asked in the same way."""
+    """Every pair of subjects on every task that both were asked, where the data is the same."""
     kinds = dict.fromkeys(kind for one in measured for kind in one.runs if kind.startswith(_EVAL))
     for kind in kinds:
-        asked = [(one, one.runs[kind]) for one in measured if kind in one.runs and one.runs[kind].summary]
-        scores = {one.name: _scores(store, record) for one, record in asked}
+        asked = [(one.name, one.runs[kind]) for one in measured if kind in one.runs and one.runs[kind].summary]
+        samples = {run.id: store.samples(run) for _, run in asked}
         for (first, first_run), (second, second_run) in combinations(asked, 2):
-            shared = sorted(scores[first.name].keys() & scores[second.name].keys())
-            if not shared or first_run.settings.get("data") != second_run.settings.get("data"):
+            if first_run.settings.get("data") != second_run.settings.get("data"):
                 continue
-            rights = [[scores[one.name][key] for key in shared] for one in (first, second)]
-            yield Comparison(
-                task=kind.removeprefix(_EVAL),
-                title=str((first_run.summary or {}).get("title") or kind.removeprefix(_EVAL)),
-                first=first.name,
-                second=second.name,
-                items=len(shared),
-                first_rate=rate(sum(rights[0]), len(shared)),
-                second_rate=rate(sum(rights[1]), len(shared)),
-                difference=mcnemar(*rights),
-            )
-
-
-def _scores(store: RunStore, record: RunRecord) -> dict[str, bool]:
-    """By item, whether it was right, strictly; one without an answer was not."""
-    return {key: bool((sample.get("score") or {}).get("strict")) for key, sample in store.samples(record).items()}
+            for found in quality_of(first_run, second_run, samples[first_run.id], samples[second_run.id]):
+                if found.name == "strict" and found.shared:
+                    yield Comparison(
+                        task=kind.removeprefix(_EVAL),
+                        title=str((first_run.summary or {}).get("title") or kind.removeprefix(_EVAL)),
+                        first=first,
+                        second=second,
+                        items=found.shared,
+                        first_rate=found.first,
+                        second_rate=found.second,
+                        difference=found.difference,
+                    )

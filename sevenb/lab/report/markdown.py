@@ -24,7 +24,7 @@ from sevenb.lab.report.report import Report
 
 _MARKS: dict[Tone, str] = {"good": "✓", "bad": "✗", "unsure": "~", "faint": "·", "": ""}
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&!$])")
-_LINE_STARTS = re.compile(r"^(\s*)([-+=]|\d+[.)])", re.MULTILINE)
+_LINE_START = re.compile(r"^(\d*)([-+=.)])")  # where a list would begin
 
 
 def markdown_page(report: Report, language: Language) -> str:
@@ -39,7 +39,7 @@ def markdown_page(report: Report, language: Language) -> str:
 def escaped(text: str) -> str:
     """A text in one line that means nothing but itself, wherever it stands."""
     line = " ".join(visible(text).split())
-    return _LINE_STARTS.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", line))
+    return _LINE_START.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", line))
 
 
 def _blocks(blocks: Sequence[Block]) -> list[str]:
