@@ -26,6 +26,7 @@ class PacedServer:
     dies_at: int | None = None  # the request at which it begins to close every connection
     url: str = ""
     bodies: list[dict[str, Any]] = field(default_factory=list)  # of requests of a whole length
+    begun: threading.Event = field(default_factory=threading.Event)  # set by each of them
     at_once: int = 0
     most_at_once: int = 0
 
@@ -53,6 +54,7 @@ class PacedServer:
         tokens = body["max_tokens"]
         if tokens > 8:  # neither counting nor warming up
             self.bodies.append(body)
+            self.begun.set()
             if refusal := self.refuse(len(self.bodies)):
                 if not refusal[0]:
                     writer.close()
