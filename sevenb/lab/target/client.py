@@ -40,7 +40,8 @@ class Client:
     where a connection that had been kept was closed. ``timeout``: seconds of silence after which a server is given up.
     """
 
-    def __init__(self, target: Target, timeout: float = 600) -> None:
+    def __init__(self, target: Target, timeout: float = 600, serve_options: Sequence[str] = ()) -> None:
+        """``serve_options``: with which the server was started for this, to be told among its facts."""
         self.target = target
         self.timeout = timeout
         headers = {"Accept-Encoding": "identity", "User-Agent": "sevenb", "Content-Type": "application/json"}
@@ -55,6 +56,7 @@ class Client:
         )
         self._unknown: set[str] = set()  # parameters that the server does not take
         self._facts: TargetFacts | None = None
+        self._serve_options = tuple(serve_options)
 
     async def __aenter__(self) -> Self:
         return self
@@ -95,7 +97,8 @@ class Client:
     async def facts(self) -> TargetFacts:
         """What the server tells of itself; asked once."""
         if self._facts is None:
-            self._facts = await facts_of(self._http, self.target)
+            told = await facts_of(self._http, self.target)
+            self._facts = msgspec.structs.replace(told, serve_options=self._serve_options)
         return self._facts
 
     async def models(self) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ async def open_target(
             raise InvalidRequest("Name a model, such as qwen2.5-coder:0.5b, or a server with --target URL.", "model")
         async with (
             own_server(model, serve_options, progress) as address,
-            Client(Target(address, "", ""), timeout) as client,
+            Client(Target(address, "", ""), timeout, serve_options) as client,
         ):
             served = (await client.models())[0]["id"]
             client.target = Target(address, served, name or served)

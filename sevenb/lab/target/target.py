@@ -27,3 +27,4 @@ class TargetFacts(msgspec.Struct, frozen=True, kw_only=True):
     template_sha256: str | None = None
     parameters: int | None = None
     max_sequences: int | None = None  # that it computes at once
+    serve_options: tuple[str, ...] = ()  # with which the lab started it, where it did

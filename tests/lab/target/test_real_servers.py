@@ -41,6 +41,7 @@ def test_our_own_server_is_started_measured_and_ended(smollm2: Path, monkeypatch
             assert facts.engine.startswith("sevenb ")
             assert (facts.context_length, facts.max_sequences, facts.quantization) == (1024, 3, "Q4_1")
             assert facts.device
+            assert facts.serve_options == tuple(options)
             assert facts.parameters == pytest.approx(135e6, rel=0.01)
             assert facts.template_sha256
             assert client.target.name == smollm2.stem
