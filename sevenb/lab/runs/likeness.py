@@ -5,15 +5,15 @@ from typing import Any
 
 from sevenb.lab.runs.record import RunRecord
 
-_MODEL_FACTS = {"quantization": "quantization", "parameters": "parameters", "model_sha256": "model file"}
+_FACTS = {"device": "device", "quantization": "quantization", "parameters": "parameters", "model_sha256": "model file"}
 _MACHINE = {"cpu": "processor", "cores": "cores", "memory": "memory", "gpus": "GPUs"}
 
 
 def differences(first: RunRecord, second: RunRecord) -> Iterator[str]:
-    """What is compared: model, engine, quantization; a sentence each."""
+    """What is compared: model, engine, its device, quantization; a sentence each."""
     yield from _unequal("model", first.target.model, second.target.model)
     yield from _unequal("engine", _fact(first, "engine"), _fact(second, "engine"))
-    for name, title in _MODEL_FACTS.items():
+    for name, title in _FACTS.items():
         yield from _unequal(title, _fact(first, name), _fact(second, name))
 
 
@@ -24,7 +24,6 @@ def warnings(first: RunRecord, second: RunRecord) -> Iterator[str]:
     yield from _unequal("data", _data(first), _data(second))
     if _same_model(first, second):
         yield from _unequal("chat template", _fact(first, "template_sha256"), _fact(second, "template_sha256"))
-    yield from _unequal("device", _fact(first, "device"), _fact(second, "device"))
     for name, title in _MACHINE.items():
         yield from _unequal(title, first.machine.get(name), second.machine.get(name))
     yield from _unequal("sevenb", first.sevenb.partition(" ")[0], second.sevenb.partition(" ")[0])
