@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sevenb.lab.report.plots.drawing import Sheet
 from sevenb.lab.report.rules import Outcome
 
 Language = Literal["en", "zh"]
@@ -76,11 +77,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """A drawing with what it shows in words; its figures stand in a table beside it. ``name``: of its file."""
+    """A drawing with what it shows in words; its figures stand in a table beside it. ``key`` is its own on a page."""
 
-    name: str
-    svg: str
+    key: str
+    sheet: Sheet
     caption: str
+    description: str
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ besides its own, so that a model's answer stays a text whatever it says.
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from functools import cache
 from html import escape as escape_html
@@ -22,6 +23,7 @@ from sevenb.lab.report.blocks import (
     Head,
     Judged,
     Language,
+    Plot,
     Plots,
     Section,
     Table,
@@ -32,12 +34,14 @@ from sevenb.lab.report.blocks import (
 )
 from sevenb.lab.report.document import Document, document
 from sevenb.lab.report.foreign_text import visible
+from sevenb.lab.report.plots.drawing import inline
 from sevenb.lab.report.report import Report
 
 _NAMES: dict[Language, str] = {"en": "English", "zh": "中文"}
 _TAGS: dict[Language, str] = {"en": "en", "zh": "zh-Hans"}
 _MARKS: dict[Tone, str] = {"good": "✓", "bad": "✗", "unsure": "~", "faint": "·", "": ""}
 _CURRENT = ' aria-current="true"'
+_UNITS = re.compile(r"(?<=[0-9]) (?=%|m?s\b|min\b|tok/s)|(?<=[≤≥]) ")
 _LONG = 48  # characters of a cell that wants room
 
 
@@ -125,15 +129,16 @@ def _block(block: Block) -> str:
                 f"<details><summary>{mark}{escape(block.summary)}</summary><div>{_blocks(block.blocks)}</div></details>"
             )
         case Plots():
-            return f'<div class="plots">{"".join(_figure(plot.caption, plot.svg) for plot in block.plots)}</div>'
+            return f'<div class="plots">{"".join(_figure(plot) for plot in block.plots)}</div>'
         case Table():
             return _table(block)
         case VerdictTable():
             return _verdict_table(block)
 
 
-def _figure(caption: str, svg: str) -> str:
-    return f"<figure><figcaption>{escape(caption)}</figcaption>{svg}</figure>"
+def _figure(plot: Plot) -> str:
+    drawing = inline(plot.sheet, plot.key, plot.caption, plot.description)
+    return f"<figure><figcaption>{escape(plot.caption)}</figcaption>{drawing}</figure>"
 
 
 # -- tables --------------------------------------------------------------------------------------------
@@ -204,13 +209,18 @@ def _verdict_table(table: VerdictTable) -> str:
 
 def _judged(judged: Judged, label: str) -> str:
     reasons = "".join(
-        f'<li{_class("faint" if tone == "faint" else "")}><b class="{tone}">{_MARKS[tone]}</b>{escape(text)}</li>'
+        f'<li{_class("faint" if tone == "faint" else "")}><b class="{tone}">{_MARKS[tone]}</b>{_unbroken(text)}</li>'
         for tone, text in judged.reasons
     )
     return (
         f'<td data-label="{escape(label)}"><span class="badge {judged.outcome}">{escape(judged.word)}</span>'
         f'<ul class="reasons">{reasons}</ul></td>'
     )
+
+
+def _unbroken(text: str) -> str:
+    """Figures stay on the line of their units, limits on that of their sign."""
+    return _UNITS.sub("\u00a0", escape(text))
 
 
 def _scrolled(label: str, table: str) -> str:

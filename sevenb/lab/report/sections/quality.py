@@ -6,7 +6,6 @@ from sevenb.lab.report import figures
 from sevenb.lab.report.blocks import Block, Cell, Fold, Head, Plot, Plots, Row, Section, Table, Text, Tongue
 from sevenb.lab.report.claims import CLAIMS_7B, WEIGHTS_CLAIMED, WEIGHTS_OFFICIAL, Claim, is_7b_instruct
 from sevenb.lab.report.plots.charts import Share, intervals
-from sevenb.lab.report.plots.drawing import inline
 from sevenb.lab.report.report import Comparison, Report, Subject
 from sevenb.lab.report.sections.missing import not_measured
 from sevenb.lab.results import TaskSummary
@@ -61,7 +60,7 @@ def plots(report: Report, t: Tongue) -> list[Plot]:
         "The figures are in the table below.",
         f"{title}：每个模型一个点及其 Wilson 区间，菱形为官方成绩。数值见下表。",
     )
-    return [Plot("quality", inline(sheet, f"{t.language}-plot-quality", title, described), title)]
+    return [Plot(f"{t.language}-plot-quality", sheet, title, described)]
 
 
 # -- tables --------------------------------------------------------------------------------------------

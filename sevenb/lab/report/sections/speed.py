@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 from sevenb.lab.report import figures
 from sevenb.lab.report.blocks import Block, Cell, Plot, Plots, Row, Section, Table, Text, Tongue
+from sevenb.lab.report.findings import within_level
 from sevenb.lab.report.plots.charts import Bar, Line, Point, line_chart, stacked_bars
-from sevenb.lab.report.plots.drawing import Sheet, inline
+from sevenb.lab.report.plots.drawing import Sheet
 from sevenb.lab.report.report import Report, Subject
-from sevenb.lab.report.rules import within_level
 from sevenb.lab.report.sections.missing import not_measured
 from sevenb.lab.results import LatencyRow, LoadRow, MemoryRow, ServiceLevel
 from sevenb.lab.statistics import Spread
@@ -318,4 +318,4 @@ def _notes(report: Report, rows_of: Callable[[Subject], Sequence[LatencyRow | Lo
 
 
 def _plot(key: str, sheet: Sheet, title: str, description: str, t: Tongue) -> Plot:
-    return Plot(key, inline(sheet, f"{t.language}-plot-{key}", title, description), title)
+    return Plot(f"{t.language}-plot-{key}", sheet, title, description)

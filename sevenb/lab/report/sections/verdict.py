@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from sevenb.lab.report import figures
 from sevenb.lab.report.blocks import Block, Judged, Section, Text, Tone, Tongue, VerdictTable
+from sevenb.lab.report.findings import Finding, Reason
 from sevenb.lab.report.report import Report
-from sevenb.lab.report.rules import USES, Finding, Outcome, Reason, Use, Verdict, best
+from sevenb.lab.report.rules import USES, Outcome, Use, Verdict, best
 
 _TONES: dict[Finding, Tone] = {"met": "good", "missed": "bad", "unsettled": "unsure", "unmeasured": "faint"}
 
