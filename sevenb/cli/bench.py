@@ -12,7 +12,19 @@ if TYPE_CHECKING:
     from sevenb.lab.progress import Progress
     from sevenb.lab.results import LatencySummary
 
-bench = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", add_completion=False)
+EPILOG = """Examples:
+
+[dim]$[/] sevenb bench latency qwen2.5-coder:0.5b --contexts 4K,8K --warm
+
+[dim]$[/] sevenb bench serve qwen2.5-coder:0.5b --clients 1,4,16
+
+[dim]$[/] sevenb bench memory qwen2.5-coder:0.5b
+
+[dim]$[/] sevenb bench latency --target http://127.0.0.1:11434/v1  [dim]# of another server[/]
+
+[dim]$[/] sevenb bench self-test  [dim]# whether the clock can be trusted, in five seconds[/]"""
+
+bench = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", add_completion=False, epilog=EPILOG)
 
 
 @bench.callback()
