@@ -22,6 +22,8 @@ from sevenb.model.memory import KVType
 ANSWER_TOKENS = 32
 _FIRST_WORD, _LAST_WORD = 1000, 30_000  # token ids that are plain words, or parts of them, in every vocabulary here
 
+_SEARCHERS = ("sevenb", "vllm", "vLLM")  # others ignore the parameters of a beam search, and nobody could tell
+
 
 class MemoryMode(msgspec.Struct, frozen=True):
     """One row of the table: ``context`` tokens in the cache, the answer included; ``kv_dtype`` None: as served."""
@@ -112,8 +114,11 @@ class ForeignServer:
     async def measure(self, mode: MemoryMode) -> MemoryRow:
         """One row, of what the server or its process tells."""
         async with self._open() as client:
-            quantization = (await client.facts()).quantization or "as served"
-            row = MemoryRow(mode=_mode_name(mode, quantization), context=mode.context, beam=mode.beam)
+            facts = await client.facts()
+            name = _mode_name(mode, facts.quantization or "as served")
+            row = MemoryRow(mode=name, context=mode.context, beam=mode.beam)
+            if mode.beam > 1 and not (facts.engine or "").startswith(_SEARCHERS):
+                return msgspec.structs.replace(row, refused="this server is not known to search with beams")
             prompt = await prompt_of(client, mode.context - ANSWER_TOKENS, seed=random.getrandbits(48))
             try:
                 await client.chat(prompt, max_tokens=ANSWER_TOKENS, temperature=0, ignore_eos=True, **_beams(mode))
