@@ -15,6 +15,7 @@ from sevenb.lab.target.answer import Answer
 from sevenb.lab.target.client import Client
 
 _TOKENS_PER_WORD = 1.45  # of the long text, for tokenizers of today; only to say beforehand what is too long
+_OF_THE_REQUEST = {400, 413, 422}  # HTTP: too long, or a parameter that the server does not know
 _PARAMETERS = {"temperature": 0, "seed": 0}
 
 
@@ -70,8 +71,14 @@ async def _ask(client: Client, scenario: Scenario, ask: Ask, messages: list[Mess
             failure=f"Its prompt has more than {scenario.long_words} tokens and its answer up to {ask.max_tokens}; "
             f"this server's context holds {context}.",
         )
+    parameters: Mapping[str, Any] = {**_PARAMETERS, "max_tokens": ask.max_tokens, **ask.extras}
     try:
-        parameters: Mapping[str, Any] = {**_PARAMETERS, "max_tokens": ask.max_tokens, **ask.extras}
+        return _Kept(messages=messages, answer=await client.chat(messages, **parameters))
+    except TargetRefused as error:
+        if error.status in _OF_THE_REQUEST:
+            return _Kept(messages=messages, failure=str(error))
+    # It failed or broke off. One that is gone says so now, which stops the run; one that lives failed at this request.
+    try:
         return _Kept(messages=messages, answer=await client.chat(messages, **parameters))
     except TargetRefused as error:
         return _Kept(messages=messages, failure=str(error))

@@ -25,6 +25,7 @@ from sevenb.lab.target.target import Target
 from tests.console import llama_cpp_server
 from tests.e2e.conftest import serving
 from tests.lab.scenarios import test_long_text, test_mixed, test_role, test_sentiment, test_structured
+from tests.lab.target.raw_server import ANSWER, json_reply, raw_server_beside, stream
 from tests.lab.tasks.scripted_server import Dead, Refusal, serve
 
 # The right answer by words of the last message.
@@ -182,3 +183,15 @@ def test_another_engine_is_asked_the_same(store, monkeypatch, llama_cpp):
     assert [exchange.failure for exchange in rows["mixed"].exchanges] == [None] * 3
     assert all(exchange.answer and exchange.prompt_tokens for exchange in rows["mixed"].exchanges)
     assert "context holds" in rows["summary"].exchanges[0].failure
+
+
+def test_a_server_that_fails_once_is_asked_again_and_one_that_always_does_fails_the_request(store, monkeypatch):
+    monkeypatch.setattr(running, "SCENARIOS", (MIXED,))
+    failing_reply = json_reply({"error": {"message": "out of memory", "code": 500}}, "500 Internal Server Error")
+    answering = stream(*ANSWER)
+    with raw_server_beside(failing_reply, answering) as once:
+        rows = run(store, once.url, "coder")
+    assert [exchange.failure for exchange in rows["mixed"].exchanges] == [None] * 3
+    with raw_server_beside(failing_reply) as always:
+        rows = run(store, always.url, "coder")
+    assert all("out of memory" in exchange.failure for exchange in rows["mixed"].exchanges)
