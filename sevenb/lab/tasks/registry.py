@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from sevenb.errors import InvalidRequest
-from sevenb.lab.tasks import choice_tasks, cmath, gsm8k, humaneval, math_task
+from sevenb.lab.tasks.choice import benchmarks as choice
+from sevenb.lab.tasks.code import humaneval
 from sevenb.lab.tasks.ifeval import task as ifeval
+from sevenb.lab.tasks.maths import cmath, gsm8k, math_task
 from sevenb.lab.tasks.task import Task, TaskKind
 
 _KINDS: tuple[TaskKind, ...] = (
@@ -12,9 +14,9 @@ _KINDS: tuple[TaskKind, ...] = (
     gsm8k.KIND,
     math_task.KIND,
     math_task.KIND_500,
-    choice_tasks.MMLU,
-    choice_tasks.CMMLU,
-    choice_tasks.CEVAL,
+    choice.MMLU,
+    choice.CMMLU,
+    choice.CEVAL,
     cmath.KIND,
     ifeval.KIND,
 )

@@ -12,9 +12,9 @@ from sevenb.lab.progress import silent_progress
 from sevenb.lab.target.answer import Answer
 from sevenb.lab.target.client import Client
 from sevenb.lab.target.target import Target
-from sevenb.lab.tasks.choice import MACRO, ChoiceTask
-from sevenb.lab.tasks.choice_reading import flexible_letter, strict_letter
-from sevenb.lab.tasks.choice_tasks import CEVAL, CMMLU, MMLU
+from sevenb.lab.tasks.choice.benchmarks import CEVAL, CMMLU, MMLU
+from sevenb.lab.tasks.choice.letters import flexible_letter, strict_letter
+from sevenb.lab.tasks.choice.task import MACRO, ChoiceTask
 from sevenb.lab.tasks.task import Item
 from tests.e2e.conftest import Program, serving
 from tests.lab.tasks.scripted_server import serve
@@ -84,7 +84,7 @@ def test_a_chat_has_no_examples(tmp_path: Path) -> None:
 
 def _load(tmp_path: Path, name: str, text: str) -> list[Item]:
     """Items of a file that a hub or a package gave, which need not lie in folders."""
-    from sevenb.lab.tasks.choice_data import read_questions
+    from sevenb.lab.tasks.choice.questions import read_questions
 
     path = tmp_path / name
     path.write_text(text)

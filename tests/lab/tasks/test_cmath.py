@@ -6,7 +6,7 @@ import pytest
 
 from sevenb.errors import DataUnavailable
 from sevenb.lab.data.finder import DataFinder
-from sevenb.lab.tasks.cmath import CMath, score_number
+from sevenb.lab.tasks.maths.cmath import CMath, score_number
 
 
 @pytest.mark.parametrize(

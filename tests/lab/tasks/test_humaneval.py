@@ -9,8 +9,8 @@ import pytest
 from sevenb.errors import DataUnavailable, InvalidRequest
 from sevenb.lab.data.finder import DataFinder
 from sevenb.lab.target.answer import Answer
-from sevenb.lab.tasks.code_reading import any_program, first_block
-from sevenb.lab.tasks.humaneval import KIND, HumanEval
+from sevenb.lab.tasks.code.humaneval import KIND, HumanEval
+from sevenb.lab.tasks.code.programs import any_program, first_block
 from sevenb.lab.tasks.task import Item
 
 HEAD = '''from typing import List

@@ -7,12 +7,12 @@ import pytest
 
 from sevenb.errors import DataUnavailable
 from sevenb.lab.data.finder import DataFinder
-from sevenb.lab.tasks import math_equality
-from sevenb.lab.tasks.boxed import last_boxed
-from sevenb.lab.tasks.gsm8k import KIND, Gsm8k
-from sevenb.lab.tasks.math_equality import equal_to
-from sevenb.lab.tasks.math_task import KIND_500
-from sevenb.lab.tasks.numbers import last_number, same_number
+from sevenb.lab.tasks.maths import equality
+from sevenb.lab.tasks.maths.boxed import last_boxed
+from sevenb.lab.tasks.maths.equality import equal_to
+from sevenb.lab.tasks.maths.gsm8k import KIND, Gsm8k
+from sevenb.lab.tasks.maths.math_task import KIND_500
+from sevenb.lab.tasks.maths.numbers import last_number, same_number
 from sevenb.lab.tasks.task import Item
 from tests.lab.tasks.test_humaneval import answer
 
@@ -126,7 +126,7 @@ def test_formulas_are_compared_as_mathematics(expected: str, text: str, strict: 
 
 def test_what_nobody_can_compute_is_not_equal_and_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert equal_to("1", "$1$").equal
-    monkeypatch.setattr(math_equality, "SECONDS", 0.5)
+    monkeypatch.setattr(equality, "SECONDS", 0.5)
     assert not equal_to("1", r"$\boxed{9^{9^{9^{9^{9}}}}}$").equal
     monkeypatch.undo()
     assert equal_to("1", "$1$").equal

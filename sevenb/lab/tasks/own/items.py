@@ -9,7 +9,7 @@ from jinja2 import StrictUndefined, TemplateError, UndefinedError
 
 from sevenb.errors import InvalidRequest
 from sevenb.lab.data.rows import numbered_rows
-from sevenb.lab.tasks.choice_reading import LETTERS
+from sevenb.lab.tasks.choice.letters import LETTERS
 from sevenb.lab.tasks.own.description import Description, Mistakes, nearest
 from sevenb.model.template_sandbox import TemplateSandbox
 

@@ -3,11 +3,11 @@
 import re
 from typing import Any
 
-from sevenb.lab.tasks.boxed import last_boxed
-from sevenb.lab.tasks.choice_reading import LETTERS, flexible_letter, strict_letter
+from sevenb.lab.tasks.choice.letters import LETTERS, flexible_letter, strict_letter
+from sevenb.lab.tasks.maths.boxed import last_boxed
+from sevenb.lab.tasks.maths.quantities import is_quantity, last_quantity, same_quantity
 from sevenb.lab.tasks.own.items import Row
 from sevenb.lab.tasks.own.scorer import Scorer, field_text
-from sevenb.lab.tasks.quantities import is_quantity, last_quantity, same_quantity
 from sevenb.lab.tasks.task import Score
 
 _STATED = re.compile(r"(?:final answer|answer|答案|正确选项)\s*(?:is|是|为)?\s*[:：]?\s*(.+)", re.IGNORECASE)

@@ -3,8 +3,8 @@
 from functools import partial
 
 from sevenb.lab.data.dataset import Dataset, HubArchive, HubRows, PackageMember
-from sevenb.lab.tasks.choice import Benchmark, ChoiceTask, Wording
-from sevenb.lab.tasks.choice_subjects import CEVAL_SUBJECTS, CHINA_SPECIFIC, CMMLU_SUBJECTS, MMLU_SUBJECTS
+from sevenb.lab.tasks.choice.subjects import CEVAL_SUBJECTS, CHINA_SPECIFIC, CMMLU_SUBJECTS, MMLU_SUBJECTS
+from sevenb.lab.tasks.choice.task import Benchmark, ChoiceTask, Wording
 from sevenb.lab.tasks.task import TaskKind
 
 

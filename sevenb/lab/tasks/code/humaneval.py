@@ -14,7 +14,7 @@ from sevenb.lab.results import DataFacts
 from sevenb.lab.sandbox import Limits, check_solution, sandbox_kind
 from sevenb.lab.target.answer import Answer
 from sevenb.lab.target.client import Client
-from sevenb.lab.tasks.code_reading import any_program, first_block, preamble
+from sevenb.lab.tasks.code.programs import any_program, first_block, preamble
 from sevenb.lab.tasks.task import Item, Messages, Score, Task, TaskKind
 
 DATASET = Dataset(

@@ -15,9 +15,9 @@ from sevenb.lab.results import DataFacts
 from sevenb.lab.statistics import Rate, rate
 from sevenb.lab.target.answer import Answer
 from sevenb.lab.target.client import Client
-from sevenb.lab.tasks.choice_data import LETTERS, Question, read_questions
-from sevenb.lab.tasks.choice_reading import flexible_letter, strict_letter
-from sevenb.lab.tasks.choice_subjects import Subject
+from sevenb.lab.tasks.choice.letters import flexible_letter, strict_letter
+from sevenb.lab.tasks.choice.questions import LETTERS, Question, read_questions
+from sevenb.lab.tasks.choice.subjects import Subject
 from sevenb.lab.tasks.task import Item, Messages, Score, Task
 
 MOST_SHOTS = 5

@@ -6,9 +6,9 @@ from sevenb.lab.data.finder import DataFinder
 from sevenb.lab.data.rows import read_rows
 from sevenb.lab.results import DataFacts
 from sevenb.lab.target.answer import Answer
-from sevenb.lab.tasks.boxed import last_boxed
-from sevenb.lab.tasks.gsm8k import BOXED
-from sevenb.lab.tasks.math_equality import equal_to, require_math_verify
+from sevenb.lab.tasks.maths.boxed import last_boxed
+from sevenb.lab.tasks.maths.equality import equal_to, require_math_verify
+from sevenb.lab.tasks.maths.gsm8k import BOXED
 from sevenb.lab.tasks.task import Item, Messages, Score, Task, TaskKind
 
 # Subjects of the test with their numbers of problems: 5,000 together.

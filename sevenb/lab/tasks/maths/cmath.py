@@ -8,8 +8,8 @@ from sevenb.lab.data.finder import DataFinder
 from sevenb.lab.data.rows import read_rows
 from sevenb.lab.results import DataFacts
 from sevenb.lab.target.answer import Answer
-from sevenb.lab.tasks.boxed import last_boxed
-from sevenb.lab.tasks.quantities import last_quantity, same_quantity
+from sevenb.lab.tasks.maths.boxed import last_boxed
+from sevenb.lab.tasks.maths.quantities import last_quantity, same_quantity
 from sevenb.lab.tasks.task import Item, Messages, Score, Task, TaskKind
 
 DATASET = Dataset(

@@ -3,7 +3,7 @@ r"""Numbers as people write them (1,234.5, $12, 3/4, \frac{3}{4}): where they st
 import re
 from fractions import Fraction
 
-from sevenb.lab.tasks.numbers import number
+from sevenb.lab.tasks.maths.numbers import number
 
 _DIGITS = r"\d{1,12}(?:,\d{3})*(?:\.\d+)?|\.\d+"
 _FRACTION = re.compile(r"\\[dt]?frac\s*\{\s*(-?\d{1,12})\s*\}\s*\{\s*(\d{1,12})\s*\}")

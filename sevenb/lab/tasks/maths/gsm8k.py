@@ -10,9 +10,9 @@ from sevenb.lab.data.rows import read_rows
 from sevenb.lab.results import DataFacts
 from sevenb.lab.target.answer import Answer
 from sevenb.lab.target.client import Client
-from sevenb.lab.tasks.boxed import last_boxed
-from sevenb.lab.tasks.gsm8k_examples import CHAINS, chains_of_thought
-from sevenb.lab.tasks.numbers import last_number, same_number
+from sevenb.lab.tasks.maths.boxed import last_boxed
+from sevenb.lab.tasks.maths.gsm8k_examples import CHAINS, chains_of_thought
+from sevenb.lab.tasks.maths.numbers import last_number, same_number
 from sevenb.lab.tasks.task import Item, Messages, Score, Task, TaskKind
 
 _TEST = HubRows("openai/gsm8k", "main", "test", "test.jsonl", 1319)

@@ -1,0 +1,1 @@
+"""Multiple choice: MMLU, CMMLU, C-Eval."""

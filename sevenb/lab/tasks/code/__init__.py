@@ -1,0 +1,1 @@
+"""Programs that models write, judged by running them: HumanEval."""
