@@ -135,5 +135,5 @@ def test_a_malformed_file_is_told_before_any_model_is_loaded(tmp_path: Path, dat
 def test_the_list_says_what_there_is_and_where_its_data_is(tmp_path: Path, data: Path) -> None:
     done = run(tmp_path, "list", "--data", str(data))
     assert done.returncode == 0
-    for part in ("humaneval", "--preset instruct (default)", f"folder {data}", "licence MIT", "scenarios"):
+    for part in ("humaneval", "--preset auto (default)", f"folder {data}", "licence MIT", "scenarios"):
         assert part in done.stdout

@@ -1,5 +1,6 @@
 """HumanEval: programs are found in answers, strictly and flexibly, and pass if the task's tests do."""
 
+import asyncio
 import gzip
 import json
 from pathlib import Path
@@ -8,7 +9,10 @@ import pytest
 
 from sevenb.errors import DataUnavailable, InvalidRequest
 from sevenb.lab.data.finder import DataFinder
+from sevenb.lab.progress import silent_progress
 from sevenb.lab.target.answer import Answer
+from sevenb.lab.target.client import Client
+from sevenb.lab.target.target import Target, TargetFacts
 from sevenb.lab.tasks.code.humaneval import KIND, HumanEval
 from sevenb.lab.tasks.code.programs import any_program, first_block
 from sevenb.lab.tasks.task import Item
@@ -126,6 +130,37 @@ def test_a_row_without_tests_is_told_by_its_line(tmp_path: Path) -> None:
     path.write_text(json.dumps({"task_id": "Own/0", "prompt": HEAD, "entry_point": "raised"}))
     with pytest.raises(DataUnavailable, match=r"line 1: there is no field 'test'"):
         KIND(None).load(DataFinder(tmp_path))
+
+
+class Server(Client):
+    """One that tells what it is, and is asked nothing else."""
+
+    def __init__(self, model: str, engine: str | None) -> None:
+        super().__init__(Target("http://127.0.0.1:9/v1", model, model))
+        self._engine = engine
+
+    async def facts(self) -> TargetFacts:
+        return TargetFacts(engine=self._engine)
+
+
+@pytest.mark.parametrize(
+    ("model", "engine", "preset"),
+    [
+        ("qwen2.5-coder:0.5b", "sevenb 0.1.0", "qwen2.5-coder"),
+        ("Qwen/Qwen2.5-Coder-7B-Instruct", None, "qwen2.5-coder"),
+        ("qwen2.5-coder:0.5b", "Ollama 0.12.3", "instruct"),  # puts a template around completions
+        ("qwen2.5-coder:0.5b-base", "sevenb 0.1.0", "instruct"),
+        ("qwen2.5:7b", "sevenb 0.1.0", "instruct"),
+        ("smollm2:135m", "sevenb 0.1.0", "instruct"),
+    ],
+)
+def test_the_preset_is_that_of_the_published_score_where_none_was_named(
+    model: str, engine: str | None, preset: str
+) -> None:
+    asked = KIND()
+    asked.confirm_run_unsafe_code = True
+    prepared = asyncio.run(asked.prepare(Server(model, engine), silent_progress()))
+    assert (prepared.preset, prepared.confirm_run_unsafe_code) == (preset, True)
 
 
 def test_an_unknown_preset_is_told_with_those_there_are() -> None:

@@ -10,11 +10,13 @@ from sevenb.errors import SandboxUnavailable
 from sevenb.lab.data.dataset import Dataset, HubRows, PackageMember
 from sevenb.lab.data.finder import DataFinder
 from sevenb.lab.data.rows import read_rows
+from sevenb.lab.progress import Progress
 from sevenb.lab.results import DataFacts
 from sevenb.lab.sandbox import Limits, check_solution, sandbox_kind
 from sevenb.lab.target.answer import Answer
 from sevenb.lab.target.client import Client
 from sevenb.lab.tasks.code.programs import any_program, first_block, preamble
+from sevenb.lab.tasks.published import model_family
 from sevenb.lab.tasks.task import Item, Messages, Score, Task, TaskKind
 
 DATASET = Dataset(
@@ -69,11 +71,12 @@ _PRESETS = {
         ("\nclass", "\ndef", "\n#", "\nif"),
     ),
 }
+_AUTO = "as Qwen published the score of a Qwen2.5-Coder-Instruct (qwen2.5-coder), else instruct"
 _CUTS = {"qwen2.5-coder": ("```", "\n#"), "completion": ("\nprint",)}
 
 
 class HumanEval(Task):
-    """The 164 functions, in one of the presets."""
+    """The 164 functions, in one of the presets; ``auto`` becomes one of the others by the model's name."""
 
     name = "humaneval"
     title = "HumanEval"
@@ -82,7 +85,7 @@ class HumanEval(Task):
 
     def __init__(self, preset: str) -> None:
         self.preset = preset
-        self._form = _PRESETS[preset]
+        self._form = _PRESETS["instruct" if preset == "auto" else preset]
         self.template = self._form.template
         self.extraction = self._form.extraction
         self.max_tokens = self._form.max_tokens
@@ -104,6 +107,18 @@ class HumanEval(Task):
         rows = read_rows(found.path, dict.fromkeys(names, str))
         items = [Item(row["task_id"], "", {name: row[name] for name in names[1:]}) for row in rows]
         return items, found.facts(len(items))
+
+    async def prepare(self, client: Client, progress: Progress) -> Task:
+        """Of ``auto``, the preset that the model's published score was measured in, where the server can do it."""
+        if self.preset != "auto":
+            return self
+        model = model_family(client.target.model) or model_family(client.target.name) or ""
+        # Ollama puts its chat template around the text of a completion, too.
+        raw_text = not ((await client.facts()).engine or "").startswith("Ollama")
+        coder = raw_text and model.startswith("qwen2.5-coder") and model.endswith("-instruct")
+        prepared = HumanEval("qwen2.5-coder" if coder else "instruct")
+        prepared.confirm_run_unsafe_code = self.confirm_run_unsafe_code
+        return prepared
 
     def prompt(self, item: Item) -> Messages | str:
         """By the preset's template."""
@@ -155,5 +170,9 @@ class HumanEval(Task):
 
 
 KIND = TaskKind(
-    HumanEval.name, HumanEval.title, DATASET, {name: form.reproduces for name, form in _PRESETS.items()}, HumanEval
+    HumanEval.name,
+    HumanEval.title,
+    DATASET,
+    {"auto": _AUTO, **{name: form.reproduces for name, form in _PRESETS.items()}},
+    HumanEval,
 )
