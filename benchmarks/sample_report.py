@@ -11,10 +11,10 @@ import msgspec
 
 from benchmarks.page import replace_section
 from benchmarks.remote import ROOT
-from sevenb.lab.report.blocks import Plot, Tongue
-from sevenb.lab.report.plots.drawing import svg_file
+from sevenb.lab.report.page.blocks import Plot, Tongue
+from sevenb.lab.report.page.plots.drawing import svg_file
+from sevenb.lab.report.page.sections import quality, speed, verdict
 from sevenb.lab.report.report import Report, read_report, report_json
-from sevenb.lab.report.sections import quality, speed, verdict
 
 PAGE = ROOT / "docs" / "report.md"
 JSON = ROOT / "docs" / "report-sample.json"

@@ -11,10 +11,10 @@ from sevenb.cli import lab_options as options
 from sevenb.cli import report_options as chosen
 
 if TYPE_CHECKING:
+    from sevenb.lab.report.measuring.scope import Scope
+    from sevenb.lab.report.measuring.session import Wanted
     from sevenb.lab.report.report import Report
-    from sevenb.lab.report.rules import Thresholds
-    from sevenb.lab.report.scope import Scope
-    from sevenb.lab.report.session import Wanted
+    from sevenb.lab.report.verdict import Thresholds
 
 EPILOG = """Examples:
 
@@ -70,7 +70,7 @@ def report(
             "model",
         )
     from sevenb.lab.report.making import make_report, report_of_runs
-    from sevenb.lab.report.rules import Thresholds
+    from sevenb.lab.report.verdict import Thresholds
 
     thresholds = changed(Thresholds(), limits)
     if runs:
@@ -78,7 +78,7 @@ def report(
     else:
         from sevenb.cli.measuring import measured
         from sevenb.lab.data.finder import DataFinder
-        from sevenb.lab.report.session import Wanted
+        from sevenb.lab.report.measuring.session import Wanted
 
         wanted = [Wanted(name) for name in dict.fromkeys(models or [])] + [target_of(text) for text in target or []]
         scope = _scope(quick, tasks, limit, contexts, clients, steps)
@@ -98,7 +98,7 @@ def report(
 def target_of(text: str) -> "Wanted":
     """``[NAME=]URL[#MODEL]``."""
     from sevenb.errors import InvalidRequest
-    from sevenb.lab.report.session import Wanted
+    from sevenb.lab.report.measuring.session import Wanted
 
     before, sign, after = text.partition("=")
     named = bool(sign) and "/" not in before and "#" not in before
@@ -111,7 +111,7 @@ def target_of(text: str) -> "Wanted":
 def thresholds_of(texts: list[str]) -> dict[str, float]:
     """``NAME=VALUE`` for the verdict. Raises `InvalidRequest` for a name that is none, or what is no number."""
     from sevenb.errors import InvalidRequest
-    from sevenb.lab.report.rules import Thresholds
+    from sevenb.lab.report.verdict import Thresholds
 
     found = {}
     for text in texts:
@@ -145,8 +145,8 @@ def _scope(
     import msgspec
 
     from sevenb.errors import InvalidRequest
-    from sevenb.lab.report.scope import FULL, QUICK
-    from sevenb.lab.report.session import steps_of
+    from sevenb.lab.report.measuring.scope import FULL, QUICK
+    from sevenb.lab.report.measuring.session import steps_of
 
     changes: dict[str, Any] = {}
     if tasks is not None:
@@ -169,8 +169,8 @@ def _scope(
 
 def _render(file: Path, limits: dict[str, float], out: Path | None) -> None:
     from sevenb.lab.report.compiling import judged
+    from sevenb.lab.report.page.writing import write_report
     from sevenb.lab.report.report import read_report
-    from sevenb.lab.report.writing import write_report
 
     report = read_report(file)
     report = judged(report, changed(report.thresholds, limits))
@@ -182,10 +182,10 @@ def _render(file: Path, limits: dict[str, float], out: Path | None) -> None:
 def _tell(report: "Report", folder: Path, out: Path | None) -> None:
     """The verdict in the terminal, and where the page is; written to ``out``, too."""
     from sevenb.cli.console import out as terminal
-    from sevenb.lab.report.blocks import Tongue
+    from sevenb.lab.report.page.blocks import Tongue
+    from sevenb.lab.report.page.sections.verdict import headline
+    from sevenb.lab.report.page.writing import write_report
     from sevenb.lab.report.places import HTML
-    from sevenb.lab.report.sections.verdict import headline
-    from sevenb.lab.report.writing import write_report
 
     if out is not None:
         write_report(report, out)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from benchmarks import sample_report
-from sevenb.lab.report.html import html_page
+from sevenb.lab.report.page.html import html_page
 from sevenb.lab.report.report import read_report, report_json
 from tests.lab.report.samples import two_models
 

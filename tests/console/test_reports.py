@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from sevenb.lab.report.writing import write_report
+from sevenb.lab.report.page.writing import write_report
 from tests.console.conftest import OpenPage
 from tests.e2e.conftest import Program
 from tests.lab.report.samples import report, subject, two_models

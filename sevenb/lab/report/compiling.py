@@ -21,7 +21,8 @@ from sevenb.lab.report.report import (
     Subject,
     Titles,
 )
-from sevenb.lab.report.rules import Thresholds, verdicts
+from sevenb.lab.report.rules import verdicts
+from sevenb.lab.report.verdict import Thresholds
 from sevenb.lab.results import LatencySummary, LoadSummary, MemorySummary, ScenarioSummary, TaskSummary
 from sevenb.lab.runs.quality import quality_of
 from sevenb.lab.runs.store import RunRecord, RunStore

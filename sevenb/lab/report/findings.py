@@ -1,41 +1,21 @@
 """Single rules: what was measured of a subject, held against one limit."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-import msgspec
-
+from sevenb.lab.report.report import Subject
+from sevenb.lab.report.verdict import Finding, Reason
 from sevenb.lab.results import LatencyRow, LoadRow
 from sevenb.lab.statistics import Rate
 
-if TYPE_CHECKING:
-    from sevenb.lab.report.report import Subject
 
-Finding = Literal["met", "missed", "unsettled", "unmeasured"]
-
-
-class Reason(msgspec.Struct, frozen=True, kw_only=True):
-    """One rule, what was measured, and what came of it."""
-
-    rule: str  # key of the words in `sections.verdict`
-    finding: Finding
-    essential: bool
-    better: Literal["low", "high"]
-    limit: float
-    figure: float | None = None
-    low: float | None = None  # the figure's 95 % interval
-    high: float | None = None
-    count: int | None = None  # repeats, requests or items
-    at: int | None = None  # tokens of context, or clients
-
-
-def ttft(subject: "Subject", context: int, limit: float) -> Reason:
+def ttft(subject: Subject, context: int, limit: float) -> Reason:
     """Seconds to the first token at a length of context, without a cache."""
     row = _cold_row(subject, context)
     figure = row.ttft if row else None
     return _timed("ttft", figure.median if figure else None, figure.count if figure else None, limit, "low", context)
 
 
-def decode_rate(subject: "Subject", context: int, limit: float) -> Reason:
+def decode_rate(subject: Subject, context: int, limit: float) -> Reason:
     """Tokens a second of one stream at a length of context."""
     row = _cold_row(subject, context)
     figure = row.decode_rate if row else None
@@ -61,12 +41,12 @@ def _timed(
     )
 
 
-def score(subject: "Subject", task: str, limit: float) -> Reason:
+def score(subject: Subject, task: str, limit: float) -> Reason:
     """Settled where the whole interval lies on one side of the limit."""
     return _share(f"score:{task}", _measured(subject, task), limit, essential=True)
 
 
-def kept_quality(subject: "Subject", task: str) -> Reason:
+def kept_quality(subject: Subject, task: str) -> Reason:
     """The published score is not above the interval: quantisation and engine cost nothing that can be seen."""
     summary = next((one for one in subject.tasks if one.task == task), None)
     published = summary.published.value / 100 if summary and summary.published else None
@@ -88,13 +68,13 @@ def kept_quality(subject: "Subject", task: str) -> Reason:
     )
 
 
-def scenarios_passed(subject: "Subject", limit: float) -> Reason:
+def scenarios_passed(subject: Subject, limit: float) -> Reason:
     """The share of all scenarios that were tried and passed."""
     asked = [scenario for scenario in subject.scenarios if not scenario.left_out]
     return _counted("scenarios", sum(scenario.passed for scenario in asked), len(asked), limit, essential=False)
 
 
-def long_texts_passed(subject: "Subject") -> Reason:
+def long_texts_passed(subject: Subject) -> Reason:
     """Whether every scenario about a long document passed."""
     asked = [one for one in subject.scenarios if one.key in LONG_SCENARIOS and not one.left_out]
     return _counted("long", sum(scenario.passed for scenario in asked), len(asked), 1.0, essential=True)
@@ -103,7 +83,7 @@ def long_texts_passed(subject: "Subject") -> Reason:
 LONG_SCENARIOS = ("summary", "extraction")  # those about a long document
 
 
-def in_time(subject: "Subject", clients: int, limit: float) -> Reason:
+def in_time(subject: Subject, clients: int, limit: float) -> Reason:
     """The share of requests of so many clients that met the service level."""
     row = (
         next((row for row in subject.load.rows if row.clients == clients and row.offered_rate is None), None)
@@ -121,7 +101,7 @@ def within_level(row: LoadRow) -> float | None:
     return min(1.0, row.goodput * row.seconds / row.requests) if row.requests else None
 
 
-def headroom(subject: "Subject", memory: int | None, limit: float) -> Reason:
+def headroom(subject: Subject, memory: int | None, limit: float) -> Reason:
     """The share of the machine's memory that is left at the peak."""
     peak = peak_memory(subject)
     figure = 1 - peak / memory if peak and memory else None
@@ -129,7 +109,7 @@ def headroom(subject: "Subject", memory: int | None, limit: float) -> Reason:
     return Reason(rule="headroom", finding=finding, essential=False, better="high", limit=limit, figure=figure)
 
 
-def peak_memory(subject: "Subject") -> int | None:
+def peak_memory(subject: Subject) -> int | None:
     """The most that the process took in any of the modes that were measured; bytes."""
     peaks = [row.process_peak for row in subject.memory.rows if row.process_peak] if subject.memory else []
     return max(peaks, default=None)
@@ -161,12 +141,12 @@ def _share(rule: str, measured: Rate | None, limit: float, *, essential: bool) -
     )
 
 
-def _measured(subject: "Subject", task: str) -> Rate | None:
+def _measured(subject: Subject, task: str) -> Rate | None:
     summary = next((one for one in subject.tasks if one.task == task), None)
     return summary.strict if summary and summary.strict.of else None
 
 
-def _cold_row(subject: "Subject", context: int) -> LatencyRow | None:
+def _cold_row(subject: Subject, context: int) -> LatencyRow | None:
     """The row of that many tokens without a prefix in the cache."""
     rows = subject.latency.rows if subject.latency else ()
     return next((row for row in rows if row.context == context and not row.warm and not row.refused), None)

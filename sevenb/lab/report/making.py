@@ -9,13 +9,13 @@ from sevenb.errors import InvalidRequest
 from sevenb.lab.data.finder import DataFinder
 from sevenb.lab.progress import Progress
 from sevenb.lab.report.compiling import compiled, measured_by
-from sevenb.lab.report.draft import draft_for
+from sevenb.lab.report.measuring.draft import draft_for
+from sevenb.lab.report.measuring.scope import Scope
+from sevenb.lab.report.measuring.session import Wanted, measure_all, steps_of
+from sevenb.lab.report.page.writing import write_report
 from sevenb.lab.report.planned import planned_model, planned_rows
 from sevenb.lab.report.report import Report
-from sevenb.lab.report.rules import Thresholds
-from sevenb.lab.report.scope import Scope
-from sevenb.lab.report.session import Wanted, measure_all, steps_of
-from sevenb.lab.report.writing import write_report
+from sevenb.lab.report.verdict import Thresholds
 from sevenb.lab.runs.machine import sevenb_version, this_machine
 from sevenb.lab.runs.store import RunStore
 from sevenb.lab.sandbox import sandbox_kind

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from sevenb.errors import InvalidRequest
-from sevenb.lab.report.rules import Thresholds, Verdict
+from sevenb.lab.report.verdict import Thresholds, Verdict
 from sevenb.lab.results import Check, LatencySummary, LoadSummary, MemorySummary, TaskSummary
 from sevenb.lab.statistics import Difference, Rate
 from sevenb.lab.target.target import TargetFacts

@@ -1,49 +1,13 @@
 """The verdict: for which uses a model on this hardware is good enough, by rules that the report states."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
-
-import msgspec
 
 from sevenb.lab.report import findings
-from sevenb.lab.report.findings import Reason
-
-if TYPE_CHECKING:
-    from sevenb.lab.report.report import Subject
-
-Outcome = Literal["yes", "limits", "open", "no", "unmeasured"]
-Use = Literal["chat", "coding", "documents", "users"]
-
-USES: tuple[Use, ...] = ("chat", "coding", "documents", "users")
+from sevenb.lab.report.report import Subject
+from sevenb.lab.report.verdict import USES, Outcome, Reason, Thresholds, Use, Verdict
 
 
-class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
-    """The numbers that decide: all of them, and nowhere else. ``sevenb report --threshold NAME=VALUE`` changes one."""
-
-    chat_context: int = 4096  # tokens before a chat's answer
-    chat_ttft: float = 10.0  # seconds at most
-    chat_rate: float = 8.0  # tokens a second at least, of one stream: somewhat faster than people read
-    chat_scenarios: float = 0.6  # share of all scenarios passed
-    coding_score: float = 0.5  # HumanEval pass@1
-    coding_rate: float = 15.0  # tokens a second: a function of 300 tokens in 20 s
-    document_context: int = 16384
-    document_ttft: float = 60.0
-    document_rate: float = 5.0
-    users_clients: int = 4  # at once
-    users_share: float = 0.9  # of requests that meet the service level
-    memory_headroom: float = 0.1  # share of the device's memory left over at the peak
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """For one use of one subject."""
-
-    subject: str
-    use: Use
-    outcome: Outcome
-    reasons: tuple[Reason, ...]
-
-
-def verdicts(subjects: "Sequence[Subject]", device_memory: int | None, limits: Thresholds) -> tuple[Verdict, ...]:
+def verdicts(subjects: Sequence[Subject], device_memory: int | None, limits: Thresholds) -> tuple[Verdict, ...]:
     """Judge every subject for every use. ``device_memory``: bytes of the machine that our own server runs on."""
     found = []
     for subject in subjects:
@@ -80,7 +44,7 @@ def _outcome(reasons: Sequence[Reason]) -> Outcome:
 # -- the rules of each use -----------------------------------------------------------------------------
 
 
-def _chat(subject: "Subject", memory: int | None, limits: Thresholds) -> tuple[Reason, ...]:
+def _chat(subject: Subject, memory: int | None, limits: Thresholds) -> tuple[Reason, ...]:
     return (
         findings.ttft(subject, limits.chat_context, limits.chat_ttft),
         findings.decode_rate(subject, limits.chat_context, limits.chat_rate),
@@ -89,7 +53,7 @@ def _chat(subject: "Subject", memory: int | None, limits: Thresholds) -> tuple[R
     )
 
 
-def _coding(subject: "Subject", memory: int | None, limits: Thresholds) -> tuple[Reason, ...]:
+def _coding(subject: Subject, memory: int | None, limits: Thresholds) -> tuple[Reason, ...]:
     return (
         findings.score(subject, "humaneval", limits.coding_score),
         findings.kept_quality(subject, "humaneval"),
@@ -99,7 +63,7 @@ def _coding(subject: "Subject", memory: int | None, limits: Thresholds) -> tuple
     )
 
 
-def _documents(subject: "Subject", memory: int | None, limits: Thresholds) -> tuple[Reason, ...]:
+def _documents(subject: Subject, memory: int | None, limits: Thresholds) -> tuple[Reason, ...]:
     return (
         findings.ttft(subject, limits.document_context, limits.document_ttft),
         findings.decode_rate(subject, limits.document_context, limits.document_rate),
@@ -108,14 +72,14 @@ def _documents(subject: "Subject", memory: int | None, limits: Thresholds) -> tu
     )
 
 
-def _users(subject: "Subject", memory: int | None, limits: Thresholds) -> tuple[Reason, ...]:
+def _users(subject: Subject, memory: int | None, limits: Thresholds) -> tuple[Reason, ...]:
     return (
         findings.in_time(subject, limits.users_clients, limits.users_share),
         findings.headroom(subject, memory, limits.memory_headroom),
     )
 
 
-_RULES: dict[Use, Callable[["Subject", int | None, Thresholds], tuple[Reason, ...]]] = {
+_RULES: dict[Use, Callable[[Subject, int | None, Thresholds], tuple[Reason, ...]]] = {
     "chat": _chat,
     "coding": _coding,
     "documents": _documents,

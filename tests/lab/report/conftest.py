@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from sevenb.lab.report.page.writing import write_report
 from sevenb.lab.report.report import Report
-from sevenb.lab.report.writing import write_report
 from tests.console.conftest import CHROMIUM
 
 OpenReport = Callable[..., Page]

@@ -14,7 +14,8 @@ from sevenb.lab.report.report import (
     RunNote,
     Subject,
 )
-from sevenb.lab.report.rules import Thresholds, verdicts
+from sevenb.lab.report.rules import verdicts
+from sevenb.lab.report.verdict import Thresholds
 from sevenb.lab.results import (
     Check,
     DataFacts,

@@ -119,7 +119,7 @@ def test_kept_runs_make_a_report_without_a_server(lab: Path, task: str) -> None:
 
 
 def test_other_limits_judge_a_kept_report_anew(tmp_path: Path) -> None:
-    from sevenb.lab.report.writing import write_report
+    from sevenb.lab.report.page.writing import write_report
 
     before = two_models()
     write_report(before, tmp_path)

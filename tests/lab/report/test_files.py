@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from sevenb.errors import InvalidRequest
-from sevenb.lab.report.html import html_page
-from sevenb.lab.report.markdown import escaped, markdown_page
+from sevenb.lab.report.page.html import html_page
+from sevenb.lab.report.page.markdown import escaped, markdown_page
+from sevenb.lab.report.page.writing import write_report
 from sevenb.lab.report.places import kept_reports, report_file
 from sevenb.lab.report.report import VERSION, read_report, report_json
-from sevenb.lab.report.writing import write_report
 from tests.lab.report.samples import bare, report, scenario, subject, two_models
 
 HOSTILE = "a | b\n| c |\n# heading\n<script>x</script> `code` ``` [link](http://x) ![i](x) **b** ~~s~~ $x$ 1. one"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from sevenb.lab.report.html import html_page
+from sevenb.lab.report.page.html import html_page
 from sevenb.lab.report.report import Gap
 from tests.console.conftest import REPOSITORY
 from tests.lab.report.conftest import OpenReport

@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from sevenb.lab.report.compiling import judged
-from sevenb.lab.report.rules import Outcome, Thresholds, Use, best, verdicts
+from sevenb.lab.report.rules import best, verdicts
+from sevenb.lab.report.verdict import Outcome, Thresholds, Use
 from sevenb.lab.statistics import rate
 from tests.lab.report.samples import MACHINE, latency, load, memory, subject, task, two_models
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sevenb.lab.report.writing import write_report
+from sevenb.lab.report.page.writing import write_report
 from tests.lab.report.samples import two_models
 from tests.server.console.team import Team, running_team
 

@@ -2,10 +2,23 @@
 
 from collections.abc import Sequence
 
-from sevenb.lab.report import figures
-from sevenb.lab.report.blocks import Block, Bullets, Cell, Code, Fold, Head, Row, Section, Table, Text, Tone, Tongue
+from sevenb.lab.report.page import figures
+from sevenb.lab.report.page.blocks import (
+    Block,
+    Bullets,
+    Cell,
+    Code,
+    Fold,
+    Head,
+    Row,
+    Section,
+    Table,
+    Text,
+    Tone,
+    Tongue,
+)
+from sevenb.lab.report.page.sections.missing import not_measured
 from sevenb.lab.report.report import Report, ReportedExchange, ReportedScenario, Titles
-from sevenb.lab.report.sections.missing import not_measured
 
 _ROLES = {"system": ("System", "系统"), "user": ("User", "用户"), "assistant": ("Assistant", "助手")}
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from sevenb.lab.report import figures
-from sevenb.lab.report.blocks import Section, Tongue
+from sevenb.lab.report.page import figures
+from sevenb.lab.report.page.blocks import Section, Tongue
+from sevenb.lab.report.page.sections import fitting, missing, provenance, quality, scenarios, speed, verdict
 from sevenb.lab.report.report import Report
-from sevenb.lab.report.sections import fitting, missing, provenance, quality, scenarios, speed, verdict
 
 
 @dataclass(frozen=True)

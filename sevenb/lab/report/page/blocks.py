@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sevenb.lab.report.plots.drawing import Sheet
-from sevenb.lab.report.rules import Outcome
+from sevenb.lab.report.page.plots.drawing import Sheet
+from sevenb.lab.report.verdict import Outcome
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
 Tone = Literal["", "good", "bad", "unsure", "faint"]
+MARKS: dict[Tone, str] = {"good": "✓", "bad": "✗", "unsure": "~", "faint": "·", "": ""}
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class VerdictTable:
 
 @dataclass(frozen=True)
 class Fold:
-    """Folded where that is possible. ``mark``: a tone beside its heading."""
+    """Folded where that is possible. ``tone``: of the mark before its heading."""
 
     summary: str
     blocks: "Sequence[Block]"

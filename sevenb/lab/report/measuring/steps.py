@@ -5,7 +5,7 @@ from typing import Any
 
 from sevenb.lab.data.finder import DataFinder
 from sevenb.lab.progress import Progress
-from sevenb.lab.report.scope import Scope
+from sevenb.lab.report.measuring.scope import Scope
 from sevenb.lab.runs.store import RunStore
 from sevenb.lab.target.client import Client
 from sevenb.lab.tasks.task import Task

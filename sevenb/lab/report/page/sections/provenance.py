@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 
-from sevenb.lab.report import figures
-from sevenb.lab.report.blocks import Block, Cell, Code, Head, Row, Section, Table, Text, Tongue
+from sevenb.lab.report.page import figures
+from sevenb.lab.report.page.blocks import Block, Cell, Code, Head, Row, Section, Table, Text, Tongue
+from sevenb.lab.report.page.sections.missing import step_name
 from sevenb.lab.report.report import Report
-from sevenb.lab.report.rules import Thresholds
-from sevenb.lab.report.sections.missing import step_name
+from sevenb.lab.report.verdict import Thresholds
 
 
 def rules_section(report: Report, t: Tongue) -> Section:

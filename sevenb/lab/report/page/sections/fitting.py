@@ -1,9 +1,9 @@
 """Will it fit: the same models on other devices, by arithmetic."""
 
-from sevenb.lab.report import figures
-from sevenb.lab.report.blocks import Block, Cell, Row, Section, Table, Text, Tongue
+from sevenb.lab.report.page import figures
+from sevenb.lab.report.page.blocks import Block, Cell, Row, Section, Table, Text, Tongue
+from sevenb.lab.report.page.sections.missing import not_measured
 from sevenb.lab.report.report import PlanRow, Report
-from sevenb.lab.report.sections.missing import not_measured
 
 
 def section(report: Report, t: Tongue) -> Section:

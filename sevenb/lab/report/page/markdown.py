@@ -3,7 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from sevenb.lab.report.blocks import (
+from sevenb.lab.report.page.blocks import (
+    MARKS,
     Block,
     Bullets,
     Cell,
@@ -14,15 +15,13 @@ from sevenb.lab.report.blocks import (
     Plots,
     Table,
     Text,
-    Tone,
     Tongue,
     VerdictTable,
 )
-from sevenb.lab.report.document import document
-from sevenb.lab.report.foreign_text import visible
+from sevenb.lab.report.page.document import document
+from sevenb.lab.report.page.foreign_text import visible
 from sevenb.lab.report.report import Report
 
-_MARKS: dict[Tone, str] = {"good": "✓", "bad": "✗", "unsure": "~", "faint": "·", "": ""}
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&!$])")
 _LINE_START = re.compile(r"^(\d*)([-+=.)])")  # where a list would begin
 
@@ -57,7 +56,7 @@ def _block(block: Block) -> list[str]:
         case Head():
             return [f"### {escaped(block.text)}"]
         case Fold():
-            mark = f"{_MARKS[block.tone]} " if block.tone else ""
+            mark = f"{MARKS[block.tone]} " if block.tone else ""
             summary = f"<details><summary>{mark}{_entities(block.summary)}</summary>"
             return [summary, *_blocks(block.blocks), "</details>"]
         case Plots():
@@ -73,7 +72,7 @@ def _block(block: Block) -> list[str]:
                         "<br>".join(
                             [
                                 f"**{escaped(judged.word)}**",
-                                *(f"{_MARKS[tone]} {escaped(reason)}" for tone, reason in judged.reasons),
+                                *(f"{MARKS[tone]} {escaped(reason)}" for tone, reason in judged.reasons),
                             ]
                         )
                         for judged in judgements

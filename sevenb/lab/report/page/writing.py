@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from sevenb.lab.report.html import html_page
-from sevenb.lab.report.markdown import markdown_page
+from sevenb.lab.report.page.html import html_page
+from sevenb.lab.report.page.markdown import markdown_page
 from sevenb.lab.report.places import HTML, JSON
 from sevenb.lab.report.report import Report, report_json
 from sevenb.lab.runs.files import explained, write_whole

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sevenb.lab.report.plots.drawing import SERIES, TEXT_HEIGHT, WIDTH, Sheet, round_up, shortened
+from sevenb.lab.report.page.plots.drawing import SERIES, TEXT_HEIGHT, WIDTH, Sheet, round_up, shortened
 
 _LEFT, _RIGHT = 56, 16
 _AXES_HEIGHT = 210

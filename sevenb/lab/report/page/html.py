@@ -13,8 +13,9 @@ from functools import cache
 from html import escape as escape_html
 from pathlib import Path
 
-from sevenb.lab.report.blocks import (
+from sevenb.lab.report.page.blocks import (
     LANGUAGES,
+    MARKS,
     Block,
     Bullets,
     Cell,
@@ -28,18 +29,16 @@ from sevenb.lab.report.blocks import (
     Section,
     Table,
     Text,
-    Tone,
     Tongue,
     VerdictTable,
 )
-from sevenb.lab.report.document import Document, document
-from sevenb.lab.report.foreign_text import visible
-from sevenb.lab.report.plots.drawing import inline
+from sevenb.lab.report.page.document import Document, document
+from sevenb.lab.report.page.foreign_text import visible
+from sevenb.lab.report.page.plots.drawing import inline
 from sevenb.lab.report.report import Report
 
 _NAMES: dict[Language, str] = {"en": "English", "zh": "中文"}
 _TAGS: dict[Language, str] = {"en": "en", "zh": "zh-Hans"}
-_MARKS: dict[Tone, str] = {"good": "✓", "bad": "✗", "unsure": "~", "faint": "·", "": ""}
 _CURRENT = ' aria-current="true"'
 _UNITS = re.compile(r"(?<=[0-9]) (?=%|m?s\b|min\b|tok/s)|(?<=[≤≥]) ")
 _LONG = 48  # characters of a cell that wants room
@@ -124,7 +123,7 @@ def _block(block: Block) -> str:
         case Head():
             return f"<h3>{escape(block.text)}</h3>"
         case Fold():
-            mark = f'<span class="{block.tone}">{_MARKS[block.tone]}</span> ' if block.tone else ""
+            mark = f'<span class="{block.tone}">{MARKS[block.tone]}</span> ' if block.tone else ""
             return (
                 f"<details><summary>{mark}{escape(block.summary)}</summary><div>{_blocks(block.blocks)}</div></details>"
             )
@@ -209,7 +208,7 @@ def _verdict_table(table: VerdictTable) -> str:
 
 def _judged(judged: Judged, label: str) -> str:
     reasons = "".join(
-        f'<li{_class("faint" if tone == "faint" else "")}><b class="{tone}">{_MARKS[tone]}</b>{_unbroken(text)}</li>'
+        f'<li{_class("faint" if tone == "faint" else "")}><b class="{tone}">{MARKS[tone]}</b>{_unbroken(text)}</li>'
         for tone, text in judged.reasons
     )
     return (

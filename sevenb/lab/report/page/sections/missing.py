@@ -1,6 +1,6 @@
 """What was not measured, where it is missed: why, and the command that measures it."""
 
-from sevenb.lab.report.blocks import Block, Cell, Code, Row, Section, Table, Text, Tongue
+from sevenb.lab.report.page.blocks import Block, Cell, Code, Row, Section, Table, Text, Tongue
 from sevenb.lab.report.report import Gap, Report
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape as escape_html
 
-from sevenb.lab.report.foreign_text import visible
+from sevenb.lab.report.page.foreign_text import visible
 
 SERIES = 6  # colours; more subjects begin again with the first
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from sevenb.lab.report import figures
-from sevenb.lab.report.blocks import Block, Judged, Section, Text, Tone, Tongue, VerdictTable
-from sevenb.lab.report.findings import Finding, Reason
+from sevenb.lab.report.page import figures
+from sevenb.lab.report.page.blocks import Block, Judged, Section, Text, Tone, Tongue, VerdictTable
 from sevenb.lab.report.report import Report
-from sevenb.lab.report.rules import USES, Outcome, Use, Verdict, best
+from sevenb.lab.report.rules import best
+from sevenb.lab.report.verdict import USES, Finding, Outcome, Reason, Use, Verdict
 
 _TONES: dict[Finding, Tone] = {"met": "good", "missed": "bad", "unsettled": "unsure", "unmeasured": "faint"}
 

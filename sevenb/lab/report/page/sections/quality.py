@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from sevenb.lab.report import figures
-from sevenb.lab.report.blocks import Block, Cell, Fold, Head, Plot, Plots, Row, Section, Table, Text, Tongue
 from sevenb.lab.report.claims import CLAIMS_7B, WEIGHTS_CLAIMED, WEIGHTS_OFFICIAL, Claim, is_7b_instruct
-from sevenb.lab.report.plots.charts import Share, intervals
+from sevenb.lab.report.page import figures
+from sevenb.lab.report.page.blocks import Block, Cell, Fold, Head, Plot, Plots, Row, Section, Table, Text, Tongue
+from sevenb.lab.report.page.plots.charts import Share, intervals
+from sevenb.lab.report.page.sections.missing import not_measured
 from sevenb.lab.report.report import Comparison, Report, Subject
-from sevenb.lab.report.sections.missing import not_measured
 from sevenb.lab.results import TaskSummary
 from sevenb.lab.statistics import Rate
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from sevenb.lab.report import figures
-from sevenb.lab.report.blocks import Block, Cell, Plot, Plots, Row, Section, Table, Text, Tongue
 from sevenb.lab.report.findings import within_level
-from sevenb.lab.report.plots.charts import Bar, Line, Point, line_chart, stacked_bars
-from sevenb.lab.report.plots.drawing import Sheet
+from sevenb.lab.report.page import figures
+from sevenb.lab.report.page.blocks import Block, Cell, Plot, Plots, Row, Section, Table, Text, Tongue
+from sevenb.lab.report.page.plots.charts import Bar, Line, Point, line_chart, stacked_bars
+from sevenb.lab.report.page.plots.drawing import Sheet
+from sevenb.lab.report.page.sections.missing import not_measured
 from sevenb.lab.report.report import Report, Subject
-from sevenb.lab.report.sections.missing import not_measured
 from sevenb.lab.results import LatencyRow, LoadRow, MemoryRow, ServiceLevel
 from sevenb.lab.statistics import Spread
 
