@@ -12,10 +12,10 @@ from sevenb.lab.runs.store import Run, RunStore
 from sevenb.lab.scenarios.catalog import SCENARIOS, fingerprint
 from sevenb.lab.scenarios.scenario import Ask, Message, Scenario
 from sevenb.lab.target.answer import Answer
+from sevenb.lab.target.asking import ask_again
 from sevenb.lab.target.client import Client
 
 _TOKENS_PER_WORD = 1.45  # of the long text, for tokenizers of today; only to say beforehand what is too long
-_OF_THE_REQUEST = {400, 413, 422}  # HTTP: too long, or a parameter that the server does not know
 _PARAMETERS = {"temperature": 0, "seed": 0}
 
 
@@ -73,13 +73,8 @@ async def _ask(client: Client, scenario: Scenario, ask: Ask, messages: list[Mess
         )
     parameters: Mapping[str, Any] = {**_PARAMETERS, "max_tokens": ask.max_tokens, **ask.extras}
     try:
-        return _Kept(messages=messages, answer=await client.chat(messages, **parameters))
-    except TargetRefused as error:
-        if error.status in _OF_THE_REQUEST:
-            return _Kept(messages=messages, failure=str(error))
-    # It failed or broke off. One that is gone says so now, which stops the run; one that lives failed at this request.
-    try:
-        return _Kept(messages=messages, answer=await client.chat(messages, **parameters))
+        answer = await ask_again(lambda: client.chat(messages, **parameters))
+        return _Kept(messages=messages, answer=answer)
     except TargetRefused as error:
         return _Kept(messages=messages, failure=str(error))
 

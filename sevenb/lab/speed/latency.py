@@ -14,6 +14,7 @@ from sevenb.lab.runs.store import Run, RunStore
 from sevenb.lab.speed.latency_rows import LatencySample, row_of
 from sevenb.lab.speed.prompts import Messages, prompt_of
 from sevenb.lab.target.answer import Answer
+from sevenb.lab.target.asking import SERVERS_OWN
 from sevenb.lab.target.client import Client
 
 CONTEXTS = (4096, 8192, 16384, 32768)
@@ -96,6 +97,8 @@ class _Work:
                 await self._repeat(context, made - 1)
                 stage.advance(share, f"{context:,} tokens, {made} of {self._repeats}")
         except TargetRefused as refusal:
+            if refusal.status >= SERVERS_OWN:  # a server that is gone says so now, which is no matter of the length
+                await self._ask([{"role": "user", "content": "Hi"}], 1)
             self._run.keep(_refusal(context), {"context": context, "refused": refusal.reason})
             stage.advance(share * (self._repeats - made), f"{context:,} tokens: refused")
 

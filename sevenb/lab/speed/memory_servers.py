@@ -15,6 +15,7 @@ from sevenb.lab.progress import Progress
 from sevenb.lab.results import MemoryRow
 from sevenb.lab.speed.memory_figures import memory_told, peak_of, process_of, weights_told
 from sevenb.lab.speed.prompts import prompt_of
+from sevenb.lab.target.asking import ask_again
 from sevenb.lab.target.client import Client
 from sevenb.lab.target.opening import open_target
 from sevenb.model.memory import KVType
@@ -121,7 +122,11 @@ class ForeignServer:
                 return msgspec.structs.replace(row, refused="this server is not known to search with beams")
             prompt = await prompt_of(client, mode.context - ANSWER_TOKENS, seed=random.getrandbits(48))
             try:
-                await client.chat(prompt, max_tokens=ANSWER_TOKENS, temperature=0, ignore_eos=True, **_beams(mode))
+                await ask_again(
+                    lambda: client.chat(
+                        prompt, max_tokens=ANSWER_TOKENS, temperature=0, ignore_eos=True, **_beams(mode)
+                    )
+                )
             except TargetRefused as refusal:
                 return msgspec.structs.replace(row, refused=refusal.reason)
             row = _filled(row, await memory_told(client))

@@ -16,6 +16,7 @@ from sevenb.lab.progress import Progress, Stage
 from sevenb.lab.results import TaskSummary
 from sevenb.lab.runs.store import Run, RunStore
 from sevenb.lab.target.answer import Answer
+from sevenb.lab.target.asking import ask_again
 from sevenb.lab.target.client import Client
 from sevenb.lab.tasks.published import published_score
 from sevenb.lab.tasks.summary import is_scored, summarise
@@ -160,7 +161,7 @@ class _Session:
     async def _ask(self, key: str, item: Item, params: Mapping[str, Any], stage: Stage) -> Answer | None:
         """The answer; None where the server refuses this request."""
         try:
-            answer = await self._task.ask(item, self._client, params)
+            answer = await ask_again(lambda: self._task.ask(item, self._client, params))
         except TargetRefused as refusal:  # others may fare better
             self._refusals += 1
             self._last_refusal = refusal

@@ -18,7 +18,7 @@ from sevenb.lab.target.client import Client
 from sevenb.lab.target.opening import open_target
 from sevenb.lab.target.target import Target
 from tests.lab.speed.words import Words
-from tests.lab.target.raw_server import Reply, raw_server
+from tests.lab.target.raw_server import Connection, Reply, event, raw_server
 
 MODEL_CONTEXT = 1024
 
@@ -94,6 +94,26 @@ def test_a_length_that_is_refused_becomes_a_row_and_the_others_go_on(tmp_path: P
     first, second, third = latency_of(Words(limit=150), RunStore(tmp_path), [100, 200, 120]).rows
     assert (first.refused, second.refused, third.refused) == (None, "200 are too many tokens.", None)
     assert (first.prompt_tokens, third.prompt_tokens) == (100, 120)
+
+
+def test_a_server_that_shuts_down_in_the_middle_is_no_matter_of_the_length(tmp_path: Path) -> None:
+    words, is_gone = Words(), False
+
+    async def until_it_shuts_down(connection: Connection) -> None:
+        nonlocal is_gone
+        if is_gone:
+            connection.reset()
+        elif len(connection.body["messages"][0]["content"].split()) + 4 == 200:
+            is_gone = True
+            await connection.head()
+            await connection.send(event({"error": {"message": "The server is shutting down."}}))
+        else:
+            await words(connection)
+
+    store = RunStore(tmp_path)
+    with pytest.raises(TargetFailed, match="closed the connection"):
+        latency_of(until_it_shuts_down, store)
+    assert set(store.samples(store.records("latency")[0])) == {"100/cold/0", "100/cold/1"}
 
 
 def test_a_server_that_cuts_prompts_in_silence_is_found_out(tmp_path: Path) -> None:

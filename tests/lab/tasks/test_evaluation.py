@@ -20,6 +20,7 @@ from sevenb.lab.target.target import Target
 from sevenb.lab.tasks.evaluation import evaluate, spread_evenly
 from sevenb.lab.tasks.summary import pass_at_k
 from sevenb.lab.tasks.task import Item, Messages, Score, Task
+from tests.lab.target.raw_server import DONE, Connection, RawServer, chunk, event, raw_server, stream
 from tests.lab.tasks.scripted_server import Dead, Refusal, ScriptedServer, serve
 
 
@@ -58,7 +59,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
     return RunStore(tmp_path / "lab")
 
 
-async def measure(server: ScriptedServer, task: Task, store: RunStore, **settings: Any) -> TaskSummary:
+async def measure(server: ScriptedServer | RawServer, task: Task, store: RunStore, **settings: Any) -> TaskSummary:
     async with Client(Target(server.url, "scripted", "scripted"), timeout=20) as client:
         return await evaluate(task, client, store, progress=silent_progress(), **settings)
 
@@ -181,6 +182,36 @@ def test_a_refused_request_counts_as_failed_and_the_others_go_on(store: RunStore
         summary = asyncio.run(measure(server, Sums(5), store))
     assert (summary.failed, summary.strict.right, summary.strict.of) == (1, 4, 5)
     assert "the prompt is too long" in kept(store)["2"]["error"]
+
+
+def test_a_server_that_shuts_down_in_the_middle_of_an_answer_stops_the_run(store: RunStore) -> None:
+    async def last_words(connection: Connection) -> None:
+        await connection.head()
+        await connection.send(event({"error": {"message": "The server is shutting down.", "code": "not_ready"}}))
+
+    async def gone(connection: Connection) -> None:
+        connection.reset()
+
+    async def first_session() -> TaskSummary:
+        async with raw_server(stream(chunk("0"), chunk(finish="stop"), DONE), last_words, gone) as raw:
+            return await measure(raw, Sums(5), store, concurrency=1)
+
+    with pytest.raises(TargetFailed, match="closed the connection"):
+        asyncio.run(first_session())
+    assert store.records("eval:sums")[0].state == "stopped"
+    assert set(kept(store)) == {"0"}, "no item counts as failed for it"
+
+
+def test_an_engine_that_is_started_anew_answers_what_broke_off(store: RunStore) -> None:
+    async def broken_off(connection: Connection) -> None:
+        await connection.head()
+        await connection.send(event({"error": {"message": "The engine process ended.", "code": "engine_died"}}))
+
+    async def session() -> TaskSummary:
+        async with raw_server(*[broken_off] * 20, stream(chunk("0"), chunk(finish="stop"), DONE)) as raw:
+            return await measure(raw, Sums(40), store, concurrency=20)
+
+    assert asyncio.run(session()).failed == 0
 
 
 def test_a_server_that_refuses_everything_is_given_up(store: RunStore) -> None:
