@@ -13,21 +13,26 @@ if TYPE_CHECKING:
 _MODES = "Modes"
 
 Contexts = Annotated[
-    str, typer.Option(metavar="TOKENS,…", help="Lengths of what is held in the cache.", rich_help_panel=_MODES)
+    str, typer.Option(metavar="TOKENS,…", help="Tokens in the KV cache, answer included.", rich_help_panel=_MODES)
 ]
 KVCacheDtypes = Annotated[
     str,
     typer.Option(
         "--kv-cache-dtypes",
         metavar="TYPE,…",
-        help="How keys and values are kept: the first at every length, the others at the first length; "
-        "of sevenb's own server.",
+        help="Types of the KV cache: the first at every length, the others at the first length; of sevenb's own "
+        "server.",
         rich_help_panel=_MODES,
     ),
 ]
 Beam = Annotated[
     int,
-    typer.Option(metavar="N", min=1, help="Beams of a search at the first length; 1: none.", rich_help_panel=_MODES),
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Width of a beam search, measured at the first length; 1: none.",
+        rich_help_panel=_MODES,
+    ),
 ]
 Pid = Annotated[
     int | None,

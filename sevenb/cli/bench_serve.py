@@ -28,7 +28,7 @@ RequestRate = Annotated[
     str | None,
     typer.Option(
         metavar="R,…",
-        help="Instead of clients: requests a second, which come by chance (Poisson), however many are under way.",
+        help="Instead of --clients: requests a second, at random times (Poisson), however many are under way.",
         show_default=False,
         rich_help_panel=_LOAD,
     ),
@@ -44,7 +44,7 @@ Seconds = Annotated[
     typer.Option(
         metavar="SECONDS",
         min=0.1,
-        help="Instead of a number: how long each level begins new requests.",
+        help="Instead of --num-prompts: for how long each level begins new requests.",
         show_default=False,
         rich_help_panel=_LOAD,
     ),
@@ -54,10 +54,10 @@ InputTokens = Annotated[
 ]
 OutputTokens = Annotated[int, typer.Option(metavar="N", min=1, help="Length of each answer.", rich_help_panel=_LOAD)]
 SloTtft = Annotated[
-    float, typer.Option(metavar="SECONDS", min=0, help="To the first token, at most.", rich_help_panel=_LEVEL)
+    float, typer.Option(metavar="SECONDS", min=0, help="Longest time to the first token.", rich_help_panel=_LEVEL)
 ]
 SloTpot = Annotated[
-    float, typer.Option(metavar="SECONDS", min=0, help="For each further token, at most.", rich_help_panel=_LEVEL)
+    float, typer.Option(metavar="SECONDS", min=0, help="Longest time for each further token.", rich_help_panel=_LEVEL)
 ]
 
 

@@ -32,7 +32,7 @@ def compare(
     """Put two runs side by side; of two models or targets, the newest finished runs of each kind that both have.
 
     Speed and memory as ratios; quality with 95 % intervals and McNemar's exact test on the items that both answered.
-    It says where settings, data, machine or template differ, so that the comparison is not like with like.
+    It warns where settings, data, machine or template differ, so that like is not compared with like.
     """
     import msgspec
 

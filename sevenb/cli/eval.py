@@ -35,7 +35,7 @@ _ANSWERS = "Answers"
 Tasks = Annotated[
     list[str],
     typer.Argument(
-        metavar="TASK…",
+        metavar="TASK",
         help="Tasks, such as humaneval gsm8k; scenarios; a YAML file with a task of your own; or list.",
         show_default=False,
     ),
@@ -57,7 +57,8 @@ Presets = Annotated[
     typer.Option(
         "--preset",
         metavar="[TASK=]NAME",
-        help="How the prompt is put and the answer read, by the report that it reproduces; can be given again.",
+        help="How the prompt is put and the answer read, after a published report; sevenb eval list has them. "
+        "May be repeated, for several tasks.",
         show_default="each task's first",
     ),
 ]

@@ -52,15 +52,13 @@ Timeout = Annotated[
     typer.Option(
         metavar="SECONDS",
         min=1,
-        help="Silence after which the server is given up.",
+        help="How long a server may be silent before it is given up.",
         rich_help_panel=TARGET,
     ),
 ]
 Fresh = Annotated[
     bool,
-    typer.Option(
-        "--fresh", help="Begin anew, even where an unfinished run could be gone on with.", rich_help_panel=OUTPUT
-    ),
+    typer.Option("--fresh", help="Begin anew instead of going on with an unfinished run.", rich_help_panel=OUTPUT),
 ]
 JsonOutput = Annotated[
     bool, typer.Option("--json", help="Print the results as JSON instead of a table.", rich_help_panel=OUTPUT)
@@ -70,7 +68,7 @@ Limit = Annotated[
     typer.Option(
         metavar="N",
         min=1,
-        help="So many items of each task, spread evenly, the same for every model.",
+        help="Ask so many items of each task, spread evenly over its subjects, the same for every model.",
         show_default="all",
     ),
 ]
@@ -80,7 +78,7 @@ Concurrency = Annotated[
         metavar="N", min=1, help="Requests at once.", show_default="32, or as many as the server computes at once"
     ),
 ]
-Seed = Annotated[int, typer.Option(metavar="N", help="Of everything that is drawn.")]
+Seed = Annotated[int, typer.Option(metavar="N", help="Seed of everything that is chosen at random.")]
 
 DEFAULT_TIMEOUT = 600.0
 

@@ -9,12 +9,12 @@ from sevenb.cli.lab_options import TARGET
 
 SCOPE = "How much is measured"
 PAGE = "The report"
-ALREADY = "Of what is there already"
+ALREADY = "From what was measured before"
 
 Models = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="MODEL…", help="Models of the catalog or GGUF files, on sevenb's own server.", show_default=False
+        metavar="MODEL", help="Models of the catalog or GGUF files, on sevenb's own server.", show_default=False
     ),
 ]
 Targets = Annotated[
@@ -22,7 +22,7 @@ Targets = Annotated[
     typer.Option(
         "--target",
         metavar="[NAME=]URL[#MODEL]",
-        help="An OpenAI-compatible server, what tables call it, and its model (else its first); repeatable.",
+        help="An OpenAI-compatible server, what tables call it, and its model (else its first); may be repeated.",
         show_default=False,
         rich_help_panel=TARGET,
     ),
@@ -36,7 +36,7 @@ Tasks = Annotated[
     str | None,
     typer.Option(
         metavar="TASK,…",
-        help="Tasks as of sevenb eval list.",
+        help="Tasks, as sevenb eval list names them.",
         show_default="humaneval,gsm8k,mmlu,ifeval; with --quick humaneval,gsm8k",
         rich_help_panel=SCOPE,
     ),
@@ -46,7 +46,7 @@ Limit = Annotated[
     typer.Option(
         metavar="N",
         min=1,
-        help="So many items of each task, spread evenly, the same for every model.",
+        help="Ask so many items of each task, spread evenly over its subjects, the same for every model.",
         show_default="200; with --quick 16",
         rich_help_panel=SCOPE,
     ),
@@ -92,7 +92,7 @@ Thresholds = Annotated[
     typer.Option(
         "--threshold",
         metavar="NAME=VALUE",
-        help="Another limit for the verdict, such as chat_ttft=5; the report names them all. Can be given again.",
+        help="Another limit for the verdict, such as chat_ttft=5; the report names them all. May be repeated.",
         show_default=False,
         rich_help_panel=PAGE,
     ),
@@ -101,8 +101,8 @@ Out = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
-        help="Where the files are written, too.",
-        show_default="the lab's folder alone",
+        help="A folder that gets a copy of the files.",
+        show_default="none; they lie in the lab's folder",
         rich_help_panel=PAGE,
     ),
 ]
@@ -124,7 +124,7 @@ Runs = Annotated[
     bool,
     typer.Option(
         "--runs",
-        help="What is named are kept runs, as of sevenb runs, instead of models: measure nothing.",
+        help="Take the names for ids of kept runs (sevenb runs lists them) instead of models, and measure nothing.",
         rich_help_panel=ALREADY,
     ),
 ]
