@@ -29,7 +29,7 @@ def plan(
     models: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODEL]…",
+            metavar="MODEL",
             help="Catalog names, GGUF files, folders, or repositories of Hugging Face; without any, the whole catalog.",
             show_default=False,
         ),
@@ -149,7 +149,7 @@ def _show_one(model: "PlannedModel", device: "Device", made: "Plan") -> None:
                 f"  {other.change}: {size_text(other.plan.needed)}, at most {_rate(other.plan.decode_rate)} tokens/s",
                 soft_wrap=True,
             )
-    out.print("\n[bold]In other forms[/]")
+    out.print("\n[bold]The same model with other weights[/]")
     kind = made.kv_dtype
     rows = plans([model], [device], (), [made.context], [made.concurrency], kv_dtype=kind, beam=made.beam)
     out.print(_table(list(rows)))
@@ -192,12 +192,17 @@ def _arithmetic(made: "Plan") -> "Table":
     return table
 
 
+_CAPTION = "Tokens a second are the most that memory and arithmetic allow; engines reach less."
+
+
 def _table(rows: "Sequence[Plan]") -> "Table":
     from rich.table import Table
 
     from sevenb.cli.console import size_text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", caption=_CAPTION, caption_justify="left"
+    )
     table.add_column("MODEL", no_wrap=True)
     table.add_column("WEIGHTS", no_wrap=True)
     for heading in ("CONTEXT", "AT ONCE", "NEEDS", "FITS", "LONGEST CONTEXT", "TOKENS/S EACH", "ALL", "PREFILL"):

@@ -133,7 +133,7 @@ def _memory_lines(case: Case, context: int) -> Iterator[Line]:
     yield Line("KV cache", tokens, case.kv(context), "B")
     if case.is_ours:
         yield Line("activations", "buffers of a step of 512 tokens; logits", case.activations(context), "B")
-        yield Line("process", "Python, libraries, vocabulary, notes of tokens", case.process(context), "B")
+        yield Line("process", "Python, libraries, vocabulary, records of cached tokens", case.process(context), "B")
         usable = f"{device.memory:,} B less a tenth for all else"
     else:
         yield Line("activations", "allowance: 16 bits, steps of 2,048 tokens; logits", case.activations(context), "B")
