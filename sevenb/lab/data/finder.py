@@ -161,6 +161,6 @@ def _nowhere(dataset: Dataset, folder: Path | None, problems: Sequence[str]) -> 
     tried += problems
     why = f": {'; '.join(tried)}" if tried else ""
     return (
-        f"The data of {dataset.name} is not to be had{why}. Put {' and '.join(dataset.files)} into a folder "
+        f"The data of {dataset.name} was not found{why}. Put {' and '.join(dataset.files)} into a folder "
         f"{dataset.name}/ and name the folder above it with --data or SEVENB_DATA."
     )
