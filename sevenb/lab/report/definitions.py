@@ -6,8 +6,8 @@ DEFINITIONS: dict[str, dict[str, str]] = {
         "zh": "首 token 时间：从客户端发出请求到收到第一个有内容的数据块。",
     },
     "TPOT": {
-        "en": "Time per output token: (end − first token) ÷ (output tokens − 1), of one request.",
-        "zh": "每个输出 token 的时间：单个请求的（结束 − 首 token）÷（输出 token 数 − 1）。",
+        "en": "Time per output token: (last token − first token) ÷ (output tokens − 1), of one request.",
+        "zh": "每个输出 token 的时间：单个请求的（末 token − 首 token）÷（输出 token 数 − 1）。",
     },
     "ITL": {
         "en": "Inter-token latency: each gap between one chunk and the next; a chunk may carry several tokens.",
