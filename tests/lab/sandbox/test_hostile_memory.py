@@ -8,7 +8,9 @@ import psutil
 import pytest
 
 from sevenb.lab.sandbox import Limits
-from tests.lab.sandbox.host import FOR_PROCESSES, Host, every_way, linux_only
+from sevenb.lab.sandbox.program import run
+from sevenb.lab.sandbox.supervision.orders import Program
+from tests.lab.sandbox.host import FOR_PROCESSES, NAMESPACES_ALONE, Host, every_way, linux_only, works
 
 pytestmark = linux_only
 
@@ -113,6 +115,23 @@ def test_the_machine_keeps_its_memory(host: Host, layers, name: str) -> None:
 def test_children_together_are_held_to_what_one_may_have(host: Host, layers) -> None:
     outcome = host.run(PROGRAMS["in children"], layers, LIMITS)
     assert outcome.ended == ("memory" if layers.namespaces else "timeout")  # there it has no children
+
+
+@pytest.mark.skipif(not works(NAMESPACES_ALONE), reason="it may not begin processes here")
+def test_children_that_a_program_gives_to_the_supervisor_count() -> None:
+    source = """
+import ctypes, os, time
+number = 56 if os.uname().machine == 'x86_64' else 220
+CLONE_PARENT = 0x8000
+for _ in range(4):
+    if not ctypes.CDLL(None).syscall(ctypes.c_long(number), ctypes.c_ulong(CLONE_PARENT | 17), 0, 0, 0, 0):
+        held = [bytearray(1 << 20) for _ in range(60)]
+        time.sleep(600)
+time.sleep(600)
+"""
+    # Two programs: the first of its namespace cannot do this. Without the filter, which would refuse it.
+    programs = (Program("import time; time.sleep(600)"), Program(source))
+    assert run(programs, Limits(seconds=10, memory=100 << 20), NAMESPACES_ALONE).ended == "memory"
 
 
 def _held_below(process: int) -> int:

@@ -29,6 +29,7 @@ CASES = [  # call, arguments, verdict in namespaces, verdict alone
     ("clone", (0x3D0F00,), ALLOWED, ALLOWED),
     ("clone", (17,), ALLOWED, errno.EPERM),
     ("clone", (0x10000000 | 17,), errno.EPERM, errno.EPERM),
+    ("clone", (0x8000 | 17,), errno.EPERM, errno.EPERM),
     ("clone", (0x00020000 | 0x3D0F00,), errno.EPERM, errno.EPERM),
     ("clone3", (), errno.ENOSYS, errno.ENOSYS),
     ("mmap", (0, 0, 0, 0x22), ALLOWED, ALLOWED),

@@ -92,8 +92,8 @@ def verify(solution: Solution, tests: str, entry_point: str, context: str) -> No
     wanted = {name for name in named(code) if name in functions and name not in names and not hasattr(builtins, name)}
     names.update((name, functions[name]) for name in ({*wanted, entry_point} if entry_point else wanted))
     exec(code, names)
-    if entry_point and callable(names.get("check")) and "check" not in wanted:
-        names["check"](names[entry_point])
+    if entry_point and callable(names.get("check")) and names["check"] is not functions.get("check"):
+        names["check"](functions[entry_point])
 
 
 def named(code: "CodeType") -> set[str]:

@@ -26,7 +26,7 @@ _NUMBER, _ARCHITECTURE = 0, 4  # offsets in struct seccomp_data
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _FIRST_NEW_CALL = 424  # from here on, numbers are the same everywhere
 
-_NEW_NAMESPACES = 0x7E020000  # CLONE_NEW* in clone(2)'s flags
+_STRANGE_CHILDREN = 0x7E028000  # CLONE_NEW* and CLONE_PARENT in clone(2)'s flags
 _THREAD = 0x00010000  # CLONE_THREAD
 _WRITING = 0x1 | 0x2 | 0x40 | 0x200 | 0x400000  # O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | __O_TMPFILE
 _TERMINAL_QUESTIONS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # TCGETS TIOCGWINSZ FIONREAD FIONBIO FIO[N]CLEX
@@ -95,7 +95,7 @@ def _examinations(alone: bool, own_process: int) -> dict[str, list[Instruction]]
     blocks: dict[str, list[Instruction]] = {
         # Shared memory without a file would be held by nobody's account once it is no longer touched.
         "mmap": [_load(3), (_AND, 0, 0, 0x23), (_EQUAL, 0, 1, 0x21), refused, allowed],
-        "clone": [_load(0), (_ANY_BIT, 0, 1, _NEW_NAMESPACES), refused, allowed],
+        "clone": [_load(0), (_ANY_BIT, 0, 1, _STRANGE_CHILDREN), refused, allowed],
         "clone3": [_error(errno.ENOSYS)],  # its flags lie in memory, where no filter can look; libraries fall back
         # A pair of connected streams as asyncio has it; datagrams could be sent to others' sockets.
         "socketpair": [_load(0), (_EQUAL, 0, 3, 1), _load(1), (_AND, 0, 0, 0xFF), (_EQUAL, 1, 0, 1), refused, allowed],
@@ -110,7 +110,7 @@ def _examinations(alone: bool, own_process: int) -> dict[str, list[Instruction]]
         own = _one_of(0, (own_process,))
         read_only = [(_ANY_BIT, 0, 1, _WRITING), _error(errno.EROFS), allowed]
         blocks |= {
-            "clone": [_load(0), (_ANY_BIT, 1, 0, _NEW_NAMESPACES), (_ANY_BIT, 1, 0, _THREAD), refused, allowed],
+            "clone": [_load(0), (_ANY_BIT, 1, 0, _STRANGE_CHILDREN), (_ANY_BIT, 1, 0, _THREAD), refused, allowed],
             "kill": own,
             "tgkill": own,
             "open": [_load(1), *read_only],

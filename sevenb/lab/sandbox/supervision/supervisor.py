@@ -93,7 +93,7 @@ def _watch(order: Order, confinement: Confinement, begun: list[int], channels: C
     for descriptor in (0, ended, *streams):
         os.set_blocking(descriptor, False)
         ready.register(descriptor, select.POLLIN)
-    verdict, exit_code = "", None
+    verdict, exit_code, first = "", None, begun[0]
     looked = began
     while not verdict:
         for descriptor, _ in ready.poll(_TICK * 1000):
@@ -103,13 +103,13 @@ def _watch(order: Order, confinement: Confinement, begun: list[int], channels: C
                 ready.unregister(descriptor)
             elif descriptor == ended:
                 os.read(ended, 4096)
-                verdict, exit_code = _how_it_ended(begun)
+                verdict, exit_code = _how_it_ended(begun, first)
         now = time.monotonic()
         if not verdict and now - began > order.seconds:
             verdict = "timeout"
         if not verdict and now - looked > _TICK:
             looked = now
-            verdict = _excess(order, confinement, begun)
+            verdict = _excess(order, confinement)
     seconds = time.monotonic() - began
     _end(begun)
     for descriptor, kept in streams.items():
@@ -131,25 +131,30 @@ def _drain(descriptor: int, kept: bytearray, most: int, *, once: bool = False) -
     return bool(chunk)
 
 
-def _how_it_ended(begun: list[int]) -> tuple[str, int | None]:
-    """Collect the dead; "" as long as the first one lives."""
+def _how_it_ended(begun: list[int], first: int) -> tuple[str, int | None]:
+    """Collect the dead, also from ``begun``: their numbers may soon be others'. "" as long as the first one lives."""
     for process in list(begun):
         try:
             found, status = os.waitpid(process, os.WNOHANG)
         except ChildProcessError:
             continue
-        if found and process == begun[0]:
+        if not found:
+            continue
+        if _LINUX:  # elsewhere the number still finds the group that it led
+            begun.remove(process)
+        if process == first:
             code = os.waitstatus_to_exitcode(status)
             return ("ok" if code == 0 else "error" if code > 0 else "killed"), code
     return "", None
 
 
-def _excess(order: Order, confinement: Confinement, begun: list[int]) -> str:
+def _excess(order: Order, confinement: Confinement) -> str:
     """ "memory" or "killed" where all processes together hold too much or are too many."""
     if not _LINUX:
         return ""
-    processes = descendants(begun)
-    if memory_of(processes, order.memory * len(begun)) > order.memory * len(begun):
+    processes = descendants([os.getpid()])[1:]  # also those whom a program had us be the parent of
+    most = order.memory * len(order.programs)
+    if memory_of(processes, most) > most:
         return "memory"
     return "killed" if threads_of(processes) > confinement.processes else ""
 
