@@ -4,17 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
-from sevenb.errors import SandboxUnavailable
 from sevenb.lab.data.dataset import Dataset, HubRows, PackageMember
 from sevenb.lab.data.finder import DataFinder
 from sevenb.lab.data.rows import read_rows
 from sevenb.lab.progress import Progress
 from sevenb.lab.results import DataFacts
-from sevenb.lab.sandbox import Limits, check_solution, sandbox_kind
+from sevenb.lab.sandbox import check_solution
 from sevenb.lab.target.answer import Answer
 from sevenb.lab.target.client import Client
+from sevenb.lab.tasks.code.judging import require_sandbox, sandbox_conditions
 from sevenb.lab.tasks.code.programs import any_program, first_block, preamble
 from sevenb.lab.tasks.published import model_family
 from sevenb.lab.tasks.task import Item, Messages, Score, Task, TaskKind
@@ -92,13 +90,11 @@ class HumanEval(Task):
 
     def require(self) -> None:
         """Needs a sandbox in which a right program passes."""
-        trial = Item("", "", {"prompt": "", "test": "def check(f):\n    assert f(1) == 2", "entry_point": "f"})
-        if problem := self._run(trial, "def f(x):\n    return x + 1"):
-            raise SandboxUnavailable(f"A right program does not pass in the sandbox of this machine ({problem}).")
+        require_sandbox(confirm_run_unsafe_code=self.confirm_run_unsafe_code)
 
     def conditions(self) -> dict[str, Any]:
         """The sandbox and its limits."""
-        return {"sandbox": sandbox_kind(), "limits": msgspec.to_builtins(Limits())}
+        return sandbox_conditions()
 
     def load(self, data: DataFinder) -> tuple[list[Item], DataFacts]:
         """Items of ``task_id``; fields ``prompt``, ``test``, ``entry_point``."""

@@ -6,6 +6,12 @@ import re
 _BLOCK = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)(?:^[ \t]*```|\Z)", re.MULTILINE | re.DOTALL)
 
 
+def fenced_blocks(text: str) -> list[str]:
+    """What the fenced blocks hold, the last one also if it was cut off."""
+    return [match[1] for match in _BLOCK.finditer(text)]
+_MOST_READ = 4 << 20  # characters
+
+
 def first_block(text: str, name: str) -> str | None:
     """The first fenced block that is closed and defines the function ``name``."""
     for match in _BLOCK.finditer(text):
@@ -19,7 +25,7 @@ def any_program(text: str, name: str) -> str | None:
 
     What stands around it, and does not parse, is left away.
     """
-    for block in [*(match[1] for match in _BLOCK.finditer(text)), text]:
+    for block in [*fenced_blocks(text), text]:
         if defines(block, name):
             return _parsing_part(block, name)
     return None
@@ -37,12 +43,19 @@ def preamble(prompt: str, name: str) -> str:
 
 
 def _parsing_part(program: str, name: str) -> str:
-    """The longest run of whole lines that parses and defines ``name``, beginning with a statement at top level."""
+    """The longest run of whole lines that parses and defines ``name``, beginning with a statement at top level.
+
+    Looked for as long as it takes no more than `_MOST_READ`: the effort grows with the cube of a text's length.
+    """
+    read = 0
     lines = program.splitlines(keepends=True)
     starts = [i for i, line in enumerate(lines) if re.match(r"(?:import|from|def|class|async|@)\b|@", line)]
     for start in starts:
         for end in range(len(lines), start, -1):
             part = "".join(lines[start:end])
+            read += len(part)
+            if read > _MOST_READ:
+                return program
             if not defines(part, name):
                 break
             if _parses(part):

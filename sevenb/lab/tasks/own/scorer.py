@@ -13,6 +13,7 @@ class Scorer(ABC):
     """One way to score. ``told``: how it reads answers, for people."""
 
     told: str
+    confirm_run_unsafe_code = False  # as `Task` has it
 
     def __init__(self, description: Description, mistakes: Mistakes) -> None:
         self.description = description
@@ -24,6 +25,13 @@ class Scorer(ABC):
     @abstractmethod
     def score(self, text: str, expected: Any) -> Score:
         """Read an answer."""
+
+    def require(self) -> None:  # noqa: B027  (most need nothing)
+        """Raise a `SevenbError` if this machine lacks what scoring needs."""
+
+    def conditions(self) -> dict[str, Any]:
+        """As `Task.conditions`."""
+        return {}
 
     def shown(self, expected: Any) -> str:
         """The answer of an example, as a model should have given it."""

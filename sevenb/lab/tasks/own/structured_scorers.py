@@ -2,19 +2,18 @@
 
 import ast
 import json
-import re
 from typing import Any
 
 import jsonschema
 import referencing
 
 from sevenb.lab.sandbox import check_solution
+from sevenb.lab.tasks.code.judging import require_sandbox, sandbox_conditions
+from sevenb.lab.tasks.code.programs import fenced_blocks
 from sevenb.lab.tasks.own.description import Description, Mistakes
 from sevenb.lab.tasks.own.items import Row
 from sevenb.lab.tasks.own.scorer import Scorer, field_text
 from sevenb.lab.tasks.task import Score
-
-_BLOCK = re.compile(r"```[^\n`]*\n(.*?)(?:```|\Z)", re.DOTALL)
 
 
 class JsonSchema(Scorer):
@@ -45,7 +44,7 @@ class JsonSchema(Scorer):
             return Score(True, True, text.strip())
         start, end = text.find("{"), text.rfind("}")
         for part in [
-            *(block.strip() for block in _BLOCK.findall(text)),
+            *(block.strip() for block in fenced_blocks(text)),
             text[start : end + 1] if 0 <= start < end else "",
         ]:
             if part:
@@ -79,6 +78,14 @@ class PythonTests(Scorer):
 
     told = "strict: the first fenced block passes the tests in the sandbox; flexible: so does the last one, or the text"
 
+    def require(self) -> None:
+        """Needs a sandbox in which a right program passes."""
+        require_sandbox(confirm_run_unsafe_code=self.confirm_run_unsafe_code)
+
+    def conditions(self) -> dict[str, Any]:
+        """The sandbox and its limits."""
+        return sandbox_conditions()
+
     def expected(self, row: Row) -> Any:
         """The tests."""
         tests = field_text(row, self.description.answer)
@@ -92,11 +99,11 @@ class PythonTests(Scorer):
 
     def score(self, text: str, expected: Any) -> Score:
         """Run them; the note says what failed."""
-        blocks = _BLOCK.findall(text)
+        blocks = fenced_blocks(text)
         candidates = list(dict.fromkeys([*blocks[:1], *blocks[-1:]])) or [text]
         reasons = []
         for number, program in enumerate(candidates):
-            verdict = check_solution(program, expected)
+            verdict = check_solution(program, expected, confirm_run_unsafe_code=self.confirm_run_unsafe_code)
             if verdict.passed:
                 return Score(bool(blocks) and number == 0, True, program)
             reasons.append(verdict.reason)

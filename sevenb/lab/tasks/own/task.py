@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -55,6 +56,15 @@ class OwnTask(Task):
         digest = hashlib.sha256(msgspec.json.encode([description, [item.fields for item in self._items]])).hexdigest()
         source = str(path.parent / description.data) if description.data else str(path)
         self._facts = DataFacts(self.name, source, digest, "your own", len(self._items))
+
+    def require(self) -> None:
+        """What the way of scoring needs."""
+        self._scorer.confirm_run_unsafe_code = self.confirm_run_unsafe_code
+        self._scorer.require()
+
+    def conditions(self) -> dict[str, Any]:
+        """Those of the way of scoring."""
+        return self._scorer.conditions()
 
     def load(self, data: DataFinder) -> tuple[list[Item], DataFacts]:
         """Items with the fields ``messages`` and ``expected``."""
