@@ -56,16 +56,30 @@ def percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[lower] + (ordered[upper] - ordered[lower]) * (place - lower)
 
 
-def rate(right: int, of: int) -> Rate:
-    """A share and its Wilson interval; of nothing, the interval is everything."""
+def rate(right: int, of: int, independent: int | None = None) -> Rate:
+    """A share and its Wilson interval; of nothing, the interval is everything.
+
+    ``independent``: how many of them are, where several are answers to one question; the interval is that of so many.
+    """
     if not of:
         return Rate(0, 0, 0.0, 0.0, 1.0)
-    share = right / of
-    scale = 1 + _Z**2 / of
-    centre = (share + _Z**2 / (2 * of)) / scale
-    half = _Z * math.sqrt(share * (1 - share) / of + _Z**2 / (4 * of**2)) / scale
+    share, drawn = right / of, independent or of
+    scale = 1 + _Z**2 / drawn
+    centre = (share + _Z**2 / (2 * drawn)) / scale
+    half = _Z * math.sqrt(share * (1 - share) / drawn + _Z**2 / (4 * drawn**2)) / scale
     # The share itself is a bound where none or all are right, which rounding may miss.
     return Rate(right, of, share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
+
+
+def macro_average(groups: Sequence[Rate]) -> Rate:
+    """The mean of the groups' shares, with the 95 % interval of a stratified sample; right and of are totals."""
+    mean = sum(group.value for group in groups) / len(groups)
+    # One more right and one more wrong in each, or a group of few questions would seem to be known exactly.
+    shares = [(group.right + 1) / (group.of + 2) for group in groups]
+    variance = sum(share * (1 - share) / group.of for share, group in zip(shares, groups, strict=True))
+    half = _Z * math.sqrt(variance) / len(groups)
+    right, of = sum(group.right for group in groups), sum(group.of for group in groups)
+    return Rate(right, of, mean, max(0.0, mean - half), min(1.0, mean + half))
 
 
 def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> Difference:

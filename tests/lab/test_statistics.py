@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sevenb.lab.statistics import mcnemar, percentile, rate, spread
+from sevenb.lab.statistics import macro_average, mcnemar, percentile, rate, spread
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,21 @@ def test_the_interval_is_wilsons(right: int, of: int, low: float, high: float) -
 
 def test_of_nothing_nothing_is_known() -> None:
     assert (rate(0, 0).low, rate(0, 0).high) == (0.0, 1.0)
+
+
+def test_several_answers_to_a_question_tell_no_more_than_one() -> None:
+    found = rate(60, 200, 20)
+    alone = rate(6, 20)
+    assert (found.right, found.of, found.value) == (60, 200, 0.3)
+    assert (found.low, found.high) == (alone.low, alone.high)
+
+
+def test_every_group_counts_alike_in_the_macro_average() -> None:
+    found = macro_average([rate(90, 100), rate(1, 10)])
+    assert (found.right, found.of, found.value) == (91, 110, pytest.approx(0.5))
+    deviation = ((91 / 102 * 11 / 102 / 100 + 2 / 12 * 10 / 12 / 10) ** 0.5) / 2
+    assert (found.low, found.high) == (pytest.approx(0.5 - 1.96 * deviation, abs=1e-4),
+                                       pytest.approx(0.5 + 1.96 * deviation, abs=1e-4))  # fmt: skip
 
 
 @given(st.integers(1, 20_000).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))))

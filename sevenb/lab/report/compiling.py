@@ -25,10 +25,10 @@ from sevenb.lab.report.rules import verdicts
 from sevenb.lab.report.verdict import Thresholds
 from sevenb.lab.results import LatencySummary, LoadSummary, MemorySummary, ScenarioSummary, TaskSummary
 from sevenb.lab.runs.quality import quality_of
+from sevenb.lab.runs.record import EVAL
 from sevenb.lab.runs.store import RunRecord, RunStore
 from sevenb.lab.target.target import TargetFacts
 
-_EVAL = "eval:"
 _KINDS = ("latency", "memory", "load", "scenarios")
 
 
@@ -131,8 +131,8 @@ def with_names_apart(measured: list[Measured]) -> list[Measured]:
 def command_for(one: Measured, step: str) -> str:
     """The command that measures a step by itself."""
     where = f" --target {one.url}" if one.url else ""
-    if step.startswith(_EVAL) or step == "scenarios":
-        return f"sevenb eval {step.removeprefix(_EVAL)} --model {one.model}{where}"
+    if step.startswith(EVAL) or step == "scenarios":
+        return f"sevenb eval {step.removeprefix(EVAL)} --model {one.model}{where}"
     return f"sevenb bench {'serve' if step == 'load' else step} {one.model}{where}"
 
 
@@ -150,7 +150,7 @@ def _subject(one: Measured, prompts: dict[str, list[dict[str, Any]]]) -> Subject
         latency=done["latency"].result(LatencySummary) if "latency" in done else None,
         memory=done["memory"].result(MemorySummary) if "memory" in done else None,
         load=done["load"].result(LoadSummary) if "load" in done else None,
-        tasks=tuple(record.result(TaskSummary) for step, record in done.items() if step.startswith(_EVAL)),
+        tasks=tuple(record.result(TaskSummary) for step, record in done.items() if step.startswith(EVAL)),
         scenarios=_scenarios(done["scenarios"].result(ScenarioSummary), prompts) if "scenarios" in done else (),
     )
 
@@ -215,7 +215,7 @@ def _gaps(measured: Iterable[Measured], steps: Iterable[str]) -> Iterable[Gap]:
 
 def _pairs(measured: Sequence[Measured], store: RunStore) -> Iterable[Comparison]:
     """Every pair of subjects on every task that both were asked, where the data is the same."""
-    kinds = dict.fromkeys(kind for one in measured for kind in one.runs if kind.startswith(_EVAL))
+    kinds = dict.fromkeys(kind for one in measured for kind in one.runs if kind.startswith(EVAL))
     for kind in kinds:
         asked = [(one.name, one.runs[kind]) for one in measured if kind in one.runs and one.runs[kind].summary]
         samples = {run.id: store.samples(run) for _, run in asked}
@@ -225,8 +225,8 @@ def _pairs(measured: Sequence[Measured], store: RunStore) -> Iterable[Comparison
             for found in quality_of(first_run, second_run, samples[first_run.id], samples[second_run.id]):
                 if found.name == "strict" and found.shared:
                     yield Comparison(
-                        task=kind.removeprefix(_EVAL),
-                        title=str((first_run.summary or {}).get("title") or kind.removeprefix(_EVAL)),
+                        task=kind.removeprefix(EVAL),
+                        title=str((first_run.summary or {}).get("title") or kind.removeprefix(EVAL)),
                         first=first,
                         second=second,
                         items=found.shared,

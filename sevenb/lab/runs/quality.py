@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from sevenb.lab.results import ScenarioSummary, TaskSummary
-from sevenb.lab.runs.record import RunRecord
+from sevenb.lab.runs.record import EVAL, RunRecord
 from sevenb.lab.statistics import Difference, Rate, mcnemar, rate
 
 Samples = Mapping[str, Mapping[str, Any]]
@@ -44,7 +44,7 @@ def quality_of(
     if first.kind == "scenarios":
         passed, passed_too = _scenarios(first), _scenarios(second)
         return (_quality("passed", _share(passed), _share(passed_too), passed, passed_too),)
-    if not first.kind.startswith("eval:"):
+    if not first.kind.startswith(EVAL):
         return ()
     ours, theirs = first.result(TaskSummary), second.result(TaskSummary)
     return tuple(
@@ -73,7 +73,7 @@ def _right(samples: Samples, name: str) -> dict[str, bool]:
 
 
 def _scenarios(record: RunRecord) -> dict[str, bool]:
-    return {row.key: row.passed for row in record.result(ScenarioSummary).rows}
+    return {row.key: row.passed for row in record.result(ScenarioSummary).rows if not row.left_out}
 
 
 def _share(right: Mapping[str, bool]) -> Rate:

@@ -13,6 +13,7 @@ from sevenb.lab.target.target import Target, TargetFacts
 Summary = TypeVar("Summary", bound=msgspec.Struct)
 State = Literal["running", "stopped", "done"]
 FILE = "run.json"
+EVAL = "eval:"  # what the kind of a task's run begins with
 
 # How much of its memory a server gives to the context differs from start to start; what it computes does not.
 _PASSING_FACTS = ("context_length",)

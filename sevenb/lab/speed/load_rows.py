@@ -36,8 +36,11 @@ class LoadSample(msgspec.Struct, frozen=True):
         return None if self.answer is None else self.answer.seconds + self.answer.waited
 
     def meets(self, level: ServiceLevel) -> bool:
-        """Whether it was answered in time. An answer of one token has no time per further token that could be late."""
-        if self.answer is None or self.ttft is None or self.ttft > level.ttft:
+        """Whether it was answered in time. An answer of one token has no time per further token that could be late.
+
+        One whose tokens the server does not count may have been late, so it does not count.
+        """
+        if self.answer is None or self.answer.completion_tokens is None or self.ttft is None or self.ttft > level.ttft:
             return False
         return self.answer.tpot is None or self.answer.tpot <= level.tpot
 
@@ -96,7 +99,7 @@ def _notes(answers: Sequence[Answer], lengths: Lengths) -> Iterator[str]:
     if not all(answer.streamed for answer in answers):
         yield "The server does not stream: there is no time to the first token, and so no goodput."
     if any(answer.prompt_tokens is None or answer.completion_tokens is None for answer in answers):
-        yield "The server counts no tokens: lengths are a guess, and there is no rate of tokens."
+        yield "The server counts no tokens: lengths are a guess, and there is neither a rate of tokens nor goodput."
         return
     prompts = [answer.prompt_tokens for answer in answers if answer.prompt_tokens is not None]
     if set(prompts) != {lengths.input}:

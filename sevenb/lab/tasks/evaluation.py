@@ -14,6 +14,7 @@ from sevenb.errors import DataUnavailable, InvalidRequest, SevenbError, TargetRe
 from sevenb.lab.data.finder import DataFinder
 from sevenb.lab.progress import Progress, Stage
 from sevenb.lab.results import TaskSummary
+from sevenb.lab.runs.record import EVAL
 from sevenb.lab.runs.store import Run, RunStore
 from sevenb.lab.target.answer import Answer
 from sevenb.lab.target.asking import ask_again
@@ -67,7 +68,7 @@ async def evaluate(
     settings = {"preset": task.preset, "template": task.template, "limit": limit, "samples": samples, **params}
     width = concurrency or min(CONCURRENCY, target_facts.max_sequences or CONCURRENCY)
     identity = {**settings, "data": facts.sha256}
-    with run_store.begin(f"eval:{task.name}", client.target, target_facts, identity, fresh=fresh) as run:
+    with run_store.begin(f"{EVAL}{task.name}", client.target, target_facts, identity, fresh=fresh) as run:
         asked = {key: (item, params | {"seed": seed + n}) for item in chosen for n, key in _keys(item, samples)}
         await _Session(task, client, run).ask_all(asked, width, progress)
         summary = summarise(

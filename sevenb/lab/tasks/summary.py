@@ -31,11 +31,12 @@ def summarise(
     """The summary of the samples with the keys of ``items``. A request without an answer counts as wrong."""
     answered = {key: kept[key] for key in items if is_scored(kept.get(key, {}))}
     scores = {key: msgspec.convert(sample["score"], Score) for key, sample in answered.items()}
+    questions = len({item.key for item in items.values()})
     return TaskSummary(
         task=task.name, title=task.title, preset=task.preset, metric=task.metric, shots=task.shots,
         template=task.template, extraction=task.extraction, data=data, of=data.items,
-        strict=rate(sum(score.strict for score in scores.values()), len(items)),
-        flexible=rate(sum(score.flexible for score in scores.values()), len(items)),
+        strict=rate(sum(score.strict for score in scores.values()), len(items), questions),
+        flexible=rate(sum(score.flexible for score in scores.values()), len(items), questions),
         truncated=sum(sample["finish_reason"] == "length" for sample in answered.values()),
         unparsed=sum(score.found is None for score in scores.values()),
         failed=len(items) - len(answered),

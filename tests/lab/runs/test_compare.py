@@ -16,6 +16,8 @@ from sevenb.lab.results import (
     LoadSummary,
     MemoryRow,
     MemorySummary,
+    ScenarioRow,
+    ScenarioSummary,
     ServiceLevel,
     TaskSummary,
 )
@@ -115,6 +117,17 @@ def test_repeated_answers_to_an_item_count_once(store: RunStore) -> None:
     for name in "ab":
         finished(store, "eval:gsm8k", name, *task(right))
     assert compare(store, "a", "b")[0].quality[0].shared == 2
+
+
+def test_scenarios_that_were_left_out_neither_passed_nor_failed(store: RunStore) -> None:
+    def row(key: str, passed: bool, left_out: str | None = None) -> ScenarioRow:
+        return ScenarioRow(key=key, title={"en": key}, exchanges=(), passed=passed, left_out=left_out)
+
+    finished(store, "scenarios", "a", ScenarioSummary((row("sql", True), row("summary", False, "too long"))))
+    finished(store, "scenarios", "b", ScenarioSummary((row("sql", True), row("summary", True))))
+    (passed,) = compare(store, "a", "b")[0].quality
+    assert (passed.first.of, passed.second.of, passed.shared) == (1, 2, 1)
+    assert passed.difference.only_second == 0
 
 
 def test_what_makes_it_unfair_is_told(store: RunStore) -> None:

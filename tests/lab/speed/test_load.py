@@ -102,6 +102,16 @@ def test_goodput_counts_what_met_the_whole_level() -> None:
     assert (row.ttft.count, row.ttft.high) == (4, 1.5)
 
 
+def test_what_nobody_counts_the_tokens_of_met_no_level() -> None:
+    answer = Answer(
+        text="", finish_reason="length", prompt_tokens=None, cached_tokens=None, completion_tokens=None,
+        chunks=(0.1, 0.9, 1.7), seconds=1.7,
+    )  # fmt: skip
+    row = row_of([LoadSample(1, 0.0, 2.0, answer)], ServiceLevel(ttft=1.0, tpot=0.2), Lengths(10, 3), clients=1)
+    assert row.goodput == 0
+    assert "nor goodput" in row.notes[0]
+
+
 def test_failed_requests_are_counted_with_their_reasons_and_in_no_percentile(store: RunStore) -> None:
     with paced_server(refuse=lambda number: (500, "out of blocks") if number % 4 == 0 else None) as server:
         (row,) = load(server, store, clients=(2,), num_prompts=12).rows

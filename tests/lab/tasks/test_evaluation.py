@@ -14,6 +14,7 @@ from sevenb.lab.progress import silent_progress
 from sevenb.lab.results import DataFacts, TaskSummary
 from sevenb.lab.runs import machine
 from sevenb.lab.runs.store import RunStore
+from sevenb.lab.statistics import rate
 from sevenb.lab.target.answer import Answer
 from sevenb.lab.target.client import Client
 from sevenb.lab.target.target import Target
@@ -247,6 +248,7 @@ def test_several_samples_give_pass_at_k(store: RunStore) -> None:
     with serve(lambda question: next(answers)) as server:
         summary = asyncio.run(measure(server, Sums(2), store, samples=2, temperature=0.8, concurrency=1))
     assert summary.pass_at == {"pass@1": 0.25, "pass@2": 0.5}
+    assert (summary.strict.right, summary.strict.of, summary.strict.high) == (1, 4, rate(1, 4, 2).high)
     assert sorted({body["seed"] for body in server.bodies}) == [0, 1]
 
 

@@ -5,8 +5,6 @@ import msgspec
 from sevenb.lab.results import ServiceLevel
 from sevenb.lab.speed.load import LEVEL
 
-EVAL = "eval:"
-
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """What is measured of each model; lengths in tokens."""

@@ -15,8 +15,9 @@ from sevenb.lab.progress import Progress
 from sevenb.lab.report.compiling import Measured, with_names_apart
 from sevenb.lab.report.measuring.draft import Draft
 from sevenb.lab.report.measuring.overall import OverallProgress
-from sevenb.lab.report.measuring.scope import EVAL, Scope, seconds_of
+from sevenb.lab.report.measuring.scope import Scope, seconds_of
 from sevenb.lab.report.measuring.steps import Measure, measure_memory_of, measures
+from sevenb.lab.runs.record import EVAL
 from sevenb.lab.runs.store import Run, RunRecord, RunStore
 from sevenb.lab.target.client import Client
 from sevenb.lab.target.opening import open_target

@@ -12,7 +12,7 @@ from sevenb.lab.data.dataset import Dataset
 from sevenb.lab.data.finder import DataFinder
 from sevenb.lab.progress import Progress
 from sevenb.lab.results import DataFacts
-from sevenb.lab.statistics import Rate, rate
+from sevenb.lab.statistics import Rate, macro_average, rate
 from sevenb.lab.target.answer import Answer
 from sevenb.lab.target.client import Client
 from sevenb.lab.tasks.choice.letters import flexible_letter, strict_letter
@@ -170,7 +170,7 @@ class ChoiceTask(Task):
         if len(subjects) < 2:
             return {}
         categories = {f"category: {name}": rate(sum(right), len(right)) for name, right in by_category.items()}
-        return {MACRO: _macro(list(subjects.values())), **dict(sorted(categories.items())), **subjects}
+        return {MACRO: macro_average(list(subjects.values())), **dict(sorted(categories.items())), **subjects}
 
     def _example(self, question: Question) -> str:
         return f"{_listed(question.text, question.choices)}\n{self._benchmark.wording.label} {question.answer}\n\n"
@@ -187,14 +187,3 @@ class ChoiceTask(Task):
 
 def _listed(question: str, choices: Sequence[str]) -> str:
     return "\n".join([question, *(f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices, strict=True))])
-
-
-def _macro(subjects: Sequence[Rate]) -> Rate:
-    """The mean of the subjects' shares, with the 95 % interval of a stratified sample; right and of are totals."""
-    mean = sum(subject.value for subject in subjects) / len(subjects)
-    # One more right and one more wrong in each, or a subject of few questions would seem to be known exactly.
-    shares = [(subject.right + 1) / (subject.of + 2) for subject in subjects]
-    variance = sum(share * (1 - share) / subject.of for share, subject in zip(shares, subjects, strict=True))
-    half = 1.96 * math.sqrt(variance) / len(subjects)
-    right, of = sum(subject.right for subject in subjects), sum(subject.of for subject in subjects)
-    return Rate(right, of, mean, max(0.0, mean - half), min(1.0, mean + half))

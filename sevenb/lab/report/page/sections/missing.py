@@ -2,6 +2,7 @@
 
 from sevenb.lab.report.page.blocks import Block, Cell, Code, Row, Section, Table, Text, Tongue
 from sevenb.lab.report.report import Gap, Report
+from sevenb.lab.runs.record import EVAL
 
 
 def not_measured(report: Report, step: str, t: Tongue) -> list[Block]:
@@ -44,4 +45,4 @@ def step_name(step: str, t: Tongue) -> str:
         "scenarios": t("scenarios", "场景"),
         "plan": t("will it fit", "能否放下"),
     }
-    return names.get(step, step.removeprefix("eval:"))
+    return names.get(step, step.removeprefix(EVAL))
