@@ -71,19 +71,16 @@ async def calibrated(client: Client) -> Prompts:
     )
 
 
-_known: WeakKeyDictionary[Client, asyncio.Future[Prompts]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Client, Prompts] = WeakKeyDictionary()
+_learning: WeakKeyDictionary[Client, asyncio.Lock] = WeakKeyDictionary()
 
 
 async def prompt_of(client: Client, tokens: int, seed: int) -> Messages:
     """A prompt of so many tokens after templating, for the model of this client; calibrated at the first call."""
-    if client not in _known:
-        _known[client] = asyncio.ensure_future(calibrated(client))
-    try:
-        prompts = await asyncio.shield(_known[client])
-    except BaseException:
-        _known.pop(client, None)
-        raise
-    return prompts.make(tokens, seed)
+    async with _learning.setdefault(client, asyncio.Lock()):
+        if client not in _known:
+            _known[client] = await calibrated(client)
+    return _known[client].make(tokens, seed)
 
 
 async def _single(client: Client, words: Sequence[str], overhead: int) -> list[str]:
