@@ -29,7 +29,7 @@ class Equality:
 def equal_to(expected: str, text: str) -> Equality:
     """Whether the answer in ``text`` equals ``expected``, a formula in LaTeX without dollars.
 
-    What takes longer than `SECONDS` is not equal. Raises `DataUnavailable` where math-verify is not installed.
+    What takes longer than `SECONDS` is not equal. Raises `DataUnavailable` where math-verify does not run.
     """
     return _judge.compare(expected, text)
 
@@ -49,8 +49,9 @@ class _Judge:
 
     def compare(self, expected: str, text: str) -> Equality:
         with self._guard:
+            judge = self._running()
             try:
-                return self._running().submit(_compare, expected, text).result(SECONDS)
+                return judge.submit(_compare, expected, text).result(SECONDS)
             except (Late, BrokenProcessPool):
                 self.stop()
                 return Equality(False, None)
@@ -59,7 +60,14 @@ class _Judge:
         if self._pool is None:
             require_math_verify()
             self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
-            self._pool.submit(_compare, "1", "$1$").result(START_SECONDS)
+            try:
+                self._pool.submit(_compare, "1", "$1$").result(START_SECONDS)
+            except (Late, BrokenProcessPool, ImportError) as error:
+                self.stop()
+                raise DataUnavailable(
+                    f"math-verify does not start ({error or 'it takes too long'}); install it anew with: "
+                    "pip install --force-reinstall 'sevenb[lab]'."
+                ) from error
         return self._pool
 
     def stop(self) -> None:
