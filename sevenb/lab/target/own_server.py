@@ -17,6 +17,11 @@ from sevenb.lab.target.address import KEY_VARIABLES
 _READY = re.compile(r"Server is ready!\s+(http://\S+/v1)")
 _END_SECONDS = 15.0
 _KEPT_LINES = 20
+_LONGEST_WORDS = 400  # characters of them that are quoted
+_FRAME = " \t\r\n─│╭╮╰╯"
+_NOT_SAID = ("Error", "Loading ", "Usage:", "Try 'sevenb", "No such option", "Invalid value")
+_KILLED = 9  # SIGKILL, which not every system has
+_LAST_WORDS_SECONDS = 2.0  # for a child whose connections broke to end
 
 
 @asynccontextmanager
@@ -24,7 +29,8 @@ async def own_server(model: str, serve_options: Sequence[str], progress: Progres
     """Serve ``model`` on a free port; its address, ending in ``/v1``.
 
     The child sees neither accounts nor keys of this machine. Should this process be killed, the child ends by itself:
-    it watches its standard input. Raises `TargetFailed` with the child's own sentence where it does not come up.
+    it watches its standard input. Raises `TargetFailed` with the child's own words where it does not come up, or ends
+    while it is measured.
     """
     command = [sys.executable, "-m", "sevenb.lab.target.child", "serve", model, "--port", "0", "--no-console"]
     with tempfile.TemporaryDirectory(prefix="sevenb-lab-", ignore_cleanup_errors=True) as data:
@@ -48,7 +54,11 @@ async def own_server(model: str, serve_options: Sequence[str], progress: Progres
             draining = asyncio.create_task(lines.drain())
             try:
                 yield url
+            except TargetFailed as error:
+                raise await lines.explained(error, model) from None
             finally:
+                await _end(process)
+                await asyncio.wait([draining], timeout=_LAST_WORDS_SECONDS)  # its engine has the same output
                 draining.cancel()
         finally:
             await _end(process)
@@ -67,27 +77,49 @@ class _Lines:
     async def until_ready(self, model: str) -> str:
         while line := await self._next():
             if ready := _READY.search(line):
+                self._kept.clear()  # the start went well, so that none of this would tell why it ends
                 return ready[1]
-            if line.strip() and not line.startswith(("Error:", "Loading ")):
+            if line.strip() and not line.startswith(_NOT_SAID):
                 self._progress.say(line.strip())
         await self._process.wait()
         said = [line.partition("Error:")[2].strip() for line in self._kept if line.startswith("Error:")]
-        sentence = said[-1] if said else " ".join(line.strip() for line in self._kept)[-400:] or "it says nothing"
+        sentence = said[-1] if said else self._last_words() or "it says nothing"
         raise TargetFailed(f"The server for {model} did not start: {sentence}")
+
+    async def explained(self, error: TargetFailed, model: str) -> TargetFailed:
+        """What failed; of a child that has ended, with its last words, for nobody else has seen them."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), _LAST_WORDS_SECONDS)
+        status = self._process.returncode
+        if status is None:
+            return error
+        how = f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
+        if status == -_KILLED:
+            how += ", as systems do when memory runs out,"
+        words = self._last_words()
+        last = f" Its last words: {words}" if words else ""
+        return TargetFailed(f"The server for {model} {how} midway; run the same command again to go on.{last}")
 
     async def drain(self) -> None:
         while await self._next():
             pass
 
+    def _last_words(self) -> str:
+        return " ".join(line.strip() for line in self._kept)[-_LONGEST_WORDS:]
+
     async def _next(self) -> str:
+        """The next line, without the frames that are drawn around some; empty at the end."""
         line = (await self._stream.readline()).decode(errors="replace")
-        if line.strip():
-            self._kept.append(line.rstrip())
-        return line
+        words = line.strip(_FRAME)
+        if words:
+            self._kept.append(words)
+        return f"{words}\n" if line else ""
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     """Ask it to end, and make it where it does not. Cancelling does not keep it from that."""
+    if process.returncode is not None:
+        return
     with suppress(ProcessLookupError):
         process.send_signal(signal.SIGTERM)
     try:

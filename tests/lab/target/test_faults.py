@@ -210,6 +210,16 @@ def test_a_model_that_is_not_there_does_not_start_a_server() -> None:
         asyncio.run(open_it())
 
 
+def test_an_option_that_the_server_does_not_have_is_told_in_a_sentence() -> None:
+    async def open_it() -> None:
+        async with open_target("smollm2:135m", None, None, progress=silent_progress(), serve_options=["--nonsense"]):
+            pass
+
+    with pytest.raises(TargetFailed, match=r"did not start: .*No such option: --nonsense") as caught:
+        asyncio.run(open_it())
+    assert not set("│─╭╯") & set(str(caught.value)), "no frames"
+
+
 def test_neither_model_nor_address() -> None:
     async def open_it() -> None:
         async with open_target(None, None, None, progress=silent_progress()):

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sevenb.errors import TargetFailed
 from sevenb.lab.progress import silent_progress
 from sevenb.lab.target.opening import open_target
 from tests.console import llama_cpp_server
@@ -59,6 +60,18 @@ def test_our_own_server_is_started_measured_and_ended(smollm2: Path, monkeypatch
     assert len(children) >= 2, "the server and its engine"
     _, alive = psutil.wait_procs(children, timeout=20)
     assert alive == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
+def test_our_own_server_that_dies_midway_tells_how(smollm2: Path) -> None:
+    async def measure() -> None:
+        async with open_target(str(smollm2), None, None, progress=silent_progress()) as client:
+            (server,) = psutil.Process().children()
+            server.kill()
+            await client.chat(MESSAGES, max_tokens=500)
+
+    with pytest.raises(TargetFailed, match=r"was killed by signal 9, .* midway; run the same command again to go on\."):
+        asyncio.run(measure())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
