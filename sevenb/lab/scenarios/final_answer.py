@@ -7,7 +7,9 @@ _MARKER = re.compile(
     re.IGNORECASE,
 )
 _BOX = re.compile(r"\\boxed\s*\{")
-_RULE = re.compile(r"^\s*(?:[-*_]\s*){3,}$", re.MULTILINE)
+_RULE = re.compile(r"^[^\S\n]*(?:[-*_][^\S\n]*){3,}$", re.MULTILINE)
+_OPENING = re.compile(r"\\\[|\$\$")
+_CLOSING = re.compile(r"\\\]|\$\$")
 _MEANINGFUL = re.compile(r"[\d零一二两三四五六七八九十百千]")
 
 
@@ -32,14 +34,21 @@ def final_answer(answer: str) -> str:
 
 def _paragraphs(text: str) -> list[str]:
     """Apart at empty lines, except that displayed mathematics belongs to the words before it."""
-    joined = re.sub(r"\s*(\\\[|\$\$)\s*(.*?)\s*(\\\]|\$\$)\s*", r" \1 \2 \3 ", text, flags=re.DOTALL)
+    parts, done = [], 0
+    while (opening := _OPENING.search(text, done)) and (closing := _CLOSING.search(text, opening.end())):
+        shown = text[opening.end() : closing.start()].strip()
+        parts += [text[done : opening.start()].strip() if parts else text[: opening.start()].rstrip()]
+        parts += [opening[0], shown, closing[0]]
+        done = closing.end()
+    joined = " ".join([*parts, text[done:].lstrip()]) if parts else text
     return [paragraph.strip() for paragraph in re.split(r"\n\s*\n", joined)]
 
 
 def _boxes(text: str) -> list[tuple[int, int, str]]:
-    """Where each box begins and ends, and what it holds."""
-    found = []
-    for opening in _BOX.finditer(text):
+    """Where each box begins and ends, and what it holds, boxes within it included."""
+    found: list[tuple[int, int, str]] = []
+    end = 0
+    while opening := _BOX.search(text, end):
         depth, end = 1, opening.end()
         while end < len(text) and depth:
             depth += {"{": 1, "}": -1}.get(text[end], 0)

@@ -12,6 +12,7 @@ from sevenb.errors import TargetFailed, TargetRefused
 from sevenb.lab.target.target import Target
 
 _LONGEST = 400  # characters that are quoted of a server's own words
+_SEARCHED = 8 << 10  # that are looked through for them
 
 
 def unreachable(target: Target, error: httpx.HTTPError, *, begun: bool = False) -> TargetFailed:
@@ -67,7 +68,7 @@ def refused(target: Target, response: httpx.Response, body: bytes) -> TargetFail
         message = f"The server at {target.url} says that a key {advice} with --api-key or OPENAI_API_KEY. ({quoted})"
     elif 300 <= status < 400:
         place = response.headers.get("location", "elsewhere")
-        message = f"The server at {target.url} sends its clients to {place:.200}; give that address."
+        message = f"The server at {target.url} sends its clients to {_plain(place):.200}; give that address."
     elif status == 404:
         message = f"The server at {target.url} has no model {target.model!r}, or is no OpenAI-compatible one: {quoted}"
     elif status in (429, 503):
@@ -84,11 +85,11 @@ def reason_of(body: bytes) -> str:
     """What an error's body says: the message of JSON, in any of the usual shapes, or the words of a page."""
     try:
         found = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         text = body.decode(errors="replace")
-        if title := re.search(r"<title[^>]*>(.*?)</title>", text, re.DOTALL | re.IGNORECASE):
+        if title := re.search(r"<title[^<>]*>(.*?)</title>", text[:_SEARCHED], re.DOTALL | re.IGNORECASE):
             text = title[1]
-        return _plain(unescape(re.sub(r"<[^>]*>", " ", text)))
+        return _plain(unescape(re.sub(r"<[^<>]*>", " ", text[:_SEARCHED])))
     return _reason_of(found)
 
 
@@ -104,7 +105,8 @@ def _reason_of(error: Any) -> str:
 
 
 def _plain(text: str) -> str:
-    words = " ".join(text.split())
+    # What is no sign that can be seen, such as a terminal's escape sequences, is not passed on.
+    words = " ".join("".join(sign if sign.isprintable() else " " for sign in text[:_SEARCHED]).split())
     return words if len(words) <= _LONGEST else f"{words[: _LONGEST - 2]} …"
 
 

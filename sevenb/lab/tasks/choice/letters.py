@@ -42,7 +42,7 @@ def _patterns(last: str) -> _Patterns:
     """For the letters from A to ``last``."""
     one = f"[A-{last}]"
     letter = rf"[*_`\"'“(（【\[]*(?:\\boxed\{{)?(?:\\text\{{)?({one})(?![A-Za-z'’])"
-    english = r"(?:answer|choice|option)\s*(?:is|would be|:|：)[\s:：]*(?:option|choice)?\s*"
+    english = r"(?:answer|choice|option)\s*(?:is|would be|:|：)[\s:：]*+(?:option|choice)?\s*+"
     return _Patterns(
         asked_for=re.compile(rf"\W*(?:Answer|ANSWER|答案)\s*[:：]\W*({one})\W*"),
         statements=(
@@ -50,9 +50,9 @@ def _patterns(last: str) -> _Patterns:
             re.compile(rf"(?:答案|正确选项|正确的选项|正确答案)[^A-Z\n。，]{{0,8}}?{letter}"),
             re.compile(rf"(?:故|应|应该|所以|因此|我)?选(?:择|项)?(?:是|为|：|:)?\s*{letter}"),
             re.compile(rf"\\boxed\{{(?:\\text\{{)?\(?({one})\b"),
-            re.compile(rf"(?<![A-Za-z])({one})\s*(?:选项)?\s*(?:是正确|正确|is (?:the )?correct)"),
+            re.compile(rf"(?<![A-Za-z])({one})\s*+(?:选项)?\s*+(?:是正确|正确|is (?:the )?correct)"),
         ),
-        line_start=re.compile(rf"^\W*({one})(?:[.)、．:：）]|\W*$)", re.MULTILINE),
+        line_start=re.compile(rf"^[^\w\n]*({one})(?:[.)、．:：）]|[^\w\n]*$)", re.MULTILINE),
         # "A" and "I" are also words.
         alone=re.compile(rf"(?<![A-Za-z'’])(?![AI]\s+[a-z])({one})(?![A-Za-z'’])"),
     )

@@ -9,7 +9,9 @@ _BLOCK = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)(?:^[ \t]*```|\Z)", re.MULTILINE |
 def fenced_blocks(text: str) -> list[str]:
     """What the fenced blocks hold, the last one also if it was cut off."""
     return [match[1] for match in _BLOCK.finditer(text)]
-_MOST_READ = 4 << 20  # characters
+
+
+_MOST_READ = 2 << 20  # characters
 
 
 def first_block(text: str, name: str) -> str | None:

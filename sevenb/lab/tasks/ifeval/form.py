@@ -9,7 +9,7 @@ _FENCE = re.compile(r"```(?:json|Json|JSON)?(.*?)(?:```)?", re.DOTALL)
 
 def placeholders(text: str, num_placeholders: int) -> bool:
     """At least so many placeholders such as [address]."""
-    return len(re.findall(r"\[.*?\]", text)) >= num_placeholders
+    return sum(len(re.findall(r"\[.*?\]", line)) for line in _lines_until("]", text)) >= num_placeholders
 
 
 def postscript(text: str, postscript_marker: str) -> bool:
@@ -21,8 +21,8 @@ def postscript(text: str, postscript_marker: str) -> bool:
 
 def bullet_list(text: str, num_bullets: int) -> bool:
     """Exactly so many points, each a line that begins with `*` or `-`."""
-    starred = re.findall(r"^\s*\*[^*].*$", text, re.MULTILINE)
-    dashed = re.findall(r"^\s*-.*$", text, re.MULTILINE)
+    starred = re.findall(r"^[^\S\n]*\*[^*].*$", text, re.MULTILINE)
+    dashed = re.findall(r"^[^\S\n]*-.*$", text, re.MULTILINE)
     return len(starred) + len(dashed) == num_bullets
 
 
@@ -56,7 +56,13 @@ def json_format(text: str) -> bool:
 
 def title(text: str) -> bool:
     """There is a title such as <<poem of joy>>."""
-    return any(found.strip("<>").strip() for found in re.findall(r"<<([^\n]+)>>", text))
+    found = (re.search(r"<<(.+)>>", line, re.DOTALL) for line in _lines_until(">>", text))
+    return any(title[1].strip("<>").strip() for title in found if title)
+
+
+def _lines_until(end: str, text: str) -> list[str]:
+    """Each line as far as the last ``end`` in it, so that no search for one goes on in vain."""
+    return [line[: line.rindex(end) + len(end)] for line in text.split("\n") if end in line]
 
 
 def two_responses(text: str) -> bool:

@@ -1,22 +1,35 @@
 r"""Reads what stands in ``\boxed{…}``, where models were taught to put their final answer."""
 
+import re
+
+_WORD = re.compile(r"[^\s$]+")
+_BRACE = re.compile(r"(?<!\\)[{}]")
+_SPACE = re.compile(r"\s*")
+
 
 def last_boxed(text: str) -> str | None:
     r"""What the last closed ``\boxed{…}`` holds, braces matched; ``\boxed 5`` counts, too."""
-    for start in reversed(_starts(text)):
-        rest = text[start:].lstrip()
-        if not rest.startswith("{"):
-            if word := rest.split("$")[0].split():
-                return word[0]
-            continue
-        depth = 0
-        for index, character in enumerate(rest):
-            escaped = index > 0 and rest[index - 1] == "\\"
-            if character in "{}" and not escaped:
-                depth += 1 if character == "{" else -1
-                if depth == 0:
-                    return rest[1:index].strip()
+    starts = _starts(text)
+    closings = _closings(text) if starts else {}
+    for start in reversed(starts):
+        place = _SPACE.match(text, start).end()  # type: ignore[union-attr]  (it always matches)
+        if text[place : place + 1] == "{":
+            if place in closings:
+                return text[place + 1 : closings[place]].strip()
+        elif word := _WORD.match(text, place):
+            return word[0]
     return None
+
+
+def _closings(text: str) -> dict[int, int]:
+    """For each opening brace the place of the one that closes it, where there is one."""
+    found, opened = {}, []
+    for brace in _BRACE.finditer(text):
+        if brace[0] == "{":
+            opened.append(brace.start())
+        elif opened:
+            found[opened.pop()] = brace.start()
+    return found
 
 
 def _starts(text: str) -> list[int]:

@@ -10,7 +10,7 @@ from sevenb.lab.tasks.own.items import Row
 from sevenb.lab.tasks.own.scorer import Scorer, field_text
 from sevenb.lab.tasks.task import Score
 
-_STATED = re.compile(r"(?:final answer|answer|答案|正确选项)\s*(?:is|是|为)?\s*[:：]?\s*(.+)", re.IGNORECASE)
+_STATED = re.compile(r"(?:final answer|answer|答案|正确选项)\s*+(?:is|是|为)?\s*+[:：]?\s*+(.+)", re.IGNORECASE)
 _EDGES = " \t\r\n.。!！\"'“”‘’`*"
 
 
