@@ -14,6 +14,7 @@ import msgspec
 from sevenb.errors import TargetFailed, TargetLacks, TargetRefused
 from sevenb.lab.target.address import is_on_this_machine
 from sevenb.lab.target.answer import Answer
+from sevenb.lab.target.bodies import read_body
 from sevenb.lab.target.events import EventReader
 from sevenb.lab.target.facts import facts_of
 from sevenb.lab.target.logprobs import next_token_logprobs
@@ -86,7 +87,10 @@ class Client:
         """
         body = {"prompt": prompt, "max_tokens": 1, "temperature": 0, "logprobs": TOP_LOGPROBS}
         _, reader = await self._answer("/completions", body)
-        told = next_token_logprobs(reader.logprobs)
+        try:
+            told = next_token_logprobs(reader.logprobs)
+        except (TypeError, AttributeError, KeyError):
+            raise not_understood(self.target, "log-probabilities of another form") from None
         if not told:
             raise TargetLacks(
                 f"The server at {self.target.url} tells no log-probabilities; "
@@ -103,15 +107,17 @@ class Client:
 
     async def models(self) -> list[dict[str, Any]]:
         """The entries of the server's list of models."""
+        patience = min(60.0, self.timeout)
         try:
-            response = await self._http.get(f"{self.target.url}/models", timeout=min(60.0, self.timeout))
+            async with self._http.stream("GET", f"{self.target.url}/models", timeout=patience) as response:
+                body = await read_body(response, MAX_BODY_BYTES, patience)
         except httpx.HTTPError as error:
             raise unreachable(self.target, error) from None
         if response.status_code >= 300:
-            raise refused(self.target, response, response.content)
+            raise refused(self.target, response, body)
         try:
-            return msgspec.convert(msgspec.json.decode(response.content)["data"] or [], list[dict[str, Any]])
-        except (ValueError, KeyError, TypeError):
+            return msgspec.convert(msgspec.json.decode(body)["data"] or [], list[dict[str, Any]])
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise not_understood(self.target, "no list of models") from None
 
     # -- one request ---------------------------------------------------------------------------------
@@ -154,7 +160,8 @@ class Client:
                 if response.status_code >= 300:
                     await self._raise_refusal(response)
                 if _is_whole(response):
-                    reader.take(await _read(response, MAX_BODY_BYTES), _clock() - sent)
+                    body_read = await read_body(response, MAX_BODY_BYTES, SIGNS_OF_LIFE * self.timeout)
+                    reader.take(body_read, _clock() - sent)
                     return reader.answer(_clock() - sent, streamed=False, waited=waited), reader
                 seconds = await self._read_events(response, reader, sent)
                 if not reader.ended:
@@ -198,7 +205,7 @@ class Client:
         return now
 
     async def _raise_refusal(self, response: httpx.Response) -> None:
-        body = await _read(response, MAX_ERROR_BYTES)
+        body = await read_body(response, MAX_ERROR_BYTES, self.timeout)
         refusal = refused(self.target, response, body)
         if response.status_code in (429, 503):
             raise _Busy(refusal, _seconds(response.headers.get("retry-after")))
@@ -260,15 +267,6 @@ def _blocks(response: httpx.Response) -> AsyncIterator[bytes]:
     """Bytes as they arrive; unpacked where the server packs them unasked."""
     packed = response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity")
     return response.aiter_bytes() if packed else response.aiter_raw()
-
-
-async def _read(response: httpx.Response, limit: int) -> bytes:
-    body = bytearray()
-    async for block in response.aiter_bytes():
-        body += block
-        if len(body) > limit:
-            break
-    return bytes(body[:limit])
 
 
 def _seconds(header: str | None) -> float | None:

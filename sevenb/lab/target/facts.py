@@ -10,11 +10,14 @@ import httpx
 import msgspec
 
 from sevenb.lab.target.address import root_url
+from sevenb.lab.target.bodies import read_body
 from sevenb.lab.target.target import Target, TargetFacts
 
 _SECONDS = 10.0  # for each of the small questions
+_BYTES = 16 << 20  # of each answer
+_LONGEST = 200  # characters of a name
 _INFO = re.compile(r"^sevenb_engine_info\{(.*)\} ", re.MULTILINE)
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+_LABEL = re.compile(r'\b(\w+)="((?:[^"\\]|\\.)*)"')
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -40,8 +43,8 @@ async def facts_of(http: httpx.AsyncClient, target: Target) -> TargetFacts:
     settings = _mapping(props.get("default_generation_settings"))
     return TargetFacts(
         engine=_engine(card, props, version, ollama, studio),
-        device=engine_info.get("device") or None,
-        quantization=_text_of(details.get("quantization_level")) or _text_of(studio.get("quantization")),
+        device=_name_of(engine_info.get("device")),
+        quantization=_name_of(details.get("quantization_level")) or _name_of(studio.get("quantization")),
         context_length=_count(
             settings.get("n_ctx"),  # llama.cpp: of one slot
             card.get("max_model_len"),  # sevenb, vLLM
@@ -64,18 +67,18 @@ def _engine(
     ollama: Mapping[str, Any],
     studio: Mapping[str, Any],
 ) -> str | None:
-    owner = _text_of(card.get("owned_by"))
-    number = _text_of(version.get("version"))
-    if own := _text_of(ollama.get("sevenb")):
+    owner = _name_of(card.get("owned_by"))
+    number = _name_of(version.get("version"))
+    if own := _name_of(ollama.get("sevenb")):
         return f"sevenb {own}"
-    if build := _text_of(props.get("build_info")):
+    if build := _name_of(props.get("build_info")):
         return f"llama.cpp {build}"
     if owner in ("llamacpp", "llama.cpp"):
         return "llama.cpp"
     if owner in ("vllm", "sglang"):
         name = {"vllm": "vLLM", "sglang": "SGLang"}[owner]
         return f"{name} {number}" if number else name
-    if release := _text_of(ollama.get("version")):
+    if release := _name_of(ollama.get("version")):
         return f"Ollama {release}"
     if studio.get("id"):
         return "LM Studio"
@@ -90,18 +93,21 @@ async def _ollama_context(http: httpx.AsyncClient, root: str, model: str) -> Any
 
 async def _json(http: httpx.AsyncClient, method: str, url: str, body: Any = None) -> Mapping[str, Any]:
     try:
-        response = await http.request(method, url, timeout=_SECONDS, json=body)
-        return _mapping(msgspec.json.decode(response.content)) if response.status_code == 200 else {}
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        return _mapping(msgspec.json.decode(await _body(http, method, url, body) or b"{}"))
+    except (ValueError, RecursionError):
         return {}
 
 
 async def _text(http: httpx.AsyncClient, url: str) -> str:
+    return (await _body(http, "GET", url)).decode(errors="replace")
+
+
+async def _body(http: httpx.AsyncClient, method: str, url: str, body: Any = None) -> bytes:
     try:
-        response = await http.get(url, timeout=_SECONDS)
-    except httpx.HTTPError:
-        return ""
-    return response.text if response.status_code == 200 else ""
+        async with http.stream(method, url, timeout=_SECONDS, json=body) as response:
+            return await read_body(response, _BYTES, _SECONDS) if response.status_code == 200 else b""
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return b""
 
 
 def _engine_info(metrics: str, model: str) -> dict[str, str]:
@@ -124,9 +130,15 @@ def _text_of(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _name_of(value: Any) -> str | None:
+    """A text that may stand in a table: short, and without signs that a terminal would obey."""
+    text = (_text_of(value) or "")[:_LONGEST]
+    return "".join(sign for sign in text if sign.isprintable()).strip() or None
+
+
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdigit() else None
+    return int(text) if text and re.fullmatch(r"[0-9]{1,12}", text) else None
 
 
 def _count(*values: Any) -> int | None:
-    return next((value for value in values if type(value) is int and value > 0), None)
+    return next((value for value in values if type(value) is int and 0 < value < 1 << 60), None)

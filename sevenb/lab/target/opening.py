@@ -14,6 +14,8 @@ from sevenb.lab.target.client import Client
 from sevenb.lab.target.own_server import own_server
 from sevenb.lab.target.target import Target, TargetFacts
 
+_LONGEST_NAME = 300  # characters of a model's name that a server lists
+
 
 @asynccontextmanager
 async def open_target(
@@ -46,7 +48,7 @@ async def open_target(
     target = Target(target_url(url), model or "", name or "", key)
     async with Client(target, timeout) as client:
         cards = await client.models()  # also tells whether anybody is there, and whether the key opens
-        listed = [card["id"] for card in cards if isinstance(card.get("id"), str)]
+        listed = [id for card in cards if isinstance(id := card.get("id"), str) and _is_name(id)]
         if model is None:
             if not listed:
                 raise TargetFailed(f"The server at {target.url} lists no models; name the one to measure.")
@@ -58,6 +60,11 @@ async def open_target(
         if name is None:
             client.target = msgspec.structs.replace(client.target, name=_name(model, facts))
         yield client
+
+
+def _is_name(id: str) -> bool:
+    """Whether a terminal shows it as it is."""
+    return 0 < len(id) <= _LONGEST_NAME and id.isprintable()
 
 
 def _name(model: str, facts: TargetFacts) -> str:

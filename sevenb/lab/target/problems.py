@@ -1,5 +1,6 @@
 """What can go wrong with a server, each as one sentence that says what to do."""
 
+import json
 import re
 import ssl
 from html import unescape
@@ -12,7 +13,10 @@ from sevenb.errors import TargetFailed, TargetRefused
 from sevenb.lab.target.target import Target
 
 _LONGEST = 400  # characters that are quoted of a server's own words
+_DEEPEST = 8  # levels of JSON around them
 _SEARCHED = 8 << 10  # that are looked through for them
+
+_NOT_TLS = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"}  # OpenSSL's words, by version
 
 
 def unreachable(target: Target, error: httpx.HTTPError, *, begun: bool = False) -> TargetFailed:
@@ -42,7 +46,7 @@ def silent(target: Target, seconds: float | None = None) -> TargetFailed:
 def not_understood(target: Target, what: str) -> TargetFailed:
     """It answers, but not as OpenAI's API does."""
     return TargetFailed(
-        f"The server at {target.url} sent what OpenAI's API does not have ({what}); check that the address is that of "
+        f"The server at {target.url} sent what OpenAI's API does not have ({_plain(what)}); check that the address is that of "
         "an OpenAI-compatible server."
     )
 
@@ -64,8 +68,8 @@ def refused(target: Target, response: httpx.Response, body: bytes) -> TargetFail
     reason = reason_of(body) or f"HTTP {status} {response.reason_phrase}".strip()
     quoted = _sentence(reason)
     if status in (401, 403):
-        advice = "is not the right one; give it" if target.api_key else "is needed; give it"
-        message = f"The server at {target.url} says that a key {advice} with --api-key or OPENAI_API_KEY. ({quoted})"
+        what = "does not take this key; give the right one" if target.api_key else "wants a key; give it"
+        message = f"The server at {target.url} {what} with --api-key or OPENAI_API_KEY. ({quoted})"
     elif 300 <= status < 400:
         place = response.headers.get("location", "elsewhere")
         message = f"The server at {target.url} sends its clients to {_plain(place):.200}; give that address."
@@ -93,15 +97,24 @@ def reason_of(body: bytes) -> str:
     return _reason_of(found)
 
 
-def _reason_of(error: Any) -> str:
+def _reason_of(error: Any, depth: int = 0) -> str:
+    if depth > _DEEPEST:
+        return ""
     if isinstance(error, dict):
         for name in ("error", "message", "detail", "msg"):
             if error.get(name):
-                return _reason_of(error[name])
-        return _plain(msgspec.json.encode(error).decode()) if error else ""
+                return _reason_of(error[name], depth + 1)
+        return _written(error) if error else ""
     if isinstance(error, list):  # FastAPI's own list of complaints
-        return "; ".join(filter(None, (_reason_of(entry) for entry in error[:3])))
+        return "; ".join(filter(None, (_reason_of(entry, depth + 1) for entry in error[:3])))
     return "" if error is None else _plain(str(error))
+
+
+def _written(value: Any) -> str:
+    try:
+        return _plain(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    except (ValueError, RecursionError):  # numbers of thousands of digits, JSON without an end
+        return ""
 
 
 def _plain(text: str) -> str:
@@ -122,6 +135,8 @@ def _why(error: BaseException) -> str:
         causes.append(cause)
     for cause in causes:
         if isinstance(cause, ssl.SSLError):
+            if cause.reason in _NOT_TLS:
+                return "it does not speak TLS (write http:// instead of https://)"
             return f"TLS failed ({cause.reason or cause})"
     words = " ".join(str(cause) for cause in causes)
     if "refused" in words or "All connection attempts failed" in words:

@@ -31,6 +31,11 @@ class _Chunk(msgspec.Struct, frozen=True):
     error: Any = None
 
 
+MAX_ANSWER_BYTES = 128 << 20  # of all events of one answer
+MAX_EVENT_LINES = 1000
+_MOST_TOKENS = 1 << 40
+_LONGEST_TIME = 1e9  # seconds or milliseconds
+
 _decoder = msgspec.json.Decoder(_Chunk)
 
 
@@ -56,6 +61,8 @@ class AnswerReader:
         self._usage: dict[str, Any] = {}
         self._timings: dict[str, Any] = {}
         self._pending = b""
+        self._pending_lines = 0
+        self._bytes = 0
 
     @property
     def ended(self) -> bool:
@@ -73,13 +80,19 @@ class AnswerReader:
             self.done = True
             return
         self._pending += data
+        self._pending_lines += 1
+        self._bytes += len(data)
+        if self._bytes > MAX_ANSWER_BYTES or self._pending_lines > MAX_EVENT_LINES:
+            raise ValueError("an answer without an end")
         try:
             chunk = _decoder.decode(self._pending)
         except msgspec.ValidationError:
             raise
         except msgspec.DecodeError:  # an event may take several lines
             return
-        self._pending = b""
+        except RecursionError:
+            raise ValueError("JSON that is nested without an end") from None
+        self._pending, self._pending_lines = b"", 0
         if chunk.error:
             raise StreamedError(chunk.error)
         self._usage = chunk.usage or self._usage
@@ -98,7 +111,8 @@ class AnswerReader:
         prompt = _count(usage, "prompt_tokens")
         if "prompt_n" in timings:  # llama.cpp: those that it computed, and those that it had
             cached = _count(timings, "cache_n") if cached is None else cached
-            prompt = (timings["prompt_n"] + (cached or 0)) if prompt is None else prompt
+            computed = _count(timings, "prompt_n")
+            prompt = computed + (cached or 0) if prompt is None and computed is not None else prompt
         completion = _count(usage, "completion_tokens")
         return Answer(
             text="".join(self._texts),
@@ -134,13 +148,13 @@ class AnswerReader:
 
 def _count(counts: dict[str, Any], name: str) -> int | None:
     value = counts.get(name)
-    return value if type(value) is int and value >= 0 else None
+    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else None
 
 
 def _server_timings(timings: dict[str, Any]) -> ServerTimings | None:
     def number(name: str) -> float | None:
         value = timings.get(name)
-        return float(value) if isinstance(value, int | float) else None
+        return float(value) if isinstance(value, int | float) and 0 <= value <= _LONGEST_TIME else None
 
     if (prefill := number("prefill")) is not None and (decode := number("decode")) is not None:
         drafted, accepted = (_count(timings, name) or 0 for name in ("drafted_tokens", "accepted_tokens"))
