@@ -82,8 +82,9 @@ class _Lines:
             if line.strip() and not line.startswith(_NOT_SAID):
                 self._progress.say(line.strip())
         await self._process.wait()
-        said = [line.partition("Error:")[2].strip() for line in self._kept if line.startswith("Error:")]
-        sentence = said[-1] if said else self._last_words() or "it says nothing"
+        lines = list(self._kept)
+        begins = max((number for number, line in enumerate(lines) if line.startswith("Error")), default=0)
+        sentence = " ".join(lines[begins:]).removeprefix("Error").lstrip(": ")[-_LONGEST_WORDS:] or "it says nothing"
         raise TargetFailed(f"The server for {model} did not start: {sentence}")
 
     async def explained(self, error: TargetFailed, model: str) -> TargetFailed:

@@ -83,6 +83,22 @@ def test_nobody_answers() -> None:
         asyncio.run(open_it())
 
 
+def test_https_where_only_http_is_spoken() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    async def ask() -> None:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+            async with Client(Target(url, "coder", "coder"), timeout=20) as client:
+                await client.chat(MESSAGES)
+
+    with pytest.raises(TargetFailed, match="it does not speak TLS"):
+        asyncio.run(ask())
+
+
 def test_a_name_that_is_nowhere() -> None:
     async def ask() -> None:
         async with Client(Target("http://nowhere.invalid/v1", "coder", "coder")) as client:
@@ -94,8 +110,8 @@ def test_a_name_that_is_nowhere() -> None:
 
 def test_a_wrong_key_and_none() -> None:
     reply = json_reply({"error": {"message": "Incorrect API key provided"}}, "401 Unauthorized")
-    assert "is not the right one; give it with --api-key" in str(failure(reply, api_key="wrong"))
-    assert "a key is needed; give it with --api-key" in str(failure(reply))
+    assert "does not take this key; give the right one with --api-key" in str(failure(reply, api_key="wrong"))
+    assert "wants a key; give it with --api-key" in str(failure(reply))
 
 
 def test_a_model_that_the_server_does_not_have_stops_everything() -> None:
@@ -218,6 +234,7 @@ def test_an_option_that_the_server_does_not_have_is_told_in_a_sentence() -> None
     with pytest.raises(TargetFailed, match=r"did not start: .*No such option: --nonsense") as caught:
         asyncio.run(open_it())
     assert not set("│─╭╯") & set(str(caught.value)), "no frames"
+    assert "Usage" not in str(caught.value)
 
 
 def test_neither_model_nor_address() -> None:
