@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 import zipfile
+import zlib
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from functools import cache
@@ -25,6 +26,7 @@ from sevenb.model.download import SourceUnavailable, http_client, storage_errors
 from sevenb.model.whole_file import write_atomically
 
 REACH_SECONDS = 1.5  # to greet the hub; all that one out of reach may cost
+MAX_UNPACKED = 1 << 30  # bytes of an archive's members; none reads more of one than it says to hold
 PAGE_ROWS = 100  # the most that the dataset viewer gives at once
 PUBLIC = "https://huggingface.co"
 
@@ -103,9 +105,11 @@ def _members(content: bytes, part: HubArchive) -> Iterator[tuple[str, bytes]]:
             ]
             if not wanted:
                 raise SourceUnavailable(f"holds no {' or '.join(part.members)} in {part.path} of {part.repo}")
+            if sum(archive.getinfo(name).file_size for name in wanted) > MAX_UNPACKED:
+                raise SourceUnavailable(f"unpacks {part.path} of {part.repo} to more than {MAX_UNPACKED >> 20} MiB")
             for name in wanted:
                 yield name.lstrip("/"), archive.read(name)
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
         raise SourceUnavailable(f"holds no whole zip file {part.path} of {part.repo}") from error
 
 

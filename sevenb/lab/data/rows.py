@@ -4,12 +4,17 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sevenb.errors import DataUnavailable
+
+
+MAX_UNPACKED = 1 << 30  # bytes
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read_rows(
@@ -41,9 +46,13 @@ def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _text(path: Path) -> str:
     try:
-        content = path.read_bytes()
         if path.suffix == ".gz":
-            content = gzip.decompress(content)
+            with gzip.open(path) as packed:
+                content = packed.read(MAX_UNPACKED + 1)
+            if len(content) > MAX_UNPACKED:
+                raise DataUnavailable(f"{path} unpacks to more than {MAX_UNPACKED >> 20} MiB, which no task has.")
+        else:
+            content = path.read_bytes()
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
@@ -71,8 +80,10 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataUnavailable(f"{path}, line {number}: this is not JSON ({error}).") from error
+        if not _is_text(line, row):
+            raise DataUnavailable(f"{path}, line {number}: half of a character (a lone surrogate) is no text.")
         if not isinstance(row, dict):
             raise DataUnavailable(f"{path}, line {number}: this is {_kind(row)}, where an object belongs.")
         yield number, row
@@ -83,9 +94,24 @@ def _json(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         document = json.loads(text)
     except json.JSONDecodeError as error:
         raise DataUnavailable(f"{path}, line {error.lineno}: this is not JSON ({error.msg}).") from error
+    except (ValueError, RecursionError) as error:
+        raise DataUnavailable(f"{path}: this is not JSON ({error}).") from error
+    if not _is_text(text, document):
+        raise DataUnavailable(f"{path}: half of a character (a lone surrogate) is no text.")
     if not isinstance(document, list) or not all(isinstance(row, dict) for row in document):
         raise DataUnavailable(f"{path}: this is not a list of objects.")
     yield from enumerate(document, 1)
+
+
+def _is_text(written: str, value: Any) -> bool:
+    """Whether every string of ``value`` can be sent: JSON can name what no text holds."""
+    if not _SURROGATE.search(written):
+        return True
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _csv(path: Path, text: str, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:

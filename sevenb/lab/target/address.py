@@ -25,12 +25,17 @@ def target_url(written: str) -> str:
         usable = False
     if not usable or parts.query or parts.fragment or parts.username or parts.password:
         raise InvalidRequest(
-            f"--target {written!r:.200} is no address of a server; write it as http://127.0.0.1:8000/v1, and a key "
-            "with --api-key.",
+            f"--target {_shown(text)!r:.200} is no address of a server; write it as http://127.0.0.1:8000/v1, and a "
+            "key with --api-key.",
             "--target",
         )
     path = _ROUTE.sub("", parts.path.rstrip("/"))
     return urlunsplit((parts.scheme, parts.netloc, path if _VERSION.search(path) else f"{path}/v1", "", ""))
+
+
+def _shown(text: str) -> str:
+    """An address without what may be secret in it: a password, a query."""
+    return re.sub(r"//[^/?#]*@", "//…@", re.sub(r"[?#].*", "?…", text, flags=re.DOTALL))
 
 
 def root_url(url: str) -> str:

@@ -46,8 +46,8 @@ def silent(target: Target, seconds: float | None = None) -> TargetFailed:
 def not_understood(target: Target, what: str) -> TargetFailed:
     """It answers, but not as OpenAI's API does."""
     return TargetFailed(
-        f"The server at {target.url} sent what OpenAI's API does not have ({_plain(what)}); check that the address is that of "
-        "an OpenAI-compatible server."
+        f"The server at {target.url} sent what OpenAI's API does not have ({_plain(what)}); check that the address is "
+        "that of an OpenAI-compatible server."
     )
 
 

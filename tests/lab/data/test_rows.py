@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sevenb.errors import DataUnavailable
+from sevenb.lab.data import rows
 from sevenb.lab.data.rows import read_rows
 
 FIELDS = {"question": str, "answer": (str, int)}
@@ -25,6 +26,18 @@ def test_every_form_gives_rows(tmp_path: Path, name: str, content: bytes) -> Non
     rows = read_rows(tmp_path / name, FIELDS)
     assert len(rows) == 2
     assert all(set(row) == {"question", "answer"} for row in rows)
+
+
+def test_a_pair_of_surrogates_is_a_character(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'{"question": "\\ud83d\\ude00", "answer": 1}')
+    assert read_rows(tmp_path / "a.jsonl", FIELDS)[0]["question"] == "\U0001f600"
+
+
+def test_what_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "MAX_UNPACKED", 1000)
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b" " * 1001))
+    with pytest.raises(DataUnavailable, match="unpacks to more than"):
+        read_rows(tmp_path / "a.jsonl.gz", FIELDS)
 
 
 def test_columns_are_named_where_the_file_does_not(tmp_path: Path) -> None:
@@ -47,6 +60,10 @@ def test_columns_are_named_where_the_file_does_not(tmp_path: Path) -> None:
         ("a.csv", b"question,answer\nx,1\ny\n", "line 3: there are 1 columns, where 2 belong"),
         ("a.csv", b'question,answer\nx,"1\n', "this is not CSV"),
         ("a.csv", b"question,answer\n", "holds no rows"),
+        ("a.jsonl", b'{"question": "x\\ud83d", "answer": 1}', "line 1: half of a character"),
+        ("a.json", b'[{"question": "x\\udc00", "answer": 1}]', "half of a character"),
+        ("a.jsonl", b'{"question": ' + b"[" * 100_000, "line 1: this is not JSON"),
+        ("a.json", b"[" * 100_000, "this is not JSON"),
         ("a.jsonl.gz", b"not packed", "not a whole gzip file"),
         ("a.jsonl.gz", gzip.compress(b'{"question": "x", "answer": 1}')[:-12], "not a whole gzip file"),
     ],
