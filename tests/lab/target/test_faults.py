@@ -269,6 +269,15 @@ def test_what_is_no_address(written: str) -> None:
         target_url(written)
 
 
+@pytest.mark.parametrize(
+    "written", ["http://me:hush@host", "me:hush@host:80", "http://host?key=hush", "http://host/v1#hush"]
+)
+def test_what_may_be_secret_in_an_address_is_not_repeated(written: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        target_url(written)
+    assert "hush" not in str(caught.value)
+
+
 def test_the_key_is_the_given_one_or_the_environments() -> None:
     assert target_key("given", {"OPENAI_API_KEY": "other"}) == "given"
     assert target_key(None, {"SEVENB_API_KEY": "own, second", "OPENAI_API_KEY": "other"}) == "own"
