@@ -96,15 +96,17 @@ def report(
 
 
 def target_of(text: str) -> "Wanted":
-    """``[NAME=]URL[#MODEL]``."""
+    """``[NAME=]URL[#MODEL]``. Raises `InvalidRequest`."""
     from sevenb.errors import InvalidRequest
     from sevenb.lab.report.measuring.session import Wanted
+    from sevenb.lab.target.address import target_url
 
     before, sign, after = text.partition("=")
     named = bool(sign) and "/" not in before and "#" not in before
     url, _, model = (after if named else text).partition("#")
     if not url or (named and not before.strip()):
         raise InvalidRequest(f"--target {text!r:.200} is not [NAME=]URL[#MODEL].", "target")
+    target_url(url)  # a wrong one, or one with a password in it, never reaches a file
     return Wanted(model or None, url, before.strip() if named else None)
 
 
@@ -168,14 +170,20 @@ def _scope(
 
 
 def _render(file: Path, limits: dict[str, float], out: Path | None) -> None:
+    from sevenb.errors import InvalidRequest
     from sevenb.lab.report.compiling import judged
     from sevenb.lab.report.page.writing import write_report
     from sevenb.lab.report.report import read_report
 
     report = read_report(file)
-    report = judged(report, changed(report.thresholds, limits))
     folder = out or file.absolute().parent
-    write_report(report, folder)
+    try:
+        report = judged(report, changed(report.thresholds, limits))
+        write_report(report, folder)
+    except (ArithmeticError, LookupError, StopIteration, TypeError, ValueError) as error:
+        raise InvalidRequest(
+            f"{file} holds what no report of sevenb has ({type(error).__name__}); name one as sevenb wrote it.", "from"
+        ) from error
     _tell(report, folder, None)
 
 

@@ -60,7 +60,7 @@ def _kept() -> Iterator[KeptReport]:
     for folder in folders:
         try:
             report = msgspec.json.decode((folder / JSON).read_bytes(), type=KeptReport)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError, RecursionError):
             continue
         if report.id == folder.name and (folder / HTML).is_file():
             yield report

@@ -151,7 +151,7 @@ def read_report(path: Path) -> Report:
                 "from",
             )
         return msgspec.json.decode(content, type=Report)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise InvalidRequest(f"{path} is no report of sevenb: {error}; name a report.json.", "from") from None
 
 

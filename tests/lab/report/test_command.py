@@ -132,6 +132,19 @@ def test_other_limits_judge_a_kept_report_anew(tmp_path: Path) -> None:
     assert "≤ 5 s" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+def test_a_report_with_figures_that_can_be_none_is_told_in_a_sentence(tmp_path: Path) -> None:
+    from sevenb.lab.report.page.writing import write_report
+
+    write_report(two_models(), tmp_path)
+    kept = json.loads((tmp_path / "report.json").read_bytes())
+    for row in kept["subjects"][0]["latency"]["rows"]:
+        row["context"] = 0  # which has no place on an axis of doublings
+    (tmp_path / "report.json").write_text(json.dumps(kept), encoding="utf-8")
+    done = report("--from", str(tmp_path / "report.json"))
+    assert isinstance(done.exception, InvalidRequest)
+    assert "holds what no report of sevenb has" in str(done.exception)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -142,6 +155,7 @@ def test_other_limits_judge_a_kept_report_anew(tmp_path: Path) -> None:
         (("x", "--threshold", "chat_ttft=fast"), "is no number"),
         (("x", "--contexts", "many"), "--contexts takes lengths"),
         (("--target", "=http://x"), "is not [NAME=]URL[#MODEL]"),
+        (("--target", "http://me:hush@127.0.0.1:1/v1"), "--target 'http://…@127.0.0.1:1/v1' is no address of a server"),
         (("--from", "/nothing/report.json"), "cannot be read"),
         (("--runs", "ffffffff"), "There is no run"),
     ],

@@ -70,6 +70,9 @@ def test_plain_words_for_what_is_no_report(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"version": 1}')
     with pytest.raises(InvalidRequest, match="is no report of sevenb"):
         read_report(tmp_path / "a.json")
+    (tmp_path / "deep.json").write_text('{"version": 1, "machine": ' + '{"a":' * 100_000)
+    with pytest.raises(InvalidRequest, match="is no report of sevenb"):
+        read_report(tmp_path / "deep.json")
     (tmp_path / "b.json").write_text('{"version": 99}')
     with pytest.raises(InvalidRequest, match="newer sevenb"):
         read_report(tmp_path / "b.json")
