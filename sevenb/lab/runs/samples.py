@@ -89,7 +89,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     for line in content[: content.rfind(b"\n") + 1].splitlines():
         try:
             sample = json.loads(line)
-        except ValueError:  # damaged on the disk or by hand: that item is measured again
+        except (ValueError, RecursionError):  # damaged on the disk or by hand: that item is measured again
             continue
         if isinstance(sample, dict) and isinstance(sample.get("key"), str):
             yield sample

@@ -132,6 +132,11 @@ def test_what_nobody_can_compute_is_not_equal_and_holds_nobody_up(monkeypatch: p
     assert equal_to("1", "$1$").equal
 
 
+def test_a_number_that_python_does_not_write_is_judged() -> None:
+    assert not equal_to("1", r"$\boxed{10^{5000}}$").equal
+    assert equal_to("1", "$1$").equal
+
+
 def test_math_items_take_their_answer_from_the_solution_where_they_have_none(tmp_path: Path) -> None:
     (tmp_path / "math500").mkdir()
     path = tmp_path / "math500" / "test.jsonl"

@@ -4,7 +4,6 @@ import re
 
 _WORD = re.compile(r"[^\s$]+")
 _BRACE = re.compile(r"(?<!\\)[{}]")
-_SPACE = re.compile(r"\s*")
 
 
 def last_boxed(text: str) -> str | None:
@@ -12,7 +11,9 @@ def last_boxed(text: str) -> str | None:
     starts = _starts(text)
     closings = _closings(text) if starts else {}
     for start in reversed(starts):
-        place = _SPACE.match(text, start).end()  # type: ignore[union-attr]  (it always matches)
+        place = start
+        while text[place : place + 1].isspace():
+            place += 1
         if text[place : place + 1] == "{":
             if place in closings:
                 return text[place + 1 : closings[place]].strip()

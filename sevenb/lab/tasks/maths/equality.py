@@ -4,6 +4,7 @@ Its time limits are signals, which only a main thread gets; and what a model wri
 """
 
 import atexit
+import contextlib
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures import TimeoutError as Late
@@ -16,6 +17,7 @@ from sevenb.errors import DataUnavailable
 
 SECONDS = 20.0  # for one comparison, the start of the process not counted
 START_SECONDS = 60.0
+MEMORY = 4 << 30  # bytes of that process
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class _Judge:
     def _running(self) -> ProcessPoolExecutor:
         if self._pool is None:
             require_math_verify()
-            self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+            self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_bound)
             try:
                 self._pool.submit(_compare, "1", "$1$").result(START_SECONDS)
             except (Late, BrokenProcessPool, ImportError) as error:
@@ -85,6 +87,24 @@ atexit.register(_judge.stop)
 def _compare(expected: str, text: str) -> Equality:
     from math_verify import parse, verify  # type: ignore[import-untyped]
 
-    answer = parse(text)
-    gold = parse(f"$\\boxed{{{expected}}}$")
-    return Equality(bool(gold and answer and verify(gold, answer)), str(answer[-1]) if answer else None)
+    try:
+        answer = parse(text)
+        gold = parse(f"$\\boxed{{{expected}}}$")
+        return Equality(bool(gold and answer and verify(gold, answer)), _written(answer[-1]) if answer else None)
+    except Exception:  # what nobody can compute is equal to nothing
+        return Equality(False, None)
+
+
+def _written(formula: object) -> str:
+    try:
+        return str(formula)
+    except ValueError:
+        return "a number of thousands of digits"  # which Python does not write
+
+
+def _bound() -> None:
+    """A few signs can ask for more memory than there is."""
+    import resource
+
+    with contextlib.suppress(ValueError, OSError):  # not on every system, and not beyond what was set before
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))

@@ -1,6 +1,7 @@
 """`Description`: what the YAML file of one's own task says; every mistake in it is named by file, line and key."""
 
 import difflib
+import json
 import re
 from pathlib import Path
 from typing import Any, Literal
@@ -103,6 +104,7 @@ def _parsed(path: Path, text: str) -> tuple[dict[str, Any], dict[str, int]]:
             raise InvalidRequest(f"{path}: anchors and aliases (& and *) are not read here; write the values out.")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         document = yaml.safe_load(text)
+        json.dumps(document, ensure_ascii=False, skipkeys=True, default=str).encode()  # "\\ud800" is no text
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InvalidRequest(f"{path}{line}: this is not YAML ({error.problem}).") from None

@@ -82,7 +82,8 @@ class PromptTemplate:
         """The prompt of one question. Raises `InvalidRequest`."""
         variables: Mapping[str, Any] = {**listed_options(row.fields.get(choices)), **row.fields}
         try:
-            return self._sandbox.render(self._template, variables, mark="\0").strip()
+            prompt = self._sandbox.render(self._template, variables, mark="\0").strip()
+            prompt.encode()  # half of a character cannot be sent
         except UndefinedError as error:
             missing = re.search(r"'(\w+)' is undefined", str(error))
             name = missing[1] if missing else str(error)
@@ -92,6 +93,7 @@ class PromptTemplate:
             ) from None
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
             raise row.wrong(f"the template {self._key!r} fails: {error}") from None
+        return prompt
 
 
 def listed_options(choices: Any) -> dict[str, str]:
