@@ -34,7 +34,8 @@ def final_answer(answer: str) -> str:
 
 def _paragraphs(text: str) -> list[str]:
     """Apart at empty lines, except that displayed mathematics belongs to the words before it."""
-    parts, done = [], 0
+    parts: list[str] = []
+    done = 0
     while (opening := _OPENING.search(text, done)) and (closing := _CLOSING.search(text, opening.end())):
         shown = text[opening.end() : closing.start()].strip()
         parts += [text[done : opening.start()].strip() if parts else text[: opening.start()].rstrip()]

@@ -24,7 +24,8 @@ def last_boxed(text: str) -> str | None:
 
 def _closings(text: str) -> dict[int, int]:
     """For each opening brace the place of the one that closes it, where there is one."""
-    found, opened = {}, []
+    found: dict[int, int] = {}
+    opened: list[int] = []
     for brace in _BRACE.finditer(text):
         if brace[0] == "{":
             opened.append(brace.start())

@@ -12,6 +12,7 @@ import yaml
 from sevenb.errors import InvalidRequest
 
 MAX_YAML_BYTES = 1 << 20
+MAX_DEPTH = 100  # of lists and mappings within each other: reading more takes time that grows with its square
 
 
 class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,9 +100,14 @@ def _text(path: Path) -> str:
 def _parsed(path: Path, text: str) -> tuple[dict[str, Any], dict[str, int]]:
     """The document and the line of each key at its top."""
     try:
-        # Aliases make much out of little, and no task needs them.
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise InvalidRequest(f"{path}: anchors and aliases (& and *) are not read here; write the values out.")
+        depth = 0
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            # Aliases make much out of little, and no task needs them.
+            if isinstance(event, yaml.AliasEvent):
+                raise InvalidRequest(f"{path}: anchors and aliases (& and *) are not read here; write the values out.")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise InvalidRequest(f"{path}: this is not YAML for a task (more than {MAX_DEPTH} levels).")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         document = yaml.safe_load(text)
         json.dumps(document, ensure_ascii=False, skipkeys=True, default=str).encode()  # "\\ud800" is no text
