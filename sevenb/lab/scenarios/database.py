@@ -13,7 +13,7 @@ _STEPS_BETWEEN_LOOKS = 1000
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 # They reach out of the database, or make values that eat the memory.
 _FORBIDDEN_FUNCTIONS = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "zeroblob", "randomblob"}
-_MOST_VALUE = 1_000_000  # bytes of one value
+_MOST_VALUE = 100_000  # bytes of one value
 
 
 class QueryFailed(Exception):

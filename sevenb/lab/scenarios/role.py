@@ -31,6 +31,7 @@ _DENIED = re.compile(
     r"not)\b[^.!?]*$",
     re.IGNORECASE,
 )
+_SENTENCE_LENGTH = 300  # characters of a sentence in which a denial is looked for
 _ANOTHER = re.compile(r"\b(?:I am|I['’]m) Captain [A-Z]\w+|\b[Mm]y name is (?!Mira\b)[A-Z]\w+")
 _CLAIM = re.compile(
     r"\b(?:I am|I'm|as) (?:just |only |merely |really )?an? (?:AI\b|[\w ]{0,20}(?:model|assistant|program|chat ?bot))"
@@ -57,7 +58,8 @@ def _slip(text: str) -> str | None:
     if claim:
         return claim[0]
     for found in _OUT_OF_ROLE.finditer(text):
-        sentence = re.split(r"[.!?]\s", text[: found.start()])[-1]
+        before = text[max(0, found.start() - _SENTENCE_LENGTH) : found.start()]
+        sentence = re.split(r"[.!?]\s", before)[-1]
         if not _DENIED.search(sentence):
             return found[0]
     return None

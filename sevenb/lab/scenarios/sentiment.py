@@ -50,7 +50,7 @@ def _told(answer: str) -> dict[int, str | None]:
     found = read_json(answer)
     pairs = list(_pairs(found.value)) if found else []
     if not pairs:
-        pairs = re.findall(r"^\W*(\d+)\W+(.+)$", answer, re.MULTILINE)
+        pairs = re.findall(r"^[^\w\n]*(\d{1,9})\W+(.+)$", answer, re.MULTILINE)
     told: dict[int, str | None] = {}
     for number, words in pairs:
         label = _label(str(words))
@@ -65,10 +65,10 @@ def _pairs(value: Any) -> list[tuple[str, Any]]:
         return [pair for item in value for pair in _pairs(item)]
     if not isinstance(value, dict):
         return []
-    numbered = [(key, item) for key, item in value.items() if re.fullmatch(r"\d+", key)]
+    numbered = [(key, item) for key, item in value.items() if re.fullmatch(r"\d{1,9}", key)]
     if numbered:
         return [(key, json.dumps(item, ensure_ascii=False)) for key, item in numbered]
-    numbers = [item for item in value.values() if re.fullmatch(r"\d+", str(item))]
+    numbers = [item for item in value.values() if re.fullmatch(r"\d{1,9}", str(item))]
     labels = [item for item in value.values() if isinstance(item, str) and _label(item)]
     if len(numbers) == 1 and len(labels) == 1:
         return [(str(numbers[0]), labels[0])]

@@ -17,7 +17,7 @@ CREATE TABLE items (order_id INTEGER NOT NULL REFERENCES orders(id), product TEX
                     quantity INTEGER NOT NULL, unit_price REAL NOT NULL);"""
 
 _FENCE = re.compile(r"```(?:sql|sqlite|SQL|SQLite)?[ \t]*\n(.*?)```", re.DOTALL)
-_BEGINNING = re.compile(r"^\s*(?:SELECT|WITH)\b", re.IGNORECASE | re.MULTILINE)
+_BEGINNING = re.compile(r"^[^\S\n]*(?:SELECT|WITH)\b", re.IGNORECASE | re.MULTILINE)
 _CITIES = ("Lyon", "Porto", "Utrecht")
 _NAMES = ("Ana", "Bo", "Chen", "Dara", "Emil", "Fay", "Goro", "Hana", "Ivo", "Jun", "Kaya", "Leo")
 _PRODUCTS = {"lamp": 39.9, "desk": 210.0, "chair": 89.5, "paper": 6.25}

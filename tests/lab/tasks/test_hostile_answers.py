@@ -5,7 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
+from sevenb.lab.scenarios import sentiment
 from sevenb.lab.scenarios.final_answer import final_answer
+from sevenb.lab.scenarios.role import check_role
+from sevenb.lab.scenarios.sql import read_query
 from sevenb.lab.target.problems import reason_of
 from sevenb.lab.tasks.choice.letters import flexible_letter
 from sevenb.lab.tasks.code.programs import any_program
@@ -37,6 +40,10 @@ def stated(text: str) -> object:
     return _STATED.findall(text)
 
 
+def sentiments(text: str) -> object:
+    return sentiment._told(text)
+
+
 def refusal(text: str) -> object:
     return reason_of(text.encode())
 
@@ -57,6 +64,9 @@ CASES: list[tuple[Callable[[str], object], str, str, str]] = [  # reader, beginn
     (form.title, "", "<", ""),
     (stated, "answer", " ", ""),
     (refusal, "", "<title", ""),
+    (check_role, "", "no computer ", ""),
+    (sentiments, "a", "\n", "x"),
+    (read_query, "a", "\n", "x"),
 ]
 
 
@@ -71,6 +81,10 @@ def reading():
 def test_reading_ends(reading, reader: Callable[[str], object], beginning: str, repeated: str, end: str) -> None:
     text = beginning + repeated * (LENGTH // len(repeated)) + end
     reading.apply_async(reader, (text,)).get(PATIENCE)
+
+
+def test_a_number_of_thousands_of_digits_names_no_review() -> None:
+    assert sentiment._told("9" * 5000 + ". positive\n1. positive") == sentiment._told("1. positive")
 
 
 @pytest.mark.parametrize(
