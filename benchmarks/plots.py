@@ -10,6 +10,7 @@ from benchmarks.contenders import OURS
 from benchmarks.remote import ROOT
 from benchmarks.results import RowResult
 from benchmarks.rows import IK, LLAMA_CPP, ROWS, Row
+from sevenb.lab.report.page.plots.drawing import round_up
 
 FOLDER = ROOT / "docs" / "plots"
 
@@ -108,7 +109,7 @@ def _panels(
 
 
 def _panel(panel: Panel) -> list[str]:
-    highest = _round_up(max(y for line in panel.lines.values() for _, y in line))
+    highest = round_up(max(y for line in panel.lines.values() for _, y in line))
     widest = max(panel.ticks) or 1.0
 
     def place(x: float, y: float) -> tuple[float, float]:
@@ -137,9 +138,3 @@ def _panel(panel: Panel) -> list[str]:
         parts.append(f'<text x="{legend + 14}" y="40">{escape(engine)}</text>')
         legend += 30 + 7.2 * len(engine)
     return parts
-
-
-def _round_up(value: float) -> float:
-    """The least of 1, 2, 4, 6, 8 and 10 times a power of ten that is not below ``value``."""
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(factor * power for factor in (1, 2, 4, 6, 8, 10) if factor * power >= value)

@@ -13,7 +13,7 @@ from benchmarks.page import replace_section
 from benchmarks.remote import ROOT
 from sevenb.lab.report.page.blocks import Plot, Tongue
 from sevenb.lab.report.page.plots.drawing import svg_file
-from sevenb.lab.report.page.sections import quality, speed, verdict
+from sevenb.lab.report.page.sections import latency, quality, verdict
 from sevenb.lab.report.report import Report, read_report, report_json
 
 PAGE = ROOT / "docs" / "report.md"
@@ -31,7 +31,7 @@ def main(path: Path) -> None:
         sys.exit(f"The JSON has {len(content):,} bytes; at most {LARGEST:,} are to be committed.")
     JSON.write_bytes(content)
     t = Tongue("en")
-    plots = {"report-speed.svg": speed.latency_plots(report, t), "report-quality.svg": quality.plots(report, t)}
+    plots = {"report-speed.svg": latency.plots(report, t), "report-quality.svg": quality.plots(report, t)}
     machine = f"{report.machine.get('cpu')}, {report.machine.get('cores')} cores"
     lines = [f"`{report.command}`, {report.made[:10]}, {machine}:"]
     lines += [f"> {sentence}" for sentence in verdict.headline(report, t)]

@@ -1,6 +1,5 @@
 """`Report`: everything that a report says, as `report.json` keeps it; the pages are made from it alone."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,16 +157,6 @@ def read_report(path: Path) -> Report:
 def report_json(report: Report) -> bytes:
     """The report as it is kept, for people to read, too."""
     return msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"
-
-
-def subject_named(report: Report, name: str) -> Subject:
-    """The subject of a verdict or a comparison."""
-    return next(subject for subject in report.subjects if subject.name == name)
-
-
-def names(subjects: Sequence[Subject]) -> list[str]:
-    """What the tables call them."""
-    return [subject.name for subject in subjects]
 
 
 class _Versioned(msgspec.Struct):

@@ -4,7 +4,17 @@ from dataclasses import dataclass
 
 from sevenb.lab.report.page import figures
 from sevenb.lab.report.page.blocks import Section, Tongue
-from sevenb.lab.report.page.sections import fitting, missing, provenance, quality, scenarios, speed, verdict
+from sevenb.lab.report.page.sections import (
+    fitting,
+    latency,
+    load,
+    memory,
+    missing,
+    provenance,
+    quality,
+    scenarios,
+    verdict,
+)
 from sevenb.lab.report.report import Report
 
 
@@ -21,9 +31,9 @@ def document(report: Report, t: Tongue) -> Document:
     """Everything, in the order of a reader who has one minute."""
     sections = (
         verdict.section(report, t),
-        speed.latency_section(report, t),
-        speed.memory_section(report, t),
-        speed.load_section(report, t),
+        latency.section(report, t),
+        memory.section(report, t),
+        load.section(report, t),
         quality.section(report, t),
         scenarios.section(report, t),
         fitting.section(report, t),

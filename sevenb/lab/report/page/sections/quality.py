@@ -9,9 +9,9 @@ from sevenb.lab.report.page.plots.charts import Share, intervals
 from sevenb.lab.report.page.sections.missing import not_measured
 from sevenb.lab.report.report import Comparison, Report, Subject
 from sevenb.lab.results import TaskSummary
+from sevenb.lab.runs.quality import SURE
 from sevenb.lab.statistics import Rate
 
-_SIGNIFICANT = 0.05
 _SEVEN = "Qwen2.5-7B-Instruct"
 
 
@@ -253,7 +253,7 @@ def _pairs(report: Report, t: Tongue) -> Table:
 
 def _pair_cells(pair: Comparison, t: Tongue) -> Row:
     difference = pair.difference
-    if difference.p >= _SIGNIFICANT:
+    if difference.p >= SURE:
         meaning = t("no difference shown", "未见显著差异")
     else:
         better = pair.first if difference.only_first > difference.only_second else pair.second
