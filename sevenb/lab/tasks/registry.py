@@ -7,6 +7,7 @@ from sevenb.lab.tasks.choice import benchmarks as choice
 from sevenb.lab.tasks.code import humaneval
 from sevenb.lab.tasks.ifeval import task as ifeval
 from sevenb.lab.tasks.maths import cmath, gsm8k, math_task
+from sevenb.lab.tasks.own import load_own_task
 from sevenb.lab.tasks.task import Task, TaskKind
 
 _KINDS: tuple[TaskKind, ...] = (
@@ -29,7 +30,5 @@ def find_task(name: str, preset: str | None = None) -> Task:
     if name in TASKS:
         return TASKS[name](preset)
     if name.endswith((".yaml", ".yml")):
-        from sevenb.lab.tasks.own import load_own_task
-
-        return load_own_task(Path(name))
+        return load_own_task(Path(name), TASKS)
     raise InvalidRequest(f"There is no task {name!r}; there are {', '.join(TASKS)}, scenarios, or a YAML file.", "task")

@@ -8,17 +8,20 @@ from typing import Any
 
 import pytest
 
-from sevenb.errors import SevenbError
+from sevenb.errors import SandboxUnavailable, SevenbError
 from sevenb.lab.data.finder import DataFinder
 from sevenb.lab.progress import silent_progress
 from sevenb.lab.results import TaskSummary
 from sevenb.lab.runs import machine
 from sevenb.lab.runs.store import RunStore
+from sevenb.lab.sandbox import program, sandbox_kind, solution
+from sevenb.lab.sandbox.supervision.layers import Layers
 from sevenb.lab.target.answer import Answer
 from sevenb.lab.target.client import Client
 from sevenb.lab.target.target import Target
 from sevenb.lab.tasks.evaluation import evaluate
 from sevenb.lab.tasks.own import load_own_task
+from sevenb.lab.tasks.registry import find_task
 from sevenb.lab.tasks.task import Score, Task
 from tests.lab.tasks.scripted_server import serve
 
@@ -31,7 +34,7 @@ def make(folder: Path, yaml: str = YAML, *rows: Any) -> Task:
     (folder / "task.yaml").write_text(yaml)
     lines = [row if isinstance(row, str) else json.dumps(row) for row in rows or (ROW,)]
     (folder / "q.jsonl").write_text("\n".join(lines))
-    return load_own_task(folder / "task.yaml")
+    return find_task(str(folder / "task.yaml"))
 
 
 @pytest.mark.parametrize(
@@ -128,6 +131,22 @@ def test_answers_are_scored(
     yaml = YAML.replace("exact", score) + (schema if score == "json_schema" else "")
     result = score_of(make(tmp_path, yaml, {"question": "?", **fields}), text)
     assert (result.strict, result.flexible) == (strict, flexible)
+
+
+def test_programs_need_a_sandbox_unless_that_is_confirmed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def layers(*, confirm_run_unsafe_code: bool) -> Layers:
+        if not confirm_run_unsafe_code:
+            raise SandboxUnavailable("Confirm it with --confirm-run-unsafe-code.")
+        return program.layers(confirm_run_unsafe_code=True)
+
+    monkeypatch.setattr(solution, "layers", layers)
+    task = make(tmp_path, YAML.replace("exact", "python"), {"question": "?", "answer": "assert twice(2) == 4"})
+    with pytest.raises(SandboxUnavailable, match="--confirm-run-unsafe-code"):
+        task.require()
+    task.confirm_run_unsafe_code = True
+    task.require()
+    assert score_of(task, "```python\ndef twice(x): return 2 * x\n```").strict
+    assert task.conditions()["sandbox"] == sandbox_kind()
 
 
 def test_a_pattern_that_takes_for_ever_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """`OwnTask`: the task that a YAML file describes."""
 
 import hashlib
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ from sevenb.lab.tasks.own.scoring import SCORERS
 from sevenb.lab.tasks.task import Item, Messages, Score, Task
 
 
-def load_own_task(path: Path) -> Task:
+def load_own_task(path: Path, taken: Container[str] = ()) -> Task:
     """Read the file, its questions and examples, and render every prompt, so that mistakes show before a model runs.
 
-    Raises `InvalidRequest` or `DataUnavailable`, naming file, line and field.
+    ``taken`` are the names of other tasks. Raises `InvalidRequest` or `DataUnavailable`, naming file, line and field.
     """
     description, mistakes = read_description(path)
-    return OwnTask(path, description, mistakes)
+    task = OwnTask(path, description, mistakes)
+    if task.name in taken:
+        raise mistakes.at("name", f"{task.name!r} is the name of a task that sevenb has; choose another one.")
+    return task
 
 
 class OwnTask(Task):
@@ -32,11 +36,7 @@ class OwnTask(Task):
     metric = "accuracy"
 
     def __init__(self, path: Path, description: Description, mistakes: Mistakes) -> None:
-        from sevenb.lab.tasks.registry import TASKS
-
         self.name = description.name or path.stem
-        if self.name in TASKS:
-            raise mistakes.at("name", f"{self.name!r} is the name of a task that sevenb has; choose another one.")
         self.title = description.title or self.name
         self.shots = description.shots
         self.max_tokens = description.max_tokens
