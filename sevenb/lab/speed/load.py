@@ -1,12 +1,13 @@
 """Load: many clients at once, or requests that come by chance, and how many a second are answered in time."""
 
 import contextlib
+import math
 import secrets
 from collections.abc import Sequence
 
 import msgspec
 
-from sevenb.errors import InvalidRequest, TargetFailed
+from sevenb.errors import InvalidRequest, TargetFailed, TargetRefused
 from sevenb.lab.progress import Progress, Stage
 from sevenb.lab.results import LoadRow, LoadSummary, ServiceLevel
 from sevenb.lab.runs.store import Run, RunStore
@@ -74,8 +75,8 @@ def _check(levels: Sequence[Level], num_prompts: int | None, seconds: float | No
     if num_prompts is not None and seconds is not None:
         raise InvalidRequest("A level ends after --num-prompts or after --seconds; give one of them.", "seconds")
     for option, value in (("--num-prompts", num_prompts), ("--seconds", seconds)):
-        if value is not None and value <= 0:
-            raise InvalidRequest(f"{option} {value} leaves nothing to measure.", option)
+        if value is not None and not 0 < value < math.inf:
+            raise InvalidRequest(f"{option} {value} is no number of them; give one above 0.", option)
     if any((level.clients or level.rate or 0) <= 0 for level in levels):
         raise InvalidRequest("Clients and request rates are numbers above 0.", "clients")
 
@@ -112,7 +113,8 @@ class _Work:
         else:
             await session.by_rate(level.rate or 0, self._count(level), self._seconds, self._seed)
         if session.lost:  # requests that fail for a server that is gone are no measurement
-            await self._ask(self._lengths.input)
+            with contextlib.suppress(TargetRefused):  # it lives
+                await self._ask(self._lengths.input)
         if not session.answered:
             raise TargetFailed(f"At {level.title} no request was answered: {session.last_failure}")
         self._run.keep(level.key, {"session": self._run.record.sessions, "requests": session.sent})

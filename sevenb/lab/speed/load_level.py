@@ -9,11 +9,12 @@ from typing import Any
 
 import msgspec
 
-from sevenb.errors import InvalidRequest, StorageFull, TargetFailed, TargetRefused
+from sevenb.errors import SevenbError, TargetFailed, TargetRefused
 from sevenb.lab.progress import Stage
 from sevenb.lab.runs.store import Run
 from sevenb.lab.speed.load_rows import Lengths, LoadSample
 from sevenb.lab.speed.prompts import prompt_of
+from sevenb.lab.target.asking import SERVERS_OWN
 from sevenb.lab.target.client import Client
 
 _FAILURES = 8  # in a row, and none between, after which the server is given up
@@ -102,7 +103,8 @@ class LevelSession:
         elif failure is not None:
             self._failures += 1
             self.last_failure = str(failure)
-            self.lost = not isinstance(failure, TargetRefused)
+            # Also what is broken off may be the last word of a server that shuts down.
+            self.lost = not isinstance(failure, TargetRefused) or failure.status >= SERVERS_OWN
             if self._failures >= max(_FAILURES, self._level.clients or 0):
                 raise failure
         self._show(seconds)
@@ -123,5 +125,5 @@ async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
         async with asyncio.TaskGroup() as group:
             for each in work:
                 group.create_task(each)
-    except* (TargetFailed, InvalidRequest, StorageFull) as errors:
+    except* (SevenbError, OSError) as errors:
         raise errors.exceptions[0] from None

@@ -16,6 +16,8 @@ from sevenb.lab.target.answer import Answer
 from sevenb.lab.target.client import Client
 from sevenb.lab.target.target import Target
 from tests.lab.speed.paced_server import PacedServer, paced_server
+from tests.lab.speed.words import Words
+from tests.lab.target.raw_server import Connection, event, raw_server
 
 LENGTHS = {"input_tokens": 96, "output_tokens": 16}
 
@@ -146,6 +148,33 @@ def test_levels_that_were_measured_are_kept_when_the_server_dies(store: RunStore
     assert done.result(LoadSummary) == summary
 
 
+def test_a_level_in_which_a_server_shut_down_is_not_kept(store: RunStore) -> None:
+    words, is_gone, asked = Words(), False, 0
+
+    async def until_it_shuts_down(connection: Connection) -> None:
+        nonlocal is_gone, asked
+        if is_gone:
+            connection.reset()
+        elif connection.body["max_tokens"] == 16 and (asked := asked + 1) == 4:  # the level's last
+            is_gone = True
+            await connection.head()
+            await connection.send(event({"error": {"message": "The server is shutting down."}}))
+        else:
+            await words(connection)
+
+    async def measure() -> LoadSummary:
+        async with raw_server(until_it_shuts_down) as raw, Client(Target(raw.url, "m", "m"), timeout=20) as client:
+            return await measure_load(
+                client, store, clients=(1,), num_prompts=4, input_tokens=100, output_tokens=16,
+                progress=silent_progress(),
+            )  # fmt: skip
+
+    with pytest.raises(TargetFailed, match="closed the connection"):
+        asyncio.run(measure())
+    (stopped,) = store.records("load")
+    assert "clients 1" not in store.samples(stopped)
+
+
 def test_a_connection_that_breaks_is_a_failed_request_where_the_server_lives_on(store: RunStore) -> None:
     with paced_server(refuse=lambda number: (0, "") if number in (3, 4) else None) as server:
         (row,) = load(server, store, clients=(1,), num_prompts=6).rows
@@ -166,6 +195,7 @@ def test_lengths_are_verified(store: RunStore) -> None:
         {"clients": (0,)},
         {"clients": (), "request_rates": (-1.0,)},
         {"num_prompts": 0},
+        {"seconds": float("inf")},
         {"num_prompts": 5, "seconds": 5.0},
         {"input_tokens": 5},
     ],

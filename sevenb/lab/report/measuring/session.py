@@ -124,15 +124,18 @@ class _Session:
         left = [step for step in names if step not in self._about.runs]
         if "memory" in left:  # which starts servers of its own
             left.remove("memory")
-            await self._try(
-                "memory",
-                lambda store: measure_memory_of(
-                    self._wanted.model, self._wanted.url, api_key, store, scope=self._scope,
-                    serve_options=serve_options, timeout=timeout, fresh=fresh, progress=self._progress,
-                ),
-            )  # fmt: skip
+            try:
+                await self._try(
+                    "memory",
+                    lambda store: measure_memory_of(
+                        self._wanted.model, self._wanted.url, api_key, store, scope=self._scope,
+                        serve_options=serve_options, timeout=timeout, fresh=fresh, progress=self._progress,
+                    ),
+                )  # fmt: skip
+            except TargetFailed as error:
+                self._fail("memory", error)
         while left:
-            before = len(left)
+            begun = None
             try:
                 async with open_target(
                     self._wanted.model, self._wanted.url, api_key, progress=self._progress,
@@ -140,14 +143,15 @@ class _Session:
                 ) as client:  # fmt: skip
                     await self._describe(client)
                     while left:
-                        step = left.pop(0)
-                        if not await self._try(step, partial(self._on, client, steps[step])):
-                            break
+                        begun = left.pop(0)
+                        await self._try(begun, partial(self._on, client, steps[begun]))
             except (SevenbError, OSError) as error:
-                if len(left) == before:  # it did not even open
+                if begun is None:  # it did not even open
                     for step in left:
                         self._fail(step, error)
                     return
+                if isinstance(error, TargetFailed):
+                    self._fail(begun, error)
 
     async def _on(self, client: Client, measure: Measure, store: RunStore) -> None:
         await measure(client, store, self._progress)
@@ -158,22 +162,20 @@ class _Session:
         self._about.name = self._wanted.name or client.target.name
         self._about.model = self._wanted.model or client.target.model
 
-    async def _try(self, step: str, measure: Callable[[RunStore], Awaitable[Any]]) -> bool:
-        """Do a step; whether the server may be asked further."""
+    async def _try(self, step: str, measure: Callable[[RunStore], Awaitable[Any]]) -> None:
+        """Do a step. Raises `TargetFailed` where the server may not be asked further."""
         store = _NotingStore(self._store.folder)
         with self._step(step):
             try:
                 await measure(store)
-            except TargetFailed as error:
-                self._fail(step, error)
-                return isinstance(error, TargetRefused)
             except Exception as error:  # a step's fault must not take the others' figures with it
+                if isinstance(error, TargetFailed) and not isinstance(error, TargetRefused):
+                    raise  # to where its server ends, which may know why
                 self._fail(step, error)
-                return True
+                return
         for run in store.begun:
             self._about.runs[step] = self._store.find(run.record.id)
             self._draft.note(self._index, step, run.record.id)
-        return True
 
     def _step(self, step: str) -> AbstractContextManager[None]:
         note = f"{self._about.name}: {step.removeprefix(EVAL)}"
