@@ -62,6 +62,7 @@ async def evaluate(
         raise InvalidRequest(
             f"{samples} samples at temperature 0 would all be the same; give --temperature.", "n_samples"
         )
+    limit = None if limit is None or limit >= len(items) else limit  # all are all, however they were asked for
     chosen = task.order(spread_evenly(items, limit, seed))
     target_facts = await client.facts()
     params = {"max_tokens": max_tokens or task.max_tokens, "temperature": warmth, "seed": seed}
@@ -154,7 +155,7 @@ class _Session:
                             await ask(key)
                     for _ in range(min(width, len(asked))):
                         clients.create_task(ask_in_turn())
-            except* SevenbError as group:
+            except* (SevenbError, OSError) as group:
                 raise group.exceptions[0] from None
         if not self._scored and self._last_refusal:
             raise self._last_refusal

@@ -268,6 +268,12 @@ def groups(items: Sequence[Item]) -> list[str]:
     return [item.group for item in items]
 
 
+def test_a_limit_beyond_the_items_is_the_same_work_as_none(store: RunStore) -> None:
+    with serve(double) as server:
+        settings = [asyncio.run(measure(server, Sums(3), store, limit=limit)).settings for limit in (None, 3, 1000)]
+    assert settings[0] == settings[1] == settings[2]
+
+
 def test_a_limit_takes_the_same_items_evenly_from_all_groups() -> None:
     items = [Item(str(n), "large" if n < 90 else "small", {}) for n in range(100)]
     chosen = spread_evenly(items, 10, 0)
