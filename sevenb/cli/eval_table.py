@@ -43,7 +43,7 @@ def _details(summary: TaskSummary) -> list[str]:
         f"  prompt: {summary.template}",
         f"  {summary.extraction}",
         f"  data: {data.source}, {data.items:,} items, sha256 {data.sha256[:16]}, licence {data.licence}",
-        f"  {summary.output_tokens:,} tokens; "
+        f"  {f'{summary.output_tokens:,}' if summary.output_tokens else 'uncounted'} tokens; "
         + ", ".join(f"{name} {value}" for name, value in summary.settings.items() if name in _SHOWN),
     ]
     if summary.pass_at:

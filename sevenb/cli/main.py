@@ -124,7 +124,10 @@ def main() -> None:
             raise
         from sevenb.cli.console import print_error
 
-        print_error(str(error) if isinstance(error, SevenbError) else f"{error}; check the disk and its permissions.")
+        told = str(error)
+        if isinstance(error, OSError):
+            told = re.sub(r"^\[Errno -?\d+\] ", "", told) + "; check the disk and its permissions."
+        print_error(told)
         sys.exit(1)
 
 

@@ -59,6 +59,10 @@ def report(
     if language not in ("en", "zh"):
         raise typer.BadParameter("must be en or zh", param_hint="--language")
     limits = thresholds_of(threshold or [])
+    if out is not None:
+        from sevenb.lab.runs.files import require_writable
+
+        require_writable(out)
     if from_ is not None:
         if models or target:
             raise InvalidRequest("--from measures nothing; leave out models and targets.", "from")

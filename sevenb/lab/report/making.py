@@ -7,6 +7,7 @@ import msgspec
 
 from sevenb.errors import InvalidRequest
 from sevenb.lab.data.finder import DataFinder
+from sevenb.lab.folder import lab_folder
 from sevenb.lab.progress import Progress
 from sevenb.lab.report.compiling import compiled, measured_by
 from sevenb.lab.report.measuring.draft import draft_for
@@ -16,6 +17,7 @@ from sevenb.lab.report.page.writing import write_report
 from sevenb.lab.report.planned import planned_model, planned_rows
 from sevenb.lab.report.report import Report
 from sevenb.lab.report.verdict import Thresholds
+from sevenb.lab.runs.files import require_writable
 from sevenb.lab.runs.machine import sevenb_version, this_machine
 from sevenb.lab.runs.store import RunStore
 from sevenb.lab.sandbox import sandbox_kind
@@ -48,6 +50,7 @@ async def make_report(
     progress: Progress,
 ) -> Made:
     """Measure, and write the report into the lab's folder; go on with one that was stopped or lacks something."""
+    require_writable(lab_folder(), 0o700)  # told before a quarter of an hour of measuring, not after it
     draft = draft_for({"wanted": wanted, "scope": scope, "serve_options": serve_options}, fresh=fresh)
     store = RunStore()
     machine = msgspec.to_builtins(this_machine())  # before anything keeps it busy

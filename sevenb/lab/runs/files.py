@@ -3,12 +3,14 @@
 import contextlib
 import errno
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from sevenb.errors import StorageDenied, StorageFull
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_FOLDER = {errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -27,7 +29,18 @@ def explained(folder: Path) -> Iterator[None]:
             raise StorageDenied(
                 f"{folder} cannot be written by this user; make it writable, or set SEVENB_LAB to another folder."
             ) from error
+        if error.errno in _NO_FOLDER:
+            raise StorageDenied(
+                f"{folder} is no folder that files can be written to ({error.strerror}); name another one."
+            ) from error
         raise
+
+
+def require_writable(folder: Path, mode: int = 0o777) -> None:
+    """Make ``folder``, and try it. Raises `StorageDenied`, `StorageFull`: before a long work whose end is a file."""
+    with explained(folder):
+        folder.mkdir(mode, parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
 
 
 def write_whole(path: Path, content: bytes) -> None:

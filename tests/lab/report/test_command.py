@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from sevenb.cli.main import app
-from sevenb.errors import InvalidRequest, SevenbError
+from sevenb.errors import InvalidRequest, SevenbError, StorageDenied
 from sevenb.lab.report.report import Report, read_report
 from sevenb.lab.runs.store import RunStore
 from tests.lab.report.samples import two_models
@@ -155,7 +155,7 @@ def test_a_report_with_figures_that_can_be_none_is_told_in_a_sentence(tmp_path: 
         (("x", "--threshold", "chat_ttft=fast"), "is no number"),
         (("x", "--contexts", "many"), "--contexts takes lengths"),
         (("--target", "=http://x"), "is not [NAME=]URL[#MODEL]"),
-        (("--target", "http://me:hush@127.0.0.1:1/v1"), "--target 'http://…@127.0.0.1:1/v1' is no address of a server"),
+        (("--target", "http://me:hush@127.0.0.1:1/v1"), "--target 'http://…@127.0.0.1:1/v1' is no address"),
         (("--from", "/nothing/report.json"), "cannot be read"),
         (("--runs", "ffffffff"), "There is no run"),
     ],
@@ -165,6 +165,19 @@ def test_what_makes_no_sense_is_told_before_anything_is_measured(arguments: tupl
     assert isinstance(done.exception, SevenbError)
     assert said in str(done.exception)
     assert not isinstance(done.exception, InvalidRequest) or RunStore().records() == []
+
+
+@pytest.mark.parametrize("place", ["lab", "out"])
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_measured(
+    lab: Path, tmp_path: Path, place: str
+) -> None:
+    out = tmp_path / "out"
+    (lab if place == "lab" else out).write_text("a file", encoding="utf-8")
+    with paced_server() as server:
+        done = report("--target", f"x={server.url}", "--quick", "--steps", "latency", "--out", str(out))
+        assert server.bodies == []
+    assert isinstance(done.exception, StorageDenied)
+    assert "is no folder that files can be written to" in str(done.exception)
 
 
 def test_the_key_is_never_written_down(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
