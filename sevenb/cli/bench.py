@@ -11,6 +11,7 @@ from sevenb.cli.bench_serve import serve
 if TYPE_CHECKING:
     from sevenb.lab.progress import Progress
     from sevenb.lab.results import LatencySummary
+    from sevenb.lab.target.client import Client
 
 EPILOG = """Examples:
 
@@ -63,26 +64,22 @@ def latency(
 
     One request at a time, each with words of its own at its beginning, so that no cache flatters a cold figure.
     """
-    from sevenb.cli.console import err, out
+    from sevenb.cli.console import err, out, print_json
     from sevenb.cli.latency_table import latency_table, remarks
-    from sevenb.cli.measuring import measured, print_json
+    from sevenb.cli.measuring import measured_on
     from sevenb.lab.runs.store import RunStore
     from sevenb.lab.speed.latency import measure_latency
-    from sevenb.lab.target.opening import open_target
 
     lengths = options.token_counts(contexts, "--contexts")
     arguments = options.serve_arguments(serve_options)
 
-    async def work(progress: "Progress") -> tuple[str, "LatencySummary"]:
-        async with open_target(
-            model, target, api_key, progress=progress, serve_options=arguments, timeout=timeout
-        ) as client:
-            return client.target.name, await measure_latency(
-                client, RunStore(), contexts=lengths, output_tokens=output_tokens, repeats=repeats, warm=warm,
-                fresh=fresh, progress=progress,
-            )  # fmt: skip
+    async def measure(client: "Client", progress: "Progress") -> "LatencySummary":
+        return await measure_latency(
+            client, RunStore(), contexts=lengths, output_tokens=output_tokens, repeats=repeats, warm=warm, fresh=fresh,
+            progress=progress,
+        )  # fmt: skip
 
-    name, summary = measured(work)
+    name, summary = measured_on(model, target, api_key, arguments, timeout, measure)
     if json:
         print_json(summary)
         return
@@ -94,8 +91,8 @@ def latency(
 @bench.command("self-test")
 def self_test(json: options.JsonOutput = False) -> None:
     """Whether the measuring can be trusted: it measures a server whose delays are known. Takes some seconds."""
-    from sevenb.cli.console import out
-    from sevenb.cli.measuring import measured, print_json
+    from sevenb.cli.console import out, print_json
+    from sevenb.cli.measuring import measured
     from sevenb.cli.self_test_table import self_test_table, verdict_text
     from sevenb.lab.speed.self_test import self_test as test
 

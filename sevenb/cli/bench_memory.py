@@ -63,8 +63,8 @@ def memory(
 
     Each mode is measured by one request that fills its context, on a server that is started for it.
     """
-    from sevenb.cli.console import err, out
-    from sevenb.cli.measuring import measured, print_json
+    from sevenb.cli.console import err, out, print_json
+    from sevenb.cli.measuring import measured
     from sevenb.cli.memory_table import memory_remarks, memory_table
     from sevenb.lab.runs.store import RunStore
     from sevenb.lab.speed.memory import measure_memory, usual_modes

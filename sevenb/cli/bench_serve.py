@@ -1,6 +1,6 @@
 """``sevenb bench serve``: throughput, goodput and latencies under load."""
 
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,8 +9,7 @@ from sevenb.cli import lab_options as options
 if TYPE_CHECKING:
     from sevenb.lab.progress import Progress
     from sevenb.lab.results import LoadSummary
-
-Number = TypeVar("Number", int, float)
+    from sevenb.lab.target.client import Client
 
 _LOAD = "Load"
 _LEVEL = "Service level"
@@ -83,48 +82,28 @@ def serve(
 
     Goodput counts the requests that met the whole service level. Failed requests are told apart, with their reasons.
     """
-    from sevenb.cli.console import err, out
+    from sevenb.cli.console import err, out, print_json
     from sevenb.cli.load_table import load_remarks, load_table
-    from sevenb.cli.measuring import measured, print_json
+    from sevenb.cli.measuring import measured_on
     from sevenb.lab.results import ServiceLevel
     from sevenb.lab.runs.store import RunStore
     from sevenb.lab.speed.load import CLIENTS, measure_load
-    from sevenb.lab.target.opening import open_target
 
-    rates = _numbers(request_rate, "--request-rate", float)
-    counts = _numbers(clients, "--clients", int) or ([] if rates else list(CLIENTS))
+    rates = options.numbers(request_rate, "--request-rate", float) if request_rate is not None else []
+    counts = options.numbers(clients, "--clients", int) if clients is not None else [] if rates else list(CLIENTS)
     arguments = options.serve_arguments(serve_options)
 
-    async def work(progress: "Progress") -> tuple[str, "LoadSummary"]:
-        async with open_target(
-            model, target, api_key, progress=progress, serve_options=arguments, timeout=timeout
-        ) as client:
-            return client.target.name, await measure_load(
-                client, RunStore(), clients=counts, request_rates=rates, num_prompts=num_prompts, seconds=seconds,
-                input_tokens=input_tokens, output_tokens=output_tokens, level=ServiceLevel(slo_ttft, slo_tpot),
-                seed=seed, fresh=fresh, progress=progress,
-            )  # fmt: skip
+    async def measure(client: "Client", progress: "Progress") -> "LoadSummary":
+        return await measure_load(
+            client, RunStore(), clients=counts, request_rates=rates, num_prompts=num_prompts, seconds=seconds,
+            input_tokens=input_tokens, output_tokens=output_tokens, level=ServiceLevel(slo_ttft, slo_tpot),
+            seed=seed, fresh=fresh, progress=progress,
+        )  # fmt: skip
 
-    name, summary = measured(work)
+    name, summary = measured_on(model, target, api_key, arguments, timeout, measure)
     if json:
         print_json(summary)
         return
     out.print(load_table(f"Load of {name}", summary))
     for line in load_remarks(summary):
         err.print(line, markup=False, soft_wrap=True)
-
-
-def _numbers(text: str | None, option: str, kind: type[Number]) -> list[Number]:
-    """``1,2,4`` as numbers above 0, each once."""
-    from sevenb.errors import InvalidRequest
-
-    numbers = []
-    for part in (text or "").split(",") if text is not None else []:
-        try:
-            number = kind(part.strip())
-        except ValueError:
-            number = kind(0)
-        if not 0 < number < 100_000:
-            raise InvalidRequest(f"{option} takes numbers such as 1,2,4, not {part.strip()!r:.80}.", option)
-        numbers.append(number)
-    return list(dict.fromkeys(numbers))

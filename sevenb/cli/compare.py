@@ -34,15 +34,13 @@ def compare(
     Speed and memory as ratios; quality with 95 % intervals and McNemar's exact test on the items that both answered.
     It warns where settings, data, machine or template differ, so that like is not compared with like.
     """
-    import msgspec
-
-    from sevenb.cli.console import err, out
+    from sevenb.cli.console import err, out, print_json
     from sevenb.lab.runs.compare import compare as compared
     from sevenb.lab.runs.store import RunStore
 
     comparisons = compared(RunStore(), first, second)
     if json:
-        print(msgspec.json.format(msgspec.json.encode(comparisons), indent=2).decode())
+        print_json(comparisons)
         return
     for comparison in comparisons:
         title = f"{comparison.kind}: {comparison.first.name} ({comparison.first.run}) and "
@@ -86,8 +84,7 @@ def _better(figure: "Figure") -> str:
 
 
 def _value_text(value: float | None, unit: str) -> str:
-    from sevenb.cli.console import size_text
-    from sevenb.cli.latency_table import seconds_text
+    from sevenb.cli.console import seconds_text, size_text
 
     if value is None:
         return "–"

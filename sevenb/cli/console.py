@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -11,7 +12,10 @@ from rich.markup import escape
 from sevenb.model.download import Progress
 from sevenb.model.download_progress import showing_downloads, size_text
 
-__all__ = ["count_text", "download_progress", "err", "out", "print_error", "size_text", "stoppable"]
+__all__ = [
+    "count_text", "download_progress", "err", "out", "print_error", "print_json", "seconds_text", "size_text",
+    "stoppable",
+]  # fmt: skip
 
 PIPE_WIDTH = 200  # columns where no terminal sets a width, so that tables are not cut
 
@@ -22,6 +26,20 @@ err = Console(width=None if sys.stderr.isatty() else PIPE_WIDTH, highlight=False
 def print_error(message: str) -> None:
     """One sentence in red on standard error."""
     err.print(f"[bold red]Error:[/] [red]{escape(message)}[/]", soft_wrap=True)
+
+
+def print_json(results: Any) -> None:
+    """Structs, or lists of them, as JSON on standard output, for programs."""
+    import msgspec
+
+    print(msgspec.json.format(msgspec.json.encode(results), indent=2).decode())
+
+
+def seconds_text(seconds: float | None) -> str:
+    """``1.23 s``, ``12.3 ms``; an en dash where nobody knows."""
+    if seconds is None:
+        return "–"
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
 
 
 def count_text(count: int) -> str:

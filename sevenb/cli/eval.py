@@ -115,9 +115,9 @@ def evaluate_tasks(
     Of sevenb's own server, which is started for it, or of any other. Every answer is kept, and a run that was stopped
     is gone on with by the same command.
     """
-    from sevenb.cli.console import out
+    from sevenb.cli.console import out, print_json
     from sevenb.cli.eval_table import print_scenarios, print_tasks, print_what_there_is
-    from sevenb.cli.measuring import measured, print_json
+    from sevenb.cli.measuring import measured
     from sevenb.lab.data.finder import DataFinder
     from sevenb.lab.results import EvalResults
     from sevenb.lab.runs.store import RunStore

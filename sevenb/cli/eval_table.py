@@ -13,7 +13,7 @@ from sevenb.lab.statistics import Rate
 from sevenb.lab.tasks.registry import TASKS
 
 MANY_GROUPS = 8
-_SUMS = ("category:", "average", "macro average", "instruction-level")
+_SUMS = ("category:", "average", "instruction-level")
 
 
 def print_tasks(console: Console, target: str, summaries: Sequence[TaskSummary]) -> None:

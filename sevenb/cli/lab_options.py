@@ -1,11 +1,13 @@
 """Options that the lab's verbs share: what is measured, where, how it is gone on with and what is printed."""
 
 import shlex
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from sevenb.errors import InvalidRequest
+
+Number = TypeVar("Number", int, float)
 
 TARGET = "What is measured"
 OUTPUT = "Results"
@@ -84,11 +86,28 @@ DEFAULT_TIMEOUT = 600.0
 
 
 def serve_arguments(text: str | None) -> list[str]:
-    """``--serve-options`` as the arguments that it means."""
+    """``--serve-options`` as the arguments that it means. Raises `InvalidRequest` for those that it may not have."""
     try:
-        return shlex.split(text or "")
+        arguments = shlex.split(text or "")
     except ValueError as error:
         raise InvalidRequest(f"--serve-options {text!r:.200}: {error}.", "--serve-options") from None
+    if any(argument.startswith("--api-key") for argument in arguments):  # they are kept and shown with what is measured
+        raise InvalidRequest("The server that is started needs no key; leave it out of --serve-options.", "api_key")
+    return arguments
+
+
+def numbers(text: str, option: str, kind: type[Number]) -> list[Number]:
+    """``1,2,4`` as numbers above 0, each once. Raises `InvalidRequest` for what is none."""
+    found = []
+    for part in text.split(","):
+        try:
+            number = kind(part.strip())
+        except ValueError:
+            number = kind(0)
+        if not 0 < number < 100_000:
+            raise InvalidRequest(f"{option} takes numbers such as 1,2,4, not {part.strip()!r:.80}.", option)
+        found.append(number)
+    return list(dict.fromkeys(found))
 
 
 def token_counts(text: str, option: str) -> list[int]:

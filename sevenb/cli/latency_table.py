@@ -2,6 +2,7 @@
 
 from rich.table import Table
 
+from sevenb.cli.console import seconds_text
 from sevenb.lab.results import LatencyRow, LatencySummary
 from sevenb.lab.statistics import Spread
 
@@ -15,7 +16,7 @@ def latency_table(title: str, summary: LatencySummary) -> Table:
     for name in _RIGHT:
         table.add_column(name.strip(), justify="right")
     for row in summary.rows:
-        label = f"{length_text(row.context)}{' warm' if row.warm else ''}"
+        label = _label(row)
         if row.refused is None:
             table.add_row(label, *_cells(row))
         else:
@@ -33,21 +34,15 @@ def remarks(summary: LatencySummary) -> list[str]:
     """A line for each thing that must be known of a row."""
     lines = []
     for row in summary.rows:
-        label = f"{length_text(row.context)}{' warm' if row.warm else ''}"
+        label = _label(row)
         lines += [f"{label}: {text}" for text in (*row.notes, *([f"refused: {row.refused}"] if row.refused else []))]
     return lines
 
 
-def length_text(tokens: int) -> str:
-    """``4K``, ``32K``, ``1,000``."""
-    return f"{tokens // 1024}K" if tokens % 1024 == 0 else f"{tokens:,}"
-
-
-def seconds_text(seconds: float | None) -> str:
-    """``1.23 s``, ``12.3 ms``."""
-    if seconds is None:
-        return "–"
-    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
+def _label(row: LatencyRow) -> str:
+    """``4K``, ``32K warm``, ``1,000``."""
+    length = f"{row.context // 1024}K" if row.context % 1024 == 0 else f"{row.context:,}"
+    return f"{length} warm" if row.warm else length
 
 
 def _cells(row: LatencyRow) -> list[str]:

@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from sevenb.cli.latency_table import seconds_text
+from sevenb.cli.console import seconds_text
 from sevenb.lab.results import LoadRow, LoadSummary
 from sevenb.lab.statistics import Spread
 
@@ -22,21 +22,14 @@ def load_table(title: str, summary: LoadSummary) -> Table:
     for name in _RIGHT:
         table.add_column(name.strip(), justify="right")
     for row in summary.rows:
-        table.add_row(load_text(row), *_cells(row))
+        table.add_row(row.title, *_cells(row))
     return table
-
-
-def load_text(row: LoadRow) -> str:
-    """``4 clients``, ``1.5 requests/s``."""
-    if row.offered_rate is not None:
-        return f"{row.offered_rate:g} requests/s"
-    return f"{row.clients} client{'s' if row.clients > 1 else ''}"
 
 
 def load_remarks(summary: LoadSummary) -> list[str]:
     """A line for each thing that must be known of a row, the reasons of failures among them."""
     return [
-        f"{load_text(row)}: {line}"
+        f"{row.title}: {line}"
         for row in summary.rows
         for line in (*row.notes, *(f"{count} failed: {reason}" for reason, count in row.reasons.items()))
     ]

@@ -1,14 +1,14 @@
 """How the lab's verbs run: their progress on the terminal, and Ctrl-C that keeps what is done."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
-
-import msgspec
 
 from sevenb.cli.console import stoppable
 from sevenb.cli.lab_progress import terminal_progress
 from sevenb.lab.progress import Progress
+from sevenb.lab.target.client import Client
+from sevenb.lab.target.opening import open_target
 
 T = TypeVar("T")
 
@@ -19,6 +19,20 @@ def measured(work: Callable[[Progress], Coroutine[Any, Any, T]]) -> T:
         return asyncio.run(work(progress))
 
 
-def print_json(results: msgspec.Struct) -> None:
-    """Results as JSON on standard output, for programs."""
-    print(msgspec.json.format(msgspec.json.encode(results), indent=2).decode())
+def measured_on(
+    model: str | None,
+    target: str | None,
+    api_key: str | None,
+    serve_options: Sequence[str],
+    timeout: float,
+    measure: Callable[[Client, Progress], Awaitable[T]],
+) -> tuple[str, T]:
+    """What tables call the server that is opened for it, and what ``measure`` comes to there; see `measured`."""
+
+    async def work(progress: Progress) -> tuple[str, T]:
+        async with open_target(
+            model, target, api_key, progress=progress, serve_options=serve_options, timeout=timeout
+        ) as client:
+            return client.target.name, await measure(client, progress)
+
+    return measured(work)

@@ -75,10 +75,8 @@ def plan(
 
     For one model the arithmetic is shown line by line, and what would fit where it does not.
     """
-    import msgspec
-
-    from sevenb.cli.console import err, out
-    from sevenb.cli.lab_options import token_counts
+    from sevenb.cli.console import err, out, print_json
+    from sevenb.cli.lab_options import numbers, token_counts
     from sevenb.lab.plan.devices import USUAL_DEVICES, find_device
     from sevenb.lab.plan.models import find_model
     from sevenb.lab.plan.quantization import quantization_of
@@ -89,14 +87,14 @@ def plan(
     names = USUAL_DEVICES if device.strip() == "all" else device.split(",")
     devices = [find_device(name) for name in names]
     contexts = token_counts(context, "--context")
-    counts = _counts(concurrency)
+    counts = numbers(concurrency, "--concurrency", int)
     forms = [quantization_of(name) for name in quantization.split(",")] if quantization else []
     one = len(chosen) == len(devices) == len(contexts) == len(counts) == 1 and len(forms) <= 1
     wanted = [chosen[0].quantization] if one and not forms else forms
     kind = None if kv_cache_dtype == "auto" else kv_cache_dtype
     made = list(plans(chosen, devices, wanted, contexts, counts, kv_dtype=kind, beam=beam))
     if json:
-        print(msgspec.json.format(msgspec.json.encode(made), indent=2).decode())
+        print_json(made)
         return
     for model in chosen if models else ():
         if (longest := model.shape.longest_context) < max(contexts):
@@ -115,15 +113,6 @@ def plan(
             out.print(f"[bold]{row.model} {row.quantization} on {row.device}[/], {_settings(row)}", soft_wrap=True)
             out.print(_arithmetic(row))
             out.print()
-
-
-def _counts(text: str) -> list[int]:
-    from sevenb.errors import InvalidRequest
-
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() and 0 < int(part) <= 4096 for part in parts):
-        raise InvalidRequest(f"--concurrency takes numbers from 1 to 4096, such as 1,4,16, not {text!r:.80}.")
-    return [int(part) for part in parts]
 
 
 def _show_one(model: "PlannedModel", device: "Device", made: "Plan") -> None:

@@ -1,14 +1,11 @@
 """``sevenb runs``: what was measured on this machine and is kept."""
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from sevenb.cli import lab_options as options
-
-if TYPE_CHECKING:
-    from sevenb.lab.runs.record import RunRecord
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Of a run, or as much of it as is clear.", show_default=False)]
 
@@ -36,14 +33,14 @@ def list_runs(context: typer.Context, json: options.JsonOutput = False) -> None:
         return
     from rich.table import Table
 
-    from sevenb.cli.console import err, out
+    from sevenb.cli.console import err, out, print_json
     from sevenb.cli.list import age_text
     from sevenb.lab.runs.store import RunStore
 
     store = RunStore()
     records = store.records()
     if json:
-        _print_json(records)
+        print_json(records)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("ID", "KIND", "MODEL", "ENGINE", "STATE", "STARTED"):
@@ -60,12 +57,12 @@ def list_runs(context: typer.Context, json: options.JsonOutput = False) -> None:
 @runs.command("show")
 def show(id: Id) -> None:
     """Print everything that is known of a run, as JSON, and where its samples lie."""
-    from sevenb.cli.console import err
+    from sevenb.cli.console import err, print_json
     from sevenb.lab.runs.store import RunStore
 
     store = RunStore()
     record = store.find(id)
-    _print_json(record)
+    print_json(record)
     count = len(store.samples(record))
     err.print(f"{count:,} samples in {record.path / 'samples.jsonl'}", markup=False, soft_wrap=True)
 
@@ -79,9 +76,3 @@ def remove(ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Of ru
     store = RunStore()
     for id in ids:
         out.print(f"Deleted the run [bold]{store.remove(id)}[/].")
-
-
-def _print_json(results: "RunRecord | list[RunRecord]") -> None:
-    import msgspec
-
-    print(msgspec.json.format(msgspec.json.encode(results), indent=2).decode())

@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from sevenb.cli.latency_table import seconds_text
+from sevenb.cli.console import seconds_text
 from sevenb.lab.speed.self_test import Comparison, SelfTest
 
 

@@ -69,6 +69,13 @@ class LoadRow(msgspec.Struct, frozen=True, kw_only=True):
     reasons: dict[str, int] = {}  # why requests failed, and how many for that
     notes: tuple[str, ...] = ()  # what must be known of these figures, a sentence each
 
+    @property
+    def title(self) -> str:
+        """``4 clients``, ``1.5 requests/s``."""
+        if self.offered_rate is not None:
+            return f"{self.offered_rate:g} requests/s"
+        return f"{self.clients} client{'s' if self.clients > 1 else ''}"
+
 
 class LoadSummary(msgspec.Struct, frozen=True):
     """`sevenb bench serve`. Every prompt has ``input_tokens`` after templating, every answer ``output_tokens``."""

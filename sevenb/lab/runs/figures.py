@@ -34,7 +34,7 @@ def figures_of(first: RunRecord, second: RunRecord) -> tuple[Figure, ...]:
             return tuple(_compared(latencies, _latency_title, _latency_values))
         case "load":
             loads = _pairs(first, second, LoadSummary, lambda row: (row.offered_rate, row.offered_rate or row.clients))
-            return tuple(_compared(loads, _load_title, _load_values))
+            return tuple(_compared(loads, lambda row: row.title, _load_values))
         case "memory":
             modes = _pairs(first, second, MemorySummary, lambda row: (row.mode, row.context, row.beam))
             return tuple(_compared(modes, _memory_title, _memory_values))
@@ -72,12 +72,6 @@ def _latency_values(row: LatencyRow) -> Values:
         "prefill": (_median(row.prefill_rate), "tokens/s", "higher"),
         "decode": (_median(row.decode_rate), "tokens/s", "higher"),
     }
-
-
-def _load_title(row: LoadRow) -> str:
-    if row.offered_rate is not None:
-        return f"{row.offered_rate:g} requests/s"
-    return f"{row.clients} client{'s' if row.clients > 1 else ''}"
 
 
 def _load_values(row: LoadRow) -> Values:

@@ -77,6 +77,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) 
         (["latency", "--target", "x", "--contexts", "4Q"], "--contexts takes lengths in tokens, such as 4K,8K,32K"),
         (["latency", "no-such-model"], "The server for no-such-model did not start"),
         (["latency", "m", "--serve-options", '"'], "--serve-options '\"': No closing quotation"),
+        (["latency", "m", "--serve-options", "--api-key=k"], "needs no key; leave it out of --serve-options"),
     ],
 )
 def test_what_cannot_be_measured_is_one_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:
