@@ -162,7 +162,7 @@ def _scope(
     if contexts is not None:
         changes["contexts"] = tuple(options.token_counts(contexts, "--contexts"))
     if clients is not None:
-        changes["clients"] = tuple(options.token_counts(clients, "--clients"))
+        changes["clients"] = tuple(options.numbers(clients, "--clients", int))
     if steps is not None:
         chosen = tuple(part.strip() for part in steps.split(",") if part.strip())
         if strangers := [name for name in chosen if name not in FULL.steps]:
