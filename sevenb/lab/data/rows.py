@@ -12,7 +12,6 @@ from typing import Any
 
 from sevenb.errors import DataUnavailable
 
-
 MAX_UNPACKED = 1 << 30  # bytes
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
