@@ -1,7 +1,5 @@
 """The console before another engine: llama.cpp's real server with the real 0.5B model."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -12,9 +10,9 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.console import llama_cpp_server
 from tests.console.chatting import LONG, ask, open_parameters, send, set_longest_answer, writing
 from tests.console.conftest import OpenPage
+from tests.console.llama_cpp_server import CONTEXT, llama_cpp_serving
 from tests.e2e.conftest import Program
 from tests.server.conftest import RunningServer
 from tests.server.console.client import Console
@@ -31,13 +29,8 @@ COLOURS = {
 @pytest.fixture(scope="module")
 def llama_cpp(coder_05b: Path) -> Iterator[str]:
     """The address of llama.cpp's server."""
-    command = [sys.executable, llama_cpp_server.__file__, str(coder_05b)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        address = process.stdout.readline().strip()
-        assert address.startswith("http://"), "llama.cpp's server did not start"
+    with llama_cpp_serving(coder_05b) as address:
         yield address
-        process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +90,7 @@ def test_parameters_reach_it(page: Page, api: Console) -> None:
 
 def test_a_prompt_beyond_its_context_is_told_in_a_sentence(api: Console) -> None:
     chat = api.new_chat(model=MODEL)
-    answer = api.answer(chat, "word " * llama_cpp_server.CONTEXT)
+    answer = api.answer(chat, "word " * CONTEXT)
     assert answer["status"] == "failed"
     assert answer["error"]["code"] == "context_length_exceeded"
 

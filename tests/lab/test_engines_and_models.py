@@ -2,10 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -22,7 +18,7 @@ from sevenb.lab.speed.load import measure_load
 from sevenb.lab.target.opening import open_target
 from sevenb.lab.tasks.evaluation import evaluate
 from sevenb.lab.tasks.own import load_own_task
-from tests.console import llama_cpp_server
+from tests.console.llama_cpp_server import llama_cpp_serving
 
 TASK = """
 name: capitals
@@ -35,15 +31,6 @@ CAPITALS = {"France": "Paris", "Japan": "Tokyo", "Italy": "Rome", "Spain": "Madr
 KINDS = {"latency", "load", "eval:capitals"}
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # llama.cpp waits by spinning: slow where others compute
-
-
-@contextmanager
-def llama_cpp(model: Path) -> Iterator[str]:
-    command = [sys.executable, llama_cpp_server.__file__, str(model)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.kill()
 
 
 async def measure(store: RunStore, task: Path, name: str, model: Path | None, url: str | None) -> None:
@@ -70,7 +57,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, coder_05b: Path, smollm2: Pa
     store = RunStore(folder / "lab")
     for model, path in (("coder", coder_05b), ("smollm2", smollm2)):
         asyncio.run(measure(store, task, f"sevenb {model}", path, None))
-        with llama_cpp(path) as url:
+        with llama_cpp_serving(path) as url:
             asyncio.run(measure(store, task, f"llama.cpp {model}", None, url))
     return store
 

@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sevenb.errors import TargetFailed
@@ -22,7 +21,7 @@ from sevenb.lab.scenarios.structured import STRUCTURED
 from sevenb.lab.scenarios.words import CHECKS
 from sevenb.lab.target.client import Client
 from sevenb.lab.target.target import Target
-from tests.console import llama_cpp_server
+from tests.console.llama_cpp_server import llama_cpp_serving
 from tests.e2e.conftest import serving
 from tests.lab.scenarios import test_long_text, test_mixed, test_role, test_sentiment, test_structured
 from tests.lab.target.raw_server import ANSWER, json_reply, raw_server_beside, stream
@@ -170,15 +169,15 @@ def test_the_real_model_follows_a_schema_and_is_not_sent_what_does_not_fit(store
 
 @pytest.fixture
 def llama_cpp(smollm2: Path) -> Iterator[str]:
-    command = [sys.executable, llama_cpp_server.__file__, str(smollm2)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.kill()
+    with llama_cpp_serving(smollm2) as address:
+        yield address
 
 
 def test_another_engine_is_asked_the_same(store, monkeypatch, llama_cpp):
-    monkeypatch.setattr(running, "SCENARIOS", (MIXED, SUMMARY))
+    brief = msgspec.structs.replace(
+        MIXED, asks=tuple(msgspec.structs.replace(ask, max_tokens=24) for ask in MIXED.asks)
+    )
+    monkeypatch.setattr(running, "SCENARIOS", (brief, SUMMARY))
     rows = run(store, f"{llama_cpp}/v1", "coder")
     assert [exchange.failure for exchange in rows["mixed"].exchanges] == [None] * 3
     assert all(exchange.answer and exchange.prompt_tokens for exchange in rows["mixed"].exchanges)

@@ -16,7 +16,7 @@ import pytest
 from sevenb.errors import TargetFailed
 from sevenb.lab.progress import silent_progress
 from sevenb.lab.target.opening import open_target
-from tests.console import llama_cpp_server
+from tests.console.llama_cpp_server import CONTEXT, llama_cpp_serving
 
 MESSAGES = [{"role": "user", "content": "Write a long poem about ships."}]
 
@@ -24,11 +24,8 @@ MESSAGES = [{"role": "user", "content": "Write a long poem about ships."}]
 @pytest.fixture(scope="module")
 def llama_cpp(smollm2: Path) -> Iterator[str]:
     """The address of llama.cpp's server."""
-    command = [sys.executable, llama_cpp_server.__file__, str(smollm2)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.kill()
+    with llama_cpp_serving(smollm2) as address:
+        yield address
 
 
 def test_our_own_server_is_started_measured_and_ended(smollm2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +99,7 @@ def test_llama_cpps_server(llama_cpp: str) -> None:
             facts = await client.facts()
             assert facts.engine is not None
             assert facts.engine.startswith("llama.cpp")
-            assert (facts.context_length, facts.max_sequences) == (llama_cpp_server.CONTEXT // 2, 2)
+            assert (facts.context_length, facts.max_sequences) == (CONTEXT // 2, 2)
             assert facts.parameters == pytest.approx(135e6, rel=0.01)
             assert client.target.name == "llama.cpp: coder"
             began = time.perf_counter()
