@@ -60,7 +60,7 @@ HOSTILE = [
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 5000) SELECT i FROM n",
     "SELECT zeroblob(1000000000)",
     "SELECT * FROM sqlite_master, nowhere",
-    "SELECT group_concat(printf('%.*c', 900000, 'x')) FROM items",
+    "SELECT group_concat(printf('%.*c', 90000, 'x')) FROM items",
     "SELECT '\ud800'",
     "SELECT \x00",
 ]
@@ -91,7 +91,7 @@ def test_nothing_but_reading_a_little_is_allowed(sql):
 
 def test_an_empty_statement_gives_nothing_and_a_value_too_large_is_null():
     assert query(DATABASES[0], "").rows == ()
-    assert query(DATABASES[0], "SELECT printf('%.*c', 1000000000, 'x')").rows == ((None,),)
+    assert query(DATABASES[0], "SELECT printf('%.*c', 900000, 'x')").rows == ((None,),)
 
 
 def test_the_databases_tell_right_queries_from_likely_mistakes():
