@@ -1,11 +1,15 @@
 """Fixtures that several packages' tests share: the real model files, pulled by the product's own `Store`."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sevenb.model.store import Store
+
+# Where the suite was begun in the background Ctrl-C is ignored, and would be by the programs that tests stop with it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
