@@ -28,10 +28,16 @@ def llama_cpp(smollm2: Path) -> Iterator[str]:
         yield address
 
 
+def children_now() -> set[psutil.Process]:
+    """This process's children and theirs: also servers that other tests of the run hold."""
+    return set(psutil.Process().children(recursive=True))
+
+
 def test_our_own_server_is_started_measured_and_ended(smollm2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEVENB_API_KEY", "a key that the child must not want")
 
     async def measure() -> list[psutil.Process]:
+        others = children_now()
         options = ["--max-model-len", "1024", "--max-num-seqs", "3"]
         async with open_target(str(smollm2), None, None, progress=silent_progress(), serve_options=options) as client:
             facts = await client.facts()
@@ -51,7 +57,7 @@ def test_our_own_server_is_started_measured_and_ended(smollm2: Path, monkeypatch
             paris, nonsense = await client.choices("The capital of France is", [" Paris", " zzzz"])
             assert -1 < paris < 0
             assert nonsense == -math.inf
-            return psutil.Process().children(recursive=True)
+            return sorted(children_now() - others, key=lambda process: process.pid)
 
     children = asyncio.run(measure())
     assert len(children) >= 2, "the server and its engine"
@@ -62,8 +68,9 @@ def test_our_own_server_is_started_measured_and_ended(smollm2: Path, monkeypatch
 @pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
 def test_our_own_server_that_dies_midway_tells_how(smollm2: Path) -> None:
     async def measure() -> None:
+        others = children_now()
         async with open_target(str(smollm2), None, None, progress=silent_progress()) as client:
-            (server,) = psutil.Process().children()
+            (server,) = (process for process in children_now() - others if process.ppid() == os.getpid())
             server.kill()
             await client.chat(MESSAGES, max_tokens=500)
 
