@@ -1,5 +1,6 @@
-"""The weight types of GGUF files: their numbers, names and block geometry (source: ggml.h, GGUF spec)."""
+"""The types weights have: their numbers, names and block geometry (source: ggml.h, GGUF spec)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -8,7 +9,11 @@ import numpy.typing as npt
 
 
 class QuantType(IntEnum):
-    """GGML type numbers as they stand in a GGUF tensor table."""
+    """GGML type numbers as they stand in a GGUF tensor table; from 1000 on our own, which no file may name.
+
+    ``Q4_Z`` holds what AWQ and GPTQ quantise with a zero point: in a block of 32 a scale ``d`` and a zero point ``z``,
+    both float16, then 16 bytes of nibbles as in Q4_0 (low nibbles are columns 0 to 15): ``d * (q - z)``.
+    """
 
     F32 = 0
     F16 = 1
@@ -23,6 +28,7 @@ class QuantType(IntEnum):
     Q5_K = 13
     Q6_K = 14
     BF16 = 30
+    Q4_Z = 1004
 
     @property
     def block_size(self) -> int:
@@ -53,22 +59,35 @@ _GEOMETRY: dict[QuantType, tuple[int, int]] = {
     QuantType.Q4_K: (256, 144),
     QuantType.Q5_K: (256, 176),
     QuantType.Q6_K: (256, 210),
+    QuantType.Q4_Z: (32, 20),
 }
 
 
 @dataclass(frozen=True)
 class RawTensor:
-    """One weight exactly as it lies in a model file.
+    """One weight in the bytes of its type.
 
     ``shape`` is row-major, ``(rows, columns)`` for matrices and ``(length,)`` for vectors, so a linear layer is
-    ``(out_features, in_features)``. ``data`` is a read-only view of the file's bytes, uint8, one dimension,
-    ``rows * quant_type.row_bytes(columns)`` long.
+    ``(out_features, in_features)``. ``stored`` is a read-only view of the file's bytes, uint8, one dimension,
+    ``rows * quant_type.row_bytes(columns)`` long, or what makes such bytes of another layout. ``column_order`` says
+    which input each column meets where they do not stand in order (GPTQ's act-order).
     """
 
     name: str
     quant_type: QuantType
     shape: tuple[int, ...]
-    data: npt.NDArray[np.uint8]
+    stored: npt.NDArray[np.uint8] | Callable[[], npt.NDArray[np.uint8]]
+    column_order: npt.NDArray[np.int32] | None = None  # [columns]
+
+    @property
+    def data(self) -> npt.NDArray[np.uint8]:
+        """The bytes; made anew at each call where the file has another layout."""
+        return self.stored() if callable(self.stored) else self.stored
+
+    @property
+    def nbytes(self) -> int:
+        """Length of `data`, which is not touched."""
+        return self.rows * self.quant_type.row_bytes(self.columns)
 
     @property
     def rows(self) -> int:

@@ -22,7 +22,7 @@ class Checkpoint:
         self.config = config
         self.metadata: Mapping[str, object] = file.metadata
         self.tensors: Mapping[str, RawTensor] = file.tensors
-        self.total_bytes = sum(tensor.data.nbytes for tensor in file.tensors.values())
+        self.total_bytes = sum(tensor.nbytes for tensor in file.tensors.values())
         self._file: GGUFFile | None = file
 
     @classmethod

@@ -240,7 +240,7 @@ def _quantization(metadata: Mapping[str, MetadataValue], tensors: Mapping[str, R
         return name
     sizes: Counter[QuantType] = Counter()
     for tensor in tensors.values():
-        sizes[tensor.quant_type] += tensor.data.nbytes
+        sizes[tensor.quant_type] += tensor.nbytes
     return max(sizes, key=lambda quant_type: sizes[quant_type]).name
 
 

@@ -165,7 +165,7 @@ class _Loader:
 
     def _finish(self, tensor: RawTensor) -> None:
         self._checkpoint.release(tensor)
-        self._done += tensor.data.nbytes
+        self._done += tensor.nbytes
         if self._progress:
             self._progress(self._done, self._total)
 

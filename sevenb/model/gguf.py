@@ -48,7 +48,7 @@ class GGUFFile:
         """Let go of a tensor's bytes, which are part of this process's memory once they have been read."""
         for file in self.files:
             if (start := file.offset_of(tensor.data)) is not None:
-                file.release(start, tensor.data.nbytes)
+                file.release(start, tensor.nbytes)
 
 
 # -- split files ---------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ class LoraAdapter:
     def total_bytes(self) -> int:
         """What all matrices take together."""
         pairs = [pair for layer in self.layers for pair in layer.values()]
-        return sum(pair.shrink.data.nbytes + pair.expand.data.nbytes for pair in pairs)
+        return sum(pair.shrink.nbytes + pair.expand.nbytes for pair in pairs)
 
     def digest(self) -> str:
         """Names the adapter by its contents."""

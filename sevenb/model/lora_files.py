@@ -191,7 +191,7 @@ def _as_in_gguf(name: str, expand: RawTensor, model: ModelConfig) -> RawTensor:
     if heads is None or not model.rope.interleaved or len(expand.shape) != 2 or expand.rows % (2 * heads):
         return expand
     rows = expand.data.reshape(heads, 2, expand.rows // heads // 2, -1)
-    return replace(expand, data=rows.swapaxes(1, 2).reshape(-1))
+    return replace(expand, stored=rows.swapaxes(1, 2).reshape(-1))
 
 
 # -- both ----------------------------------------------------------------------------------------------

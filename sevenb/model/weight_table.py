@@ -62,7 +62,7 @@ def _rows(tensors: Mapping[str, RawTensor], kernel_for: Callable[[RawTensor], st
             kernel = _LOOKED_UP
         else:
             kernel = kernel_for(tensor)
-        yield WeightRow(name, 1, tensor.shape, tensor.quant_type, tensor.data.nbytes, kernel)
+        yield WeightRow(name, 1, tensor.shape, tensor.quant_type, tensor.nbytes, kernel)
 
 
 def _grouped(rows: Iterable[WeightRow]) -> Iterable[WeightRow]:
@@ -79,4 +79,4 @@ def _grouped(rows: Iterable[WeightRow]) -> Iterable[WeightRow]:
 def _some_rows(matrix: RawTensor) -> RawTensor:
     rows = np.linspace(0, matrix.rows - 1, num=min(_SAMPLED_ROWS, matrix.rows), dtype=np.int64)
     data = matrix.data.reshape(matrix.rows, -1)[rows].ravel()
-    return replace(matrix, shape=(len(rows), matrix.columns), data=data)
+    return replace(matrix, shape=(len(rows), matrix.columns), stored=data)

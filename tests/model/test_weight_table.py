@@ -90,5 +90,5 @@ def test_a_head_that_repeats_the_embedding_is_recognised_in_another_type() -> No
 
 def test_a_blank_head_repeats_nothing() -> None:
     tensors = tensors_of(TinyModel())
-    blank = replace(tensors["output.weight"], data=np.zeros_like(tensors["output.weight"].data))
+    blank = replace(tensors["output.weight"], stored=np.zeros_like(tensors["output.weight"].data))
     assert not head_repeats_embedding(tensors | {"output.weight": blank})
