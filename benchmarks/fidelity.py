@@ -41,7 +41,8 @@ def measure_fidelity(
     with ExitStack() as stack:
         checkpoint = stack.enter_context(Checkpoint.open(path))
         texts = [text for whole in tokenized_texts(checkpoint) for text in pieces([whole], length)[:most]]
-        own = TextModel(checkpoint, NativeBackend(threads), length, kv_dtype(EngineConfig(model=name)))
+        native = NativeBackend(threads)
+        own = TextModel(checkpoint, native, length, kv_dtype(EngineConfig(model=name), native))
         engines: dict[str, LogitSource] = {"sevenb": own.logits}
         llama_cpp, ik = _peers(stack, path, places, threads)
         engines["llama.cpp, flash attention off"] = _remote_logits(llama_cpp, Setting(False))

@@ -84,6 +84,10 @@ class OutOfMemory(SevenbError):
     """The weights or the smallest useful KV pool do not fit into this machine's memory."""
 
 
+class DeviceUnavailable(SevenbError):
+    """The device that was asked for is not here, or its driver or library is missing, too old or broken."""
+
+
 class EngineDied(SevenbError):
     """The engine process ended while a request was open; it is being restarted."""
 

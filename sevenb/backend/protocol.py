@@ -34,7 +34,7 @@ class KVLayout:
     kv_heads: int
     head_dim: int
     block_size: int = 32
-    dtype: str = "f16"  # "f32" | "f16" | "k16v8" | "int8" (a backend may refuse one it lacks)
+    dtype: str = "f16"  # one of the backend's ``kv_dtypes``
 
 
 @dataclass(frozen=True)
@@ -194,6 +194,11 @@ class Backend(Protocol):
     """A device. Shapes: T tokens, H hidden size, R wanted rows, V vocabulary."""
 
     name: str
+
+    @property
+    def kv_dtypes(self) -> tuple[str, ...]:
+        """Types of keys and values that `allocate_kv` takes, the usual one first."""
+        ...
 
     def describe(self) -> str:
         """One line for people: instruction set or card, threads."""

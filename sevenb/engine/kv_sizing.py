@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
+from sevenb.backend.protocol import Backend
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.errors import InvalidRequest, OutOfMemory
 
 LEAST_CONTEXT = 256  # tokens; with less a pool is of no use
 GENEROUS_POOL = 65536  # tokens; where nothing was asked for, no more than this or two full contexts
+
+_PROCESSOR_UTILIZATION = 0.5  # of the memory that weights leave free
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,20 @@ class KVSizing:
         return self.blocks * self.block_bytes
 
 
-def kv_dtype(config: EngineConfig) -> str:
-    """The type of keys and values that ``auto`` stands for, or the one that was asked for."""
-    if config.kv_cache_dtype != "auto":
-        return config.kv_cache_dtype
-    return "f32" if config.backend == "reference" else "k16v8"
+def kv_dtype(config: EngineConfig, backend: Backend) -> str:
+    """The type of keys and values that ``auto`` stands for on a backend, or the one that was asked for.
+
+    Raises `InvalidRequest` where the backend does not have that.
+    """
+    if config.kv_cache_dtype == "auto":
+        return backend.kv_dtypes[0]
+    if config.kv_cache_dtype not in backend.kv_dtypes:
+        raise InvalidRequest(
+            f"There is no KV cache of {config.kv_cache_dtype} on {backend.describe()}; choose "
+            f"{', '.join(sorted(backend.kv_dtypes))}.",
+            "kv_cache_dtype",
+        )
+    return config.kv_cache_dtype
 
 
 def size_kv_pool(
@@ -70,7 +82,7 @@ def size_kv_pool(
             f"kv_cache_memory is {_megabytes(config.kv_cache_memory)} but the weights leave {_megabytes(left)} free; "
             "lower it or close other programs."
         )
-    budget = config.kv_cache_memory or int(left * config.memory_utilization)
+    budget = config.kv_cache_memory or int(left * (config.memory_utilization or _PROCESSOR_UTILIZATION))
     affordable = budget // block_bytes * config.block_size  # tokens
     needed = config.max_model_len or min(LEAST_CONTEXT, context_length)
     if affordable < needed:

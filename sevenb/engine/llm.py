@@ -55,7 +55,7 @@ class LLM:
         self,
         model: str | Path,
         *,
-        backend: str = "native",
+        backend: str = "auto",
         threads: int | None = None,
         max_model_len: int | None = None,
         seed: int | None = None,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sevenb.backend.protocol import Backend, KVLayout
 from sevenb.engine.block_store import BlockStore, MemoryTier, cache_identity, swap_bytes
+from sevenb.engine.device_choice import DeviceChoice, choose_device
 from sevenb.engine.disk_tier import DiskTier
 from sevenb.engine.engine import Engine
 from sevenb.engine.engine_config import EngineConfig
@@ -17,7 +18,6 @@ from sevenb.engine.messages import EngineReady, LoadPlan, LoadProgress
 from sevenb.engine.speculation.adaptive import AdaptiveSpeculator
 from sevenb.engine.speculation.draft_loader import check_same_tokenizer, draft_block_bytes, load_draft, open_draft
 from sevenb.engine.speculation.draft_model import DraftModel
-from sevenb.errors import InvalidRequest
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.decoder import Decoder, kv_layout
 from sevenb.model.lora import LoraAdapter
@@ -64,7 +64,8 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
     """
     started = time.monotonic()
     report = report or (lambda _: None)
-    backend = open_backend(config)
+    choice = choose_device(config)
+    backend = open_backend(config, choice)
     path = Store().resolve(config.model)
     with Checkpoint.open(path) as checkpoint, open_draft(config) as draft:
         model = checkpoint.config
@@ -117,7 +118,7 @@ def _open_adapters(config: EngineConfig, base: Checkpoint) -> dict[str, LoraAdap
 def _plan(config: EngineConfig, files: _Files, backend: Backend) -> _Plan:
     """Divide the memory, before anything is taken of it."""
     model = files.checkpoint.config
-    layout = kv_layout(model, config.block_size, kv_dtype(config))
+    layout = kv_layout(model, config.block_size, kv_dtype(config, backend))
     block_bytes = backend.kv_block_bytes(layout)
     if files.draft is not None:
         check_same_tokenizer(files.checkpoint, files.draft)
@@ -134,12 +135,14 @@ def _plan(config: EngineConfig, files: _Files, backend: Backend) -> _Plan:
         free_bytes=free_bytes,
     )
     swap = swap_bytes(config.swap_space, pool_bytes=sizing.bytes, free_bytes=free_bytes - files.weight_bytes)
-    return _Plan(layout, sizing, files.weight_bytes, free_bytes, swap, _working_bytes(config, files.checkpoint, sizing))
+    return _Plan(
+        layout, sizing, files.weight_bytes, free_bytes, swap, _working_bytes(config, backend, files.checkpoint, sizing)
+    )
 
 
-def _working_bytes(config: EngineConfig, checkpoint: Checkpoint, sizing: KVSizing) -> int:
+def _working_bytes(config: EngineConfig, backend: Backend, checkpoint: Checkpoint, sizing: KVSizing) -> int:
     """The most that steps and the process take, of which only the native backend's are known."""
-    if config.backend != "native":
+    if backend.name != "native":
         return 0
     shape = ModelShape.of(checkpoint.config, has_head="output.weight" in checkpoint.tensors)
     matrices = [tensor for tensor in checkpoint.tensors.values() if len(tensor.shape) > 1]
@@ -193,15 +196,19 @@ def _load_weights(
     return decoder, draft_model
 
 
-def open_backend(config: EngineConfig) -> Backend:
-    """The device that a configuration names."""
-    match config.backend:
-        case "native":
-            from sevenb.backend.native import NativeBackend
+def open_backend(config: EngineConfig, choice: DeviceChoice | None = None) -> Backend:
+    """The device that a configuration names, or that ``choice`` made of it. Raises `DeviceUnavailable`."""
+    choice = choice or choose_device(config)
+    match choice.backend:
+        case "torch":
+            from sevenb.backend.torch import TorchBackend
 
-            return NativeBackend(config.threads, config.cpu_isa or "auto")
+            return TorchBackend(choice.device, config.dtype, eager=config.enforce_eager)
         case "reference":
             from sevenb.backend.reference import ReferenceBackend
 
             return ReferenceBackend()
-    raise InvalidRequest(f"There is no backend {config.backend!r}; choose native or reference.", "backend")
+        case _:
+            from sevenb.backend.native import NativeBackend
+
+            return NativeBackend(config.threads, config.cpu_isa or "auto")

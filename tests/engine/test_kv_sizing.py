@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from sevenb.backend.native import NativeBackend
+from sevenb.backend.reference import ReferenceBackend
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.kv_sizing import KVSizing, kv_dtype, size_kv_pool
 from sevenb.errors import InvalidRequest, OutOfMemory
@@ -72,11 +74,13 @@ def test_memory_that_is_not_there_is_refused_even_where_it_is_asked_for_by_name(
         size(4 * GB, weight_bytes=2 * GB, kv_cache_memory=3 * GB)
 
 
-@pytest.mark.parametrize(
-    ("setting", "dtype"), [({}, "k16v8"), ({"backend": "reference"}, "f32"), ({"kv_cache_dtype": "int8"}, "int8")]
-)
-def test_the_type_of_keys_and_values_is_chosen_unless_it_is_asked_for(setting: dict[str, str], dtype: str) -> None:
-    assert kv_dtype(EngineConfig(model="model", **setting)) == dtype  # type: ignore[arg-type]
+def test_the_type_of_keys_and_values_is_chosen_unless_it_is_asked_for() -> None:
+    native = NativeBackend(threads=1)
+    assert kv_dtype(EngineConfig(model="model"), native) == "k16v8"
+    assert kv_dtype(EngineConfig(model="model"), ReferenceBackend()) == "f32"
+    assert kv_dtype(EngineConfig(model="model", kv_cache_dtype="int8"), native) == "int8"
+    with pytest.raises(InvalidRequest, match=r"no KV cache of fp8 on native .* choose f16, f32, int8, k16v8\."):
+        kv_dtype(EngineConfig(model="model", kv_cache_dtype="fp8"), native)
 
 
 def test_no_room_at_all_is_refused_with_numbers() -> None:

@@ -41,6 +41,7 @@ class NativeBackend:
     """Fused, quantised CPU ops. One instance has one thread pool and runs one op at a time."""
 
     name = "native"
+    kv_dtypes = ("k16v8", "f16", "int8", "f32")
 
     def __init__(self, threads: int | None = None, isa: str = "auto") -> None:
         """Without ``threads``, one a physical core that this process may use.

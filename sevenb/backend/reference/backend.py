@@ -75,6 +75,7 @@ class ReferenceBackend:
     """NumPy in float32. Tensors and weights are plain arrays; a step is the batch itself."""
 
     name = "reference"
+    kv_dtypes = ("f32", "f16", "k16v8", "int8")
 
     def describe(self) -> str:
         """One line for people."""

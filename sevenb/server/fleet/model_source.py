@@ -116,7 +116,7 @@ class LocalModel:
         context = self.config.max_model_len or min(FIT_CONTEXT, model.context_length)
         context = min(context, max(rope_contexts(model).values()))
         pool = memory_needed(shape, weights, context) - weights
-        return MemoryNeed(weights, weights + int(pool / self.config.memory_utilization))
+        return MemoryNeed(weights, weights + int(pool / (self.config.memory_utilization or 0.5)))
 
     def engine(self, memory: int | None) -> EngineClient:
         """Its engine, not started yet."""
