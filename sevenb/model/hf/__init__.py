@@ -1,0 +1,1 @@
+"""Hugging Face folders: configuration, weights and tokenizer as `Checkpoint` reads them."""
