@@ -88,6 +88,10 @@ class DeviceUnavailable(SevenbError):
     """The device that was asked for is not here, or its driver or library is missing, too old or broken."""
 
 
+class DeviceLost(SevenbError):
+    """A device, or one of several that share a model, is gone: the engine cannot go on."""
+
+
 class EngineDied(SevenbError):
     """The engine process ended while a request was open; it is being restarted."""
 
