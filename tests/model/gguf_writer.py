@@ -28,6 +28,7 @@ _SCALES: dict[QuantType, tuple[float, tuple[tuple[int, float], ...]]] = {
     QuantType.Q4_K: (200, ((0, 1), (2, 7.5))),
     QuantType.Q5_K: (400, ((0, 1), (2, 15.5))),
     QuantType.Q6_K: (1370, ((208, 1),)),
+    QuantType.Q4_Z: (4.6, ((0, 1),)),
 }
 
 
@@ -110,4 +111,7 @@ def random_tensor(
     scales = spread / deviation * rng.uniform(0.5, 1.5, len(blocks))
     for offset, ratio in fields:
         blocks[:, offset : offset + 2] = (scales * ratio).astype(np.float16).reshape(-1, 1).view(np.uint8)
+    if quant_type is QuantType.Q4_Z:
+        zeros = rng.integers(5, 11, (len(blocks), 1)).astype(np.float16)
+        blocks[:, 2:4] = zeros.view(np.uint8)
     return RawTensor(name, quant_type, shape, blocks.reshape(-1))

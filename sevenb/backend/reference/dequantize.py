@@ -1,7 +1,7 @@
-"""Weights of GGUF files as exact float32: what every faster kernel is measured against.
+"""Weights of model files as exact float32: what every faster kernel is measured against.
 
 Each decoder states the layout of one block as ggml's reference code defines it (source: ``ggml-common.h`` for the
-layouts, ``dequantize_row_*`` in ``ggml-quants.c`` for the formulas), over many blocks at once. Products and sums are
+layouts, ``dequantize_row_*`` in ``ggml-quants.c`` for the formulas; Q4_Z is our own), over many blocks at once. Products and sums are
 rounded to float32 in the order written there, so results are equal to the last bit.
 """
 
@@ -25,8 +25,13 @@ _PAIR = np.uint8(3)
 
 
 def dequantize(tensor: RawTensor) -> FloatArray:
-    """The whole tensor as a new float32 array of ``tensor.shape``."""
-    return _decode(tensor.data, tensor.quant_type).reshape(tensor.shape)
+    """The whole tensor as a new float32 array of ``tensor.shape``, each column where its input stands."""
+    weights = _decode(tensor.data, tensor.quant_type).reshape(tensor.shape)
+    if tensor.column_order is None:
+        return weights
+    ordered = np.empty_like(weights)
+    ordered[:, tensor.column_order] = weights
+    return ordered
 
 
 def _decode(data: Bytes, quant_type: QuantType) -> FloatArray:
@@ -55,7 +60,7 @@ def _bf16(blocks: Bytes) -> FloatArray:
     return (blocks.view("<u2").astype(np.uint32) << 16).view(np.float32)
 
 
-# -- blocks of 32: one scale, and a minimum in the `_1` types ------------------------------------------
+# -- blocks of 32: one scale, a minimum in the `_1` types, a zero point in Q4_Z ------------------------
 
 
 def _q4_0(blocks: Bytes) -> FloatArray:
@@ -66,6 +71,11 @@ def _q4_0(blocks: Bytes) -> FloatArray:
 def _q4_1(blocks: Bytes) -> FloatArray:
     scale, minimum, packed = _split(blocks, 2, 2, 16)
     return _half(scale) * _nibbles(packed) + _half(minimum)
+
+
+def _q4_z(blocks: Bytes) -> FloatArray:
+    scale, zero, packed = _split(blocks, 2, 2, 16)
+    return _half(scale) * (_nibbles(packed).astype(np.float32) - _half(zero))
 
 
 def _q5_0(blocks: Bytes) -> FloatArray:
@@ -143,6 +153,7 @@ _DECODERS: dict[QuantType, Callable[[Bytes], FloatArray]] = {
     QuantType.Q4_K: _q4_k,
     QuantType.Q5_K: _q5_k,
     QuantType.Q6_K: _q6_k,
+    QuantType.Q4_Z: _q4_z,
 }
 
 

@@ -17,6 +17,7 @@ _HALF_FIELDS = {
     QuantType.Q4_K: (0, 2),
     QuantType.Q5_K: (0, 2),
     QuantType.Q6_K: (208,),
+    QuantType.Q4_Z: (0,),
 }
 
 
@@ -31,6 +32,9 @@ def random_tensor(
     for offset in _HALF_FIELDS[quant_type]:
         halves = (scale * rng.standard_normal(len(blocks))).astype(np.float16)
         blocks[:, offset : offset + 2] = halves.view(np.uint8).reshape(-1, 2)
+    if quant_type is QuantType.Q4_Z:
+        zeros = rng.integers(0, 17, len(blocks)).astype(np.float16)
+        blocks[:, 2:4] = zeros.view(np.uint8).reshape(-1, 2)
     return RawTensor("random", quant_type, (rows, columns), blocks.reshape(-1))
 
 

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -104,6 +105,11 @@ def q6_k(block: bytes) -> Iterator[np.float32]:
         yield half(block, 208) * f32(scales[index // 16]) * f32((low | high << 4) - 32)
 
 
+def q4_z(block: bytes) -> Iterator[np.float32]:
+    for index in range(32):
+        yield half(block, 0) * (f32(nibble(block[4:], index)) - half(block, 2))
+
+
 SCALAR: dict[QuantType, Callable[[bytes], Iterator[np.float32]]] = {
     QuantType.Q4_0: q4_0,
     QuantType.Q4_1: q4_1,
@@ -115,6 +121,7 @@ SCALAR: dict[QuantType, Callable[[bytes], Iterator[np.float32]]] = {
     QuantType.Q4_K: q4_k,
     QuantType.Q5_K: q5_k,
     QuantType.Q6_K: q6_k,
+    QuantType.Q4_Z: q4_z,
 }
 
 # -- tests ---------------------------------------------------------------------------------------------
@@ -172,3 +179,12 @@ def test_reads_a_view_of_a_file_that_is_neither_aligned_nor_writable(quant_type:
 
     np.testing.assert_array_equal(weights, dequantize(tensor))
     weights[:] = 0.0  # the caller's own copy
+
+
+def test_columns_in_another_order_come_back_where_their_inputs_stand() -> None:
+    stored = random_tensor(np.random.default_rng(4), QuantType.Q4_Z, (3, 96))
+    order = np.random.default_rng(5).permutation(96).astype(np.int32)
+
+    weights = dequantize(replace(stored, column_order=order))
+
+    np.testing.assert_array_equal(weights[:, order], dequantize(stored))
