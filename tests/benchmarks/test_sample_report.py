@@ -34,7 +34,6 @@ def test_a_real_report_becomes_the_sample_with_its_plots(tmp_path: Path, monkeyp
         assert (tmp_path / name).read_text().startswith("<svg xmlns=")
 
 
-@pytest.mark.skipif(not sample_report.JSON.exists(), reason="no sample is kept yet")
 def test_the_kept_sample_can_be_read_and_drawn() -> None:
     assert sample_report.JSON.stat().st_size <= sample_report.LARGEST
     kept = read_report(sample_report.JSON)

@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from sevenb.lab.report.page.writing import write_report
 from sevenb.lab.report.report import Report
 from tests.console.conftest import CHROMIUM
+from tests.needed import leave_out
 
 OpenReport = Callable[..., Page]
 
@@ -16,7 +17,7 @@ OpenReport = Callable[..., Page]
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
-        pytest.skip(f"there is no Chromium at {CHROMIUM}: install it (apt install chromium)")
+        leave_out(f"there is no Chromium at {CHROMIUM}: install it (apt install chromium)")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser

@@ -1,18 +1,22 @@
 """What hostile programs are let loose on: a folder, listeners, processes; and whether these are unharmed."""
 
 import os
+import pickle
 import socket
 import stat
+import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from sevenb.errors import SandboxUnavailable
+from sevenb.lab.sandbox import program as running
 from sevenb.lab.sandbox.program import _READ_PROGRAM, Limits, Outcome, run
 from sevenb.lab.sandbox.supervision.layers import Layers
 from sevenb.lab.sandbox.supervision.orders import Program
@@ -21,9 +25,14 @@ SECRET = "the-secret-of-the-host"
 QUICK = Limits(seconds=0.7, memory=256 << 20)
 
 ALL = Layers(True, True, True)
+NONE = Layers()
 NAMESPACES_ALONE = Layers(True, False, False)
 LAYERS = [ALL, Layers(False, True, True), Layers(False, False, True)]
 FOR_PROCESSES = LAYERS[:2]  # Landlock changes nothing for them
+
+NOBODY = 65534
+
+T = TypeVar("T")
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the layers are Linux's")
 
@@ -31,6 +40,49 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the layers are 
 def every_way(ways: Sequence[Layers] = LAYERS) -> pytest.MarkDecorator:
     """Run a test under each set of layers that this system and this user have, the weaker ones too."""
     return pytest.mark.parametrize("layers", [layers for layers in ways if works(layers)], ids=str)
+
+
+def python_for(user: int | None) -> str:
+    """A Python that this user may run; None: who runs the tests."""
+    if user is None:
+        return sys.executable
+    for path in (os.path.realpath(sys.executable), "/usr/bin/python3"):
+        try:
+            subprocess.run([path, "-c", "import sys; assert sys.version_info >= (3, 11)"], user=user, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return path
+    pytest.skip("no Python that another user could run")
+
+
+def without_root(call: Callable[[], T]) -> T:
+    """What ``call`` returns or raises; where root runs the tests, in a process of nobody's.
+
+    So that programs which nothing contains can be run: root could be harmed by them.
+    """
+    if os.geteuid() != 0:
+        return call()
+    python = python_for(NOBODY)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            running.interpreter = lambda: python
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            result = (True, call())
+        except BaseException as error:
+            result = (False, error)
+        os.write(writing, pickle.dumps(result))
+        os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        done, result = pickle.loads(pipe.read())
+    os.waitpid(child, 0)
+    if not done:
+        raise result
+    return result
 
 
 @cache
@@ -57,13 +109,17 @@ class Host:
         self.file = folder / "precious"
         self.file.write_text(SECRET)
         self.file.chmod(0o666)
+        if os.geteuid() == 0:
+            os.chown(self.file, NOBODY, NOBODY)  # so that it is not its owner that saves it either
         self._before = self._state()
 
     def run(self, source: str, layers: Layers, limits: Limits = QUICK, stdin: str = "") -> Outcome:
         """Let a program loose; whatever it does, the host must be as before."""
         source = f"HOST = {str(self.folder)!r}\nFILE = {str(self.file)!r}\nPARENT = {os.getpid()}\n{source}"
         program = Program(_READ_PROGRAM, stdin.encode(), source.encode())
-        report = run((program,), limits, layers)
+        report = (
+            without_root(lambda: run((program,), limits, NONE)) if layers == NONE else run((program,), limits, layers)
+        )
         outcome = Outcome(report.ended, report.exit_code, report.output.decode(errors="replace"), report.seconds)
         self.assert_unharmed()
         assert "HARM" not in outcome.output, outcome.output

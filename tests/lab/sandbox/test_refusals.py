@@ -12,7 +12,7 @@ import sevenb
 from sevenb.errors import SandboxUnavailable
 from sevenb.lab.sandbox import program, run_program, sandbox_kind
 from sevenb.lab.sandbox.supervision.layers import Layers
-from tests.lab.sandbox.host import linux_only
+from tests.lab.sandbox.host import NOBODY, linux_only, python_for, without_root
 
 _ASK = """
 import json, os, sys
@@ -35,7 +35,7 @@ _LANDLOCK = (444, 444, 38)
 
 def ask(*refused: tuple[int, int, int], user: int | None = None) -> list[object]:
     """What a process says for which the kernel refuses some calls, as it does in many containers."""
-    command = [_python(user), "-c", _ASK, json.dumps(refused)]
+    command = [python_for(user), "-c", _ASK, json.dumps(refused)]
     environment = {"PYTHONPATH": str(Path(sevenb.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, user=user, check=False)
     assert done.returncode == 0, done.stderr
@@ -43,20 +43,8 @@ def ask(*refused: tuple[int, int, int], user: int | None = None) -> list[object]
     return said
 
 
-def _python(user: int | None) -> str:
-    if user is None:
-        return sys.executable
-    for path in (os.path.realpath(sys.executable), "/usr/bin/python3"):
-        try:
-            subprocess.run([path, "-c", "import sys; assert sys.version_info >= (3, 11)"], user=user, check=True)
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        return path
-    pytest.skip("no Python that another user could run")
-
-
 @linux_only
-@pytest.mark.parametrize("user", [None, 65534] if hasattr(os, "geteuid") and os.geteuid() == 0 else [None])
+@pytest.mark.parametrize("user", [None, NOBODY] if hasattr(os, "geteuid") and os.geteuid() == 0 else [None])
 def test_where_namespaces_are_refused_the_other_layers_contain(user: int | None) -> None:
     if "landlock + seccomp" not in sandbox_kind():
         pytest.skip("no other layers here")
@@ -88,10 +76,8 @@ def test_what_cannot_be_contained_is_refused_unless_it_was_confirmed(monkeypatch
 
 @linux_only
 def test_a_confirmed_program_runs_within_limits_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root could be harmed")
     monkeypatch.setattr(program, "_found", lambda: (Layers(), "no system is like this"))
-    assert run_program("print(1)", confirm_run_unsafe_code=True).output == "1\n"
+    assert without_root(lambda: run_program("print(1)", confirm_run_unsafe_code=True)).output == "1\n"
 
 
 def test_windows_is_told_to_use_linux(monkeypatch: pytest.MonkeyPatch) -> None:

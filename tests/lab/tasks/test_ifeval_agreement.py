@@ -8,6 +8,8 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+import langdetect
+import nltk
 import pytest
 
 from sevenb.lab.tasks.ifeval.judge import judge
@@ -33,8 +35,6 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def harness() -> Iterator[Any]:
     """lm-eval's module, with the Penn Treebank's words taken from the text as a whole."""
-    nltk = pytest.importorskip("nltk", reason="lm-eval[ifeval] is not installed")
-    langdetect = pytest.importorskip("langdetect")
     words = importlib.import_module("nltk.tokenize.destructive").NLTKWordTokenizer()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nltk, "download", lambda *_, **__: False)
