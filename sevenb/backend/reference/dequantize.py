@@ -1,8 +1,8 @@
 """Weights of model files as exact float32: what every faster kernel is measured against.
 
 Each decoder states the layout of one block as ggml's reference code defines it (source: ``ggml-common.h`` for the
-layouts, ``dequantize_row_*`` in ``ggml-quants.c`` for the formulas; Q4_Z is our own), over many blocks at once. Products and sums are
-rounded to float32 in the order written there, so results are equal to the last bit.
+layouts, ``dequantize_row_*`` in ``ggml-quants.c`` for the formulas; Q4_Z is our own), over many blocks at once.
+Products and sums are rounded to float32 in the order written there, so results are equal to the last bit.
 """
 
 from collections.abc import Callable
