@@ -1,7 +1,12 @@
 """Programs that read what is not theirs, and write, delete and fill what they can."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+import sevenb
 from sevenb.lab.sandbox import Limits
 from tests.lab.sandbox.host import ALL, NAMESPACES_ALONE, NONE, SECRET, Host, every_way, linux_only, works
 
@@ -167,6 +172,30 @@ def test_namespaces_alone_hide_the_files_as_well(host: Host) -> None:
     output = host.run(f"{_ATTEMPT}print(os.listdir('/'))\n{WRITING['overwrite']}", NAMESPACES_ALONE, Limits()).output
     assert "home" not in output
     assert "proc" not in output
+
+
+@pytest.mark.skipif(not works(NAMESPACES_ALONE), reason="no namespaces here")
+def test_what_is_mounted_beneath_a_visible_folder_cannot_be_written_either() -> None:
+    source = f"""
+import os, sqlite3
+from sevenb.lab.sandbox.program import _READ_PROGRAM, Limits, run
+from sevenb.lab.sandbox.supervision import kernel
+from sevenb.lab.sandbox.supervision.layers import Layers
+from sevenb.lab.sandbox.supervision.orders import Program
+user = os.geteuid()
+kernel.unshare(kernel.CLONE_NEWNS | (kernel.CLONE_NEWUSER if user else 0))
+if user:
+    open("/proc/self/uid_map", "w").write(f"0 {{user}} 1")
+kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+folder = os.path.dirname(sqlite3.__file__)
+kernel.mount("tmpfs", folder, "tmpfs", 0, "mode=777")
+attempt = f"open({{folder + '/hostile'!r}}, 'w')".encode()
+print(run((Program(_READ_PROGRAM, b"", attempt),), Limits(), {NAMESPACES_ALONE!r}).output.decode(), os.listdir(folder))
+"""
+    environment = {"PYTHONPATH": str(Path(sevenb.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, env=environment, check=False)
+    assert "Read-only file system" in done.stdout, done
+    assert done.stdout.endswith("[]\n")
 
 
 @pytest.mark.parametrize("name", ["overwrite", "delete", "chmod", "hard link"])

@@ -64,6 +64,9 @@ def _show(path: str, flags: int) -> None:
         os.makedirs(os.path.dirname(place), exist_ok=True)
         os.close(os.open(place, os.O_CREAT | os.O_WRONLY, 0o444))
     kernel.mount(path, place, None, kernel.MS_BIND | kernel.MS_REC)
+    if kernel.restrict_mounts(place, kernel.MS_RDONLY | flags):
+        return
+    # An older kernel changes the one mount, and leaves alone what is mounted beneath it.
     # What the original mount already forbids stays forbidden: a user namespace could not take it off.
     kept = os.statvfs(place).f_flag & (kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC | 0x1C00)  # *atime
     kernel.mount("none", place, None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | flags | _mounting(kept))
