@@ -26,20 +26,23 @@ MaxModelLen = Annotated[
     ),
 ]
 KVCacheDtype = Annotated[
-    Literal["auto", "f16", "k16v8", "int8", "f32"],
+    Literal["auto", "f16", "bf16", "k16v8", "int8", "fp8", "f32"],
     typer.Option(
         "--kv-cache-dtype",
-        help="How keys and values are kept; k16v8 takes three quarters of f16, int8 half.",
+        help="How keys and values are kept; k16v8 (processor) takes three quarters of f16, int8 and fp8 (cards that "
+        "have it) half.",
         rich_help_panel=MEMORY,
     ),
 ]
 MemoryUtilization = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--memory-utilization",
         "--gpu-memory-utilization",
         metavar="SHARE",
-        help="Share of the free memory that the KV pool may take, 0 to 1.",
+        help="Share of the free memory that the KV pool may take, 0 to 1; on a card the share of all its memory that "
+        "everything together may take.",
+        show_default="0.5; on a card 0.9",
         rich_help_panel=MEMORY,
     ),
 ]
@@ -87,9 +90,63 @@ NumSpeculativeTokens = Annotated[
     int,
     typer.Option(metavar="N", min=1, help="Tokens guessed in one step at most.", rich_help_panel=SPECULATION),
 ]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda", "mps", "npu", "xpu"],
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        help="Where to compute: cpu, cuda, mps, npu or xpu; auto takes the best that is here.",
+        rich_help_panel=COMPUTING,
+    ),
+]
 Backend = Annotated[
-    Literal["native", "reference"],
-    typer.Option(metavar="NAME", help="native is fast; reference is exact and slow.", rich_help_panel=COMPUTING),
+    Literal["auto", "native", "torch", "reference"],
+    typer.Option(
+        "--backend",
+        metavar="NAME",
+        help="How: native is for processors, torch for all else; reference is exact and slow.",
+        rich_help_panel=COMPUTING,
+    ),
+]
+Dtype = Annotated[
+    Literal["auto", "half", "float16", "bfloat16", "float32"],
+    typer.Option(
+        "--dtype",
+        metavar="TYPE",
+        help="What torch computes in: bfloat16, float16 (half) or float32.",
+        show_default="as the model, where the device has it",
+        rich_help_panel=COMPUTING,
+    ),
+]
+Quantization = Annotated[
+    str | None,
+    typer.Option(
+        "--quantization",
+        "-q",
+        metavar="METHOD",
+        help="What the model's files must hold: awq, gptq or gguf. It is found out without.",
+        show_default=False,
+        rich_help_panel=COMPUTING,
+    ),
+]
+TensorParallelSize = Annotated[
+    int,
+    typer.Option(
+        "--tensor-parallel-size",
+        "-tp",
+        metavar="N",
+        min=1,
+        help="Cards that share each layer.",
+        rich_help_panel=COMPUTING,
+    ),
+]
+EnforceEager = Annotated[
+    bool,
+    typer.Option(
+        "--enforce-eager",
+        help="On a card: no CUDA graphs, for a quicker start and slower answers.",
+        rich_help_panel=COMPUTING,
+    ),
 ]
 Threads = Annotated[
     int | None,

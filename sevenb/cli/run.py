@@ -14,6 +14,9 @@ from sevenb.cli.chat_settings import PARAMETERS, Settings, unescape
 from sevenb.cli.engine_options import (
     DEFAULT_PREFIX_CACHE_DISK,
     Backend,
+    Device,
+    Dtype,
+    EnforceEager,
     KVCacheDtype,
     MaxModelLen,
     MemoryUtilization,
@@ -21,8 +24,10 @@ from sevenb.cli.engine_options import (
     NumSpeculativeTokens,
     PrefixCacheDir,
     PrefixCacheDisk,
+    Quantization,
     SpeculativeModel,
     SwapSpace,
+    TensorParallelSize,
     Threads,
     draft_path,
     memory_fields,
@@ -73,14 +78,19 @@ def run(
     stop: Annotated[list[str] | None, _parameter("stop", "TEXT", " May be repeated.")] = None,
     max_model_len: MaxModelLen = None,
     kv_cache_dtype: KVCacheDtype = "auto",
-    memory_utilization: MemoryUtilization = 0.5,
+    memory_utilization: MemoryUtilization = None,
     swap_space: SwapSpace = None,
     prefix_cache_dir: PrefixCacheDir = None,
     prefix_cache_disk: PrefixCacheDisk = DEFAULT_PREFIX_CACHE_DISK,
     no_speculation: NoSpeculation = False,
     speculative_model: SpeculativeModel = None,
     num_speculative_tokens: NumSpeculativeTokens = 16,
-    backend: Backend = "native",
+    device: Device = "auto",
+    backend: Backend = "auto",
+    dtype: Dtype = "auto",
+    quantization: Quantization = None,
+    tensor_parallel_size: TensorParallelSize = 1,
+    enforce_eager: EnforceEager = False,
     threads: Threads = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show the speed after each answer.", rich_help_panel=_ANSWERS)
@@ -113,7 +123,12 @@ def run(
         speculative_model,
         threads=threads,
         max_model_len=max_model_len,
+        device=device,
         backend=backend,
+        dtype=dtype,
+        quantization=quantization,
+        tensor_parallel_size=tensor_parallel_size,
+        enforce_eager=enforce_eager,
         kv_cache_dtype=kv_cache_dtype,
         memory_utilization=memory_utilization,
         speculation=not no_speculation,
@@ -154,6 +169,8 @@ def _prompt(words: list[str]) -> str | None:
 
 def _load(model: str, draft: str | None, **options: object) -> "LLM":
     from sevenb.cli.console import download_progress, err, stoppable
+    from sevenb.engine.device_choice import check_device
+    from sevenb.engine.engine_config import EngineConfig
     from sevenb.engine.llm import LLM
     from sevenb.model.download import Silent
     from sevenb.model.store import Store
@@ -161,6 +178,7 @@ def _load(model: str, draft: str | None, **options: object) -> "LLM":
     # Scripts that keep standard error want to read there what went wrong, and nothing else.
     downloading = download_progress() if err.is_terminal else contextlib.nullcontext(Silent())
     loading = err.status(f"Loading {model} …") if err.is_terminal else contextlib.nullcontext()
+    check_device(EngineConfig(model=model, **options))  # type: ignore[arg-type]
     with stoppable("What arrived is kept; run the same command again to go on."), downloading as progress:
         Store().ensure(model, progress)
         options["speculative_model"] = draft_path(Store(), draft, progress)
@@ -172,7 +190,8 @@ def _announce(plan: "LoadPlan") -> None:
     from sevenb.cli.console import err
 
     if err.is_terminal:
-        err.print(memory_text(plan), style="dim", markup=False, soft_wrap=True)
+        for line in (*plan.notes, memory_text(plan)):
+            err.print(line, style="dim", markup=False, soft_wrap=True)
 
 
 def _answer_once(llm: "LLM", prompt: str, settings: Settings, *, verbose: bool) -> None:

@@ -11,6 +11,9 @@ from sevenb.cli import serve_options as options
 from sevenb.cli.engine_options import (
     DEFAULT_PREFIX_CACHE_DISK,
     Backend,
+    Device,
+    Dtype,
+    EnforceEager,
     KVCacheDtype,
     MaxModelLen,
     MemoryUtilization,
@@ -18,8 +21,10 @@ from sevenb.cli.engine_options import (
     NumSpeculativeTokens,
     PrefixCacheDir,
     PrefixCacheDisk,
+    Quantization,
     SpeculativeModel,
     SwapSpace,
+    TensorParallelSize,
     Threads,
     draft_path,
     memory_fields,
@@ -66,7 +71,7 @@ def serve(
     max_num_seqs: options.MaxNumSeqs = 64,
     max_model_len: MaxModelLen = None,
     kv_cache_dtype: KVCacheDtype = "auto",
-    memory_utilization: MemoryUtilization = 0.5,
+    memory_utilization: MemoryUtilization = None,
     no_enable_prefix_caching: options.NoPrefixCaching = False,
     swap_space: SwapSpace = None,
     prefix_cache_dir: PrefixCacheDir = None,
@@ -74,7 +79,12 @@ def serve(
     no_speculation: NoSpeculation = False,
     speculative_model: SpeculativeModel = None,
     num_speculative_tokens: NumSpeculativeTokens = 16,
-    backend: Backend = "native",
+    device: Device = "auto",
+    backend: Backend = "auto",
+    dtype: Dtype = "auto",
+    quantization: Quantization = None,
+    tensor_parallel_size: TensorParallelSize = 1,
+    enforce_eager: EnforceEager = False,
     threads: Threads = None,
     cpu_isa: options.CpuIsa = None,
     max_num_batched_tokens: options.MaxNumBatchedTokens = 512,
@@ -85,9 +95,12 @@ def serve(
     Models are downloaded when they are not on this machine yet. Any other model that is here can be asked for by its
     name, too, and is loaded then (see --only). Ctrl-C (or SIGTERM) lets running answers end, a second one does not.
     """
+    import msgspec
+
     from sevenb.cli.console import download_progress, stoppable
     from sevenb.cli.launch import Launch
     from sevenb.cli.lora_modules import parse_lora_modules
+    from sevenb.engine.device_choice import check_device
     from sevenb.engine.engine_config import EngineConfig
     from sevenb.model.store import Store
     from sevenb.server.access.api_keys import read_api_keys
@@ -106,32 +119,36 @@ def serve(
     wanted = models or [DEFAULT_MODEL]
     names = _display_names(store, wanted)
     adapters = parse_lora_modules(lora_modules or [], taken=[*names, *(served_model_name or [])])
+    config = EngineConfig(
+        model=wanted[0],
+        served_model_name=names[0],
+        device=device,
+        backend=backend,
+        dtype=dtype,
+        quantization=quantization,
+        tensor_parallel_size=tensor_parallel_size,
+        enforce_eager=enforce_eager,
+        threads=threads,
+        cpu_isa=cpu_isa,
+        max_model_len=max_model_len,
+        max_num_seqs=max_num_seqs,
+        max_num_batched_tokens=max_num_batched_tokens,
+        enable_prefix_caching=not no_enable_prefix_caching,
+        kv_cache_dtype=kv_cache_dtype,
+        memory_utilization=memory_utilization,
+        speculation=not no_speculation,
+        num_speculative_tokens=num_speculative_tokens,
+        seed=seed,
+        lora_modules=adapters,
+        **memory_fields(swap_space=swap_space, prefix_cache_dir=prefix_cache_dir, prefix_cache_disk=prefix_cache_disk),
+    )
+    check_device(config)  # before a download of gigabytes
     with listen(host, port) as listener:  # before anything slow: a port in use is known at once
         with stoppable("What arrived is kept; run the same command again to go on."), download_progress() as progress:
             paths = [store.ensure(model, progress) for model in wanted]
             draft = draft_path(store, speculative_model, progress)
         begin_listening(listener)
-        config = EngineConfig(
-            model=str(paths[0]),
-            served_model_name=names[0],
-            backend=backend,
-            threads=threads,
-            cpu_isa=cpu_isa,
-            max_model_len=max_model_len,
-            max_num_seqs=max_num_seqs,
-            max_num_batched_tokens=max_num_batched_tokens,
-            enable_prefix_caching=not no_enable_prefix_caching,
-            kv_cache_dtype=kv_cache_dtype,
-            memory_utilization=memory_utilization,
-            speculation=not no_speculation,
-            speculative_model=draft,
-            num_speculative_tokens=num_speculative_tokens,
-            seed=seed,
-            lora_modules=adapters,
-            **memory_fields(
-                swap_space=swap_space, prefix_cache_dir=prefix_cache_dir, prefix_cache_disk=prefix_cache_disk
-            ),
-        )
+        config = msgspec.structs.replace(config, model=str(paths[0]), speculative_model=draft)
         launch = Launch(
             config=config,
             paths=paths,

@@ -40,7 +40,8 @@ class _Loading:
     def show(self, plan: LoadPlan | None, progress: LoadProgress | None) -> None:
         if plan is not None and not self._told:
             self._told = True
-            err.print(memory_text(plan), markup=False, soft_wrap=True)
+            for line in (*plan.notes, memory_text(plan)):
+                err.print(line, markup=False, soft_wrap=True)
         if progress is not None and self._bar is not None:
             self._bar.update(self._bar.task_ids[0], total=progress.total, completed=progress.done)
 

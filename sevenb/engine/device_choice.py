@@ -44,6 +44,13 @@ def choose_device(config: EngineConfig, root: Path = Path("/")) -> DeviceChoice:
     return DeviceChoice(choice.backend, choice.device, (*choice.notes, *_notes(config, choice)))
 
 
+def check_device(config: EngineConfig, root: Path = Path("/")) -> None:
+    """Raise what `choose_device` would, as far as that can be known without torch: before anything is downloaded."""
+    undecided = config.device == "auto" and config.backend in ("auto", "torch")
+    if not (undecided and find_spec("torch") is not None and signs_of_accelerators(root)):
+        choose_device(config, root)
+
+
 def _best(backend: str, root: Path) -> DeviceChoice:
     """The device that ``auto`` stands for, where ``backend`` is ``auto`` or ``torch``."""
     signs = signs_of_accelerators(root)
@@ -69,8 +76,6 @@ def _check(config: EngineConfig, choice: DeviceChoice) -> None:
             raise DeviceUnavailable(
                 f"Computing on {choice.device} by torch needs packages that are not installed: {INSTALL_TORCH}."
             )
-        if config.threads is not None and choice.device != "cpu":
-            raise InvalidRequest(f"threads are the processor's; leave --threads out on {choice.device}.", "threads")
         return
     if config.tensor_parallel_size > 1:
         raise InvalidRequest(
@@ -93,4 +98,6 @@ def _notes(config: EngineConfig, choice: DeviceChoice) -> list[str]:
         notes.append(
             f"dtype {config.dtype} is for cards: on the processor weights stay as the file has them, sums are float32."
         )
+    if choice.device != "cpu" and (config.threads is not None or config.cpu_isa is not None):
+        notes.append(f"--threads and --cpu-isa are the processor's and change nothing on {choice.device}.")
     return notes

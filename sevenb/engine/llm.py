@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import track
 
 from sevenb.engine.completion import Completion
+from sevenb.engine.device_choice import check_device
 from sevenb.engine.engine import Engine, Report
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.failures import rebuild_error
@@ -69,12 +70,9 @@ class LLM:
         ``progress`` is called with bytes packed and in all.
         """
         store = Store()
-        path = _ensure(store, str(model))
-        if (draft := options.get("speculative_model")) is not None:
-            options["speculative_model"] = str(_ensure(store, str(draft)))
         reference = store.reference(str(model))
         fields = {
-            "model": str(path),
+            "model": str(model),
             "served_model_name": reference.stem if isinstance(reference, Path) else reference.name,
             "backend": backend,
             "threads": threads,
@@ -85,6 +83,10 @@ class LLM:
             config = msgspec.convert(fields | options, EngineConfig)
         except msgspec.ValidationError as error:
             raise InvalidRequest(f"{error}.") from None
+        check_device(config)  # before a download of gigabytes
+        path = _ensure(store, str(model))
+        draft = config.speculative_model and str(_ensure(store, config.speculative_model))
+        config = msgspec.structs.replace(config, model=str(path), speculative_model=draft)
         self._engine: Engine | None
         self.info: EngineReady
         # Packing weights and building the tokenizer take about as long in a small model, and both leave Python free.

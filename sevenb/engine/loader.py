@@ -73,7 +73,7 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
         files = _Files(checkpoint, _open_adapters(config, checkpoint), draft)
         plan = _plan(config, files, backend)
         identity = cache_identity(checkpoint, backend, plan.layout) if config.prefix_cache_dir else ""
-        report(_announcement(plan))
+        report(_announcement(plan, choice))
         decoder, draft_model = _load_weights(files, plan, backend, report)
     cache = backend.allocate_kv(plan.layout, plan.sizing.blocks)
     disk = None
@@ -156,7 +156,7 @@ def _working_bytes(config: EngineConfig, backend: Backend, checkpoint: Checkpoin
     return activations + process_bytes(shape, cached_tokens=sizing.tokens)
 
 
-def _announcement(plan: _Plan) -> LoadPlan:
+def _announcement(plan: _Plan, choice: DeviceChoice) -> LoadPlan:
     return LoadPlan(
         max_model_len=plan.sizing.max_model_len,
         kv_tokens=plan.sizing.tokens,
@@ -166,6 +166,7 @@ def _announcement(plan: _Plan) -> LoadPlan:
         free_bytes=plan.free_bytes,
         swap_bytes=plan.swap_bytes,
         working_bytes=plan.working_bytes,
+        notes=list(choice.notes),
     )
 
 

@@ -75,6 +75,7 @@ class LoadPlan(_Message, frozen=True):
     free_bytes: int
     swap_bytes: int = 0  # most that evicted blocks of the prefix cache may take beside the pool
     working_bytes: int = 0  # most that activations and the process itself will take; 0 where nobody knows
+    notes: list[str] = []  # sentences about where it computes, for whoever wonders why
 
 
 class LoadProgress(_Message, frozen=True):

@@ -232,7 +232,7 @@ def test_a_context_that_does_not_fit_is_refused_before_the_weights_are_read(mode
 
 
 def test_bad_options_are_refused_in_one_sentence(model: Path) -> None:
-    with pytest.raises(InvalidRequest, match="no backend 'abacus'"):
+    with pytest.raises(InvalidRequest, match="backend is 'abacus'; choose auto, native"):
         LLM(model, backend="abacus")
     with pytest.raises(InvalidRequest, match="unknown field"):
         LLM(model, wings=2)

@@ -183,6 +183,6 @@ class StoreModels:
 def further_model(first: EngineConfig, model: str, names: Sequence[str], max_queue: int) -> LocalModel:
     """Another model with the options of the first, but for those that belong to that one alone."""
     config = msgspec.structs.replace(
-        first, model=model, served_model_name=names[0], speculative_model=None, lora_modules={}
+        first, model=model, served_model_name=names[0], speculative_model=None, lora_modules={}, quantization=None
     )
     return LocalModel(config, names, max_queue=max_queue, fit_context=True)
