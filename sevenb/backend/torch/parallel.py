@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 import torch.distributed as distributed
 
-from sevenb.backend.vocabulary_parts import vocabulary_part
+from sevenb.backend.shares import vocabulary_share
 from sevenb.errors import DeviceLost, DeviceUnavailable
 
 PATIENCE = timedelta(minutes=5)  # for the others in one exchange: one may build kernels; one that ended fails sooner
@@ -42,7 +42,7 @@ class ProcessGroup:
         try:
             distributed.init_process_group(
                 self._library,
-                store=distributed.FileStore(str(meeting), size),
+                init_method=meeting.as_uri(),
                 rank=rank,
                 world_size=size,
                 timeout=PATIENCE,
@@ -60,7 +60,7 @@ class ProcessGroup:
 
     def share_vocabulary(self, tokens: int) -> None:
         """Say how many tokens the model has, whose embeddings and logits the ranks divide among them."""
-        self._tokens = [vocabulary_part(tokens, rank, self.size) for rank in range(self.size)]
+        self._tokens = [vocabulary_share(tokens, rank, self.size) for rank in range(self.size)]
 
     @property
     def own_tokens(self) -> range:
