@@ -20,7 +20,7 @@ from sevenb.lab.target.answer import Answer
 from sevenb.lab.target.client import Client
 from sevenb.lab.target.target import Target
 from sevenb.lab.tasks.evaluation import evaluate
-from sevenb.lab.tasks.own import load_own_task
+from sevenb.lab.tasks.own import in_time, load_own_task
 from sevenb.lab.tasks.registry import find_task
 from sevenb.lab.tasks.task import Score, Task
 from tests.lab.tasks.scripted_server import serve
@@ -150,11 +150,20 @@ def test_programs_need_a_sandbox_unless_that_is_confirmed(tmp_path: Path, monkey
 
 
 def test_a_pattern_that_takes_for_ever_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sevenb.lab.tasks.own import pattern_scorer
-
-    monkeypatch.setattr(pattern_scorer, "REGEX_SECONDS", 1.0)
+    monkeypatch.setattr(in_time, "SECONDS", 1.0)
     task = make(tmp_path, YAML.replace("exact", "regex"), {"question": "?", "answer": "(a+)+b"})
     result = score_of(task, "a" * 64)
+    assert not result.flexible
+    assert "took more than" in result.note
+
+
+def test_a_pattern_in_a_schema_is_kept_and_ends_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = 'json_schema: {type: object, properties: {name: {type: string, pattern: "^(a+)+$"}}}\n'
+    task = make(tmp_path, YAML.replace("exact", "json_schema") + schema, {"question": "?"})
+    assert score_of(task, '{"name": "aaa"}').strict
+    assert "$.name: 'ab' does not match" in score_of(task, '{"name": "ab"}').note
+    monkeypatch.setattr(in_time, "SECONDS", 2.0)
+    result = score_of(task, json.dumps({"name": "a" * 64 + "b"}))
     assert not result.flexible
     assert "took more than" in result.note
 

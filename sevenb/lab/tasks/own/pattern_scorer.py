@@ -1,23 +1,18 @@
 """Scoring by a regular expression."""
 
-import json
 import re
-import subprocess
-import sys
 from typing import Any
 
+from sevenb.lab.tasks.own.in_time import SECONDS, TOO_LONG, in_time
 from sevenb.lab.tasks.own.items import Row
 from sevenb.lab.tasks.own.scorer import Scorer, field_text
 from sevenb.lab.tasks.task import Score
 
-REGEX_SECONDS = 5.0
-
-# A pattern can take for ever, and nothing stops it within its own process.
 _MATCH = """
-import json, re, sys
-pattern, text, flags = json.load(sys.stdin)
+import re
+pattern, text, flags = inputs
 found = re.search(pattern, text, flags)
-json.dump([re.fullmatch(pattern, text.strip(), flags) is not None, found and found[0]], sys.stdout)
+answer = [re.fullmatch(pattern, text.strip(), flags) is not None, found and found[0]]
 """
 
 
@@ -36,27 +31,10 @@ class Regex(Scorer):
         return pattern
 
     def score(self, text: str, expected: Any) -> Score:
-        """Match in a process of its own, which can be ended."""
-        found = _match_in_time(expected, text, ignore_case=self.description.ignore_case)
-        if found is None:
-            return Score(False, False, None, f"the pattern took more than {REGEX_SECONDS:g} s")
+        """Match the whole answer, and any part of it."""
+        flags = int(re.DOTALL | (re.IGNORECASE if self.description.ignore_case else 0))
+        found = in_time(_MATCH, expected, text, flags)
+        if found is TOO_LONG:
+            return Score(False, False, None, f"the pattern took more than {SECONDS:g} s")
         whole, part = found
         return Score(whole, part is not None, part)
-
-
-def _match_in_time(pattern: str, text: str, *, ignore_case: bool) -> tuple[bool, str | None] | None:
-    """Whether all of the text matches, and the part that does; None where that takes too long."""
-    flags = int(re.DOTALL | (re.IGNORECASE if ignore_case else 0))
-    try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", _MATCH],
-            input=json.dumps([pattern, text, flags]),
-            capture_output=True,
-            text=True,
-            timeout=REGEX_SECONDS,
-            check=True,
-        )
-    except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
-        return None
-    whole, part = json.loads(done.stdout)
-    return bool(whole), part

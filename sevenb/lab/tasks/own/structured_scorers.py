@@ -11,9 +11,17 @@ from sevenb.lab.sandbox import check_solution
 from sevenb.lab.tasks.code.judging import require_sandbox, sandbox_conditions
 from sevenb.lab.tasks.code.programs import fenced_blocks
 from sevenb.lab.tasks.own.description import Description, Mistakes
+from sevenb.lab.tasks.own.in_time import SECONDS, TOO_LONG, in_time
 from sevenb.lab.tasks.own.items import Row
 from sevenb.lab.tasks.own.scorer import Scorer, field_text
 from sevenb.lab.tasks.task import Score
+
+_PROBLEM = """
+import jsonschema, referencing
+schema, document = inputs
+problem = next(jsonschema.Draft202012Validator(schema, registry=referencing.Registry()).iter_errors(document), None)
+answer = problem and f"{problem.json_path}: {problem.message}"
+"""
 
 
 class JsonSchema(Scorer):
@@ -28,6 +36,8 @@ class JsonSchema(Scorer):
             jsonschema.Draft202012Validator.check_schema(schema)
         except jsonschema.SchemaError as error:
             raise mistakes.at("json_schema", f"this is no JSON schema: {error.message}.") from None
+        self._schema = schema
+        self._has_patterns = '"pattern' in json.dumps(schema)
         self._validator = jsonschema.Draft202012Validator(schema, registry=referencing.Registry())
 
     def expected(self, row: Row) -> Any:
@@ -56,17 +66,25 @@ class JsonSchema(Scorer):
     def _valid(self, text: str, expected: Any) -> tuple[bool, str]:
         try:
             document = json.loads(text)
-            problem = next(self._validator.iter_errors(document), None)
+            problem = self._problem(document)
         except (ValueError, RecursionError) as error:
             return False, f"no JSON: {error}"[:200]
         except Exception as error:  # a reference in the schema that leads nowhere
             return False, f"the schema cannot be used: {error}"[:200]
         if problem:
-            return False, f"{problem.json_path}: {problem.message}"[:200]
+            return False, problem[:200]
         for key, value in (expected or {}).items():
             if not isinstance(document, dict) or document.get(key) != value:
                 return False, f"{key!r} is not {value!r}"[:200]
         return True, ""
+
+    def _problem(self, document: Any) -> str | None:
+        """What is wrong with a document: the patterns of a schema might take for ever."""
+        if not self._has_patterns:
+            problem = next(self._validator.iter_errors(document), None)
+            return problem and f"{problem.json_path}: {problem.message}"
+        found = in_time(_PROBLEM, self._schema, document)
+        return f"validation took more than {SECONDS:g} s" if found is TOO_LONG else found
 
     def shown(self, expected: Any) -> str:
         """In the form that counts as strict."""
