@@ -106,6 +106,14 @@ struct Format<WeightType::q4_1> : BlockFormat<as_held, true> {
 };
 
 template <>
+struct Format<WeightType::q4_z> : BlockFormat<as_held, true> {
+  static SEVENB_INLINE void load(const std::uint8_t* record, int b, int vector, Block& w) {
+    Format<WeightType::q4_1>::load(record, b, vector, w);
+    w.offset = negated(w.scale * w.offset);  // scale × zero point, exact in float32
+  }
+};
+
+template <>
 struct Format<WeightType::q5_0> : BlockFormat<4, false> {
   static SEVENB_INLINE void load(const std::uint8_t* record, int, int vector, Block& w) {
     const std::uint8_t* planes = record + half_row + 4 * lanes * vector;

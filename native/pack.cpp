@@ -105,6 +105,11 @@ void pack_record(TypeTag<WeightType::q4_1>, const Records& records, Bytes out) {
   put_lines(out + 2 * half_row, Words<4>(records, 4));
 }
 
+// The same with a zero point in the minimum's place.
+void pack_record(TypeTag<WeightType::q4_z>, const Records& records, Bytes out) {
+  pack_record(TypeTag<WeightType::q4_1>{}, records, out);
+}
+
 void pack_record(TypeTag<WeightType::q5_0>, const Records& records, Bytes out) {
   put_halves(out, records, 0);
   put_lines(out + half_row, Words<4>(records, 6));

@@ -43,6 +43,12 @@ void unpack_block(TypeTag<WeightType::q4_1>, Bytes record, int, int lane, float*
     out[c] = d * static_cast<float>(nibble(record + 2 * half_row, lane, c)) + m;
 }
 
+void unpack_block(TypeTag<WeightType::q4_z>, Bytes record, int, int lane, float* out) {
+  const float d = half_at(record, lane), z = half_at(record + half_row, lane);
+  for (int c = 0; c < block_columns; ++c)
+    out[c] = d * (static_cast<float>(nibble(record + 2 * half_row, lane, c)) - z);
+}
+
 int five_bits(Bytes planes, int lane, int c) {
   return nibble(planes, lane, c) | bit(planes + nibble_plane, lane, c) << 4;
 }

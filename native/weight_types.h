@@ -1,4 +1,4 @@
-// The weight types of GGUF files and how each is laid out once packed (file formats: ggml's ggml-common.h).
+// The weight types of model files and how each is laid out once packed (file formats: ggml's ggml-common.h).
 //
 // A packed matrix is a sequence of *row groups* of 16 rows, padded with rows of zero scale. A group is a sequence of
 // *records* along the columns, each as wide as the type's block in the file. In a record come first the scales of the
@@ -16,7 +16,7 @@
 
 namespace sevenb {
 
-// GGML's numbers.
+// GGML's numbers, and from 1000 on our own.
 enum class WeightType {
   f32 = 0,
   f16 = 1,
@@ -31,6 +31,7 @@ enum class WeightType {
   q5_k = 13,
   q6_k = 14,
   bf16 = 30,
+  q4_z = 1004,
 };
 
 constexpr int group_rows = 16;
@@ -66,6 +67,8 @@ template <> struct Layout<WeightType::q8_0> : RecordLayout<34, 1, half_row, byte
 // d | m | planes
 template <> struct Layout<WeightType::q4_1> : RecordLayout<20, 1, 2 * half_row, nibble_plane> {};
 template <> struct Layout<WeightType::q5_1> : RecordLayout<24, 1, 2 * half_row, nibble_plane + bit_plane> {};
+// d | z | planes
+template <> struct Layout<WeightType::q4_z> : RecordLayout<20, 1, 2 * half_row, nibble_plane> {};
 // d | dmin | eight sub-scales × 16 rows | eight sub-minima × 16 rows | planes
 template <> struct Layout<WeightType::q4_k> : RecordLayout<144, 8, 2 * half_row + byte_rows, nibble_plane> {};
 template <> struct Layout<WeightType::q5_k> : RecordLayout<176, 8, 2 * half_row + byte_rows, nibble_plane + bit_plane> {};
@@ -100,6 +103,7 @@ inline auto with_type(WeightType type, F&& f) {
     case WeightType::q4_k: return f(TypeTag<WeightType::q4_k>{});
     case WeightType::q5_k: return f(TypeTag<WeightType::q5_k>{});
     case WeightType::q6_k: return f(TypeTag<WeightType::q6_k>{});
+    case WeightType::q4_z: return f(TypeTag<WeightType::q4_z>{});
     case WeightType::bf16: break;
   }
   return f(TypeTag<WeightType::bf16>{});
