@@ -92,6 +92,10 @@ class DeviceLost(SevenbError):
     """A device, or one of several that share a model, is gone: the engine cannot go on."""
 
 
+class NumberOverflow(SevenbError):
+    """A model's numbers grew beyond what the type they are kept in can hold."""
+
+
 class EngineDied(SevenbError):
     """The engine process ended while a request was open; it is being restarted."""
 

@@ -1,0 +1,8 @@
+"""The torch backend: plain torch ops on every device that torch knows, Triton kernels on NVIDIA cards.
+
+Nothing outside this package imports torch; it comes with ``pip install 'sevenb[gpu]'``.
+"""
+
+from sevenb.backend.torch.backend import TorchBackend
+
+__all__ = ["TorchBackend"]
