@@ -6,7 +6,7 @@ that whoever allocates by the config never meets one.
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import NoReturn
 
@@ -15,12 +15,11 @@ import numpy as np
 from sevenb.backend.quant_types import QuantType, RawTensor
 from sevenb.errors import UnsupportedModel
 from sevenb.model.config import ModelConfig, RopeConfig
+from sevenb.model.decoder_tensors import ROPE_FACTORS, check_tensors
 from sevenb.model.gguf_header import MetadataValue, corrupt, quoted
 from sevenb.model.gguf_strings import StringArray
 
 _ARCHITECTURES = ("qwen2", "qwen3", "llama")
-_ROPE_FACTORS = "rope_freqs.weight"
-_CLASSIFIER = "cls.output.weight"  # a reranker's head once more: the rows of its "yes" and "no"
 _MAX_CONTEXT = 1 << 24
 _MAX_SIZE = 1 << 24
 
@@ -59,7 +58,7 @@ def config_from_gguf(
     hidden_size = keys.integer("embedding_length")
     head_dim = _head_dim(keys, hidden_size, heads)
     stated_context = keys.integer("context_length", high=_MAX_CONTEXT)
-    rope = _rope(keys, head_dim, stated_context, tensors.get(_ROPE_FACTORS))
+    rope = _rope(keys, head_dim, stated_context, tensors.get(ROPE_FACTORS))
     config = ModelConfig(
         architecture=architecture,
         # A hostile name may not write to a terminal.
@@ -72,13 +71,18 @@ def config_from_gguf(
         kv_heads=kv_heads,
         head_dim=head_dim,
         norm_eps=keys.number("attention.layer_norm_rms_epsilon", low=0.0, high=1.0),
-        context_length=_trained_context(architecture, stated_context, rope),
+        context_length=trained_context(architecture, stated_context, rope),
         rope=rope,
         sliding_window=keys.integer("attention.sliding_window", low=0, high=_MAX_CONTEXT, default=0) or None,
-        parameters=sum(math.prod(tensor.shape) for name, tensor in tensors.items() if name != _ROPE_FACTORS),
+        parameters=sum(math.prod(tensor.shape) for name, tensor in tensors.items() if name != ROPE_FACTORS),
         quantization=_quantization(metadata, tensors),
     )
-    _check_tensors(config, tensors, source)
+    check_tensors(
+        config,
+        tensors,
+        corrupt=lambda reason: corrupt(source, reason),
+        unsupported=lambda reason: _unsupported(source, reason),
+    )
     return config
 
 
@@ -192,7 +196,7 @@ def _rope(keys: _Keys, head_dim: int, context_length: int, factors: RawTensor | 
     stretched = scaling != "none" and factor != 1.0
     if factors is not None:
         if stretched:
-            keys.unsupported(f"stretches RoPE both by {scaling!r} and by {_ROPE_FACTORS!r}")
+            keys.unsupported(f"stretches RoPE both by {scaling!r} and by {ROPE_FACTORS!r}")
         return replace(rope, frequency_factors=_frequency_factors(keys, dim, factors))
     if not stretched:
         return rope
@@ -218,7 +222,8 @@ def _yarn(keys: _Keys, rope: RopeConfig, context_length: int) -> RopeConfig:
     )
 
 
-def _trained_context(architecture: str, stated: int, rope: RopeConfig) -> int:
+def trained_context(architecture: str, stated: int, rope: RopeConfig) -> int:
+    """The context that a model was trained with, where its file is known to state another."""
     stretches_nothing = rope.scaling is None and rope.frequency_factors is None
     is_qwen = architecture == "qwen2" and rope.base == _QWEN_ROPE_BASE and stated == _QWEN_STATED_CONTEXT
     return _QWEN_TRAINED_CONTEXT if is_qwen and stretches_nothing else stated
@@ -226,10 +231,10 @@ def _trained_context(architecture: str, stated: int, rope: RopeConfig) -> int:
 
 def _frequency_factors(keys: _Keys, dim: int, tensor: RawTensor) -> tuple[float, ...]:
     if tensor.quant_type is not QuantType.F32 or tensor.shape != (dim // 2,):
-        keys.corrupt(f"{_ROPE_FACTORS!r} is not {dim // 2} float32 numbers")
+        keys.corrupt(f"{ROPE_FACTORS!r} is not {dim // 2} float32 numbers")
     factors = np.frombuffer(tensor.data.tobytes(), "<f4")
     if not (np.isfinite(factors) & (factors > 0)).all():
-        keys.corrupt(f"{_ROPE_FACTORS!r} holds a factor that is not above zero")
+        keys.corrupt(f"{ROPE_FACTORS!r} holds a factor that is not above zero")
     return tuple(factors.tolist())
 
 
@@ -242,66 +247,6 @@ def _quantization(metadata: Mapping[str, MetadataValue], tensors: Mapping[str, R
     for tensor in tensors.values():
         sizes[tensor.quant_type] += tensor.nbytes
     return max(sizes, key=lambda quant_type: sizes[quant_type]).name
-
-
-# -- what the tensors must be --------------------------------------------------------------------------
-
-
-def _check_tensors(config: ModelConfig, tensors: Mapping[str, RawTensor], source: str) -> None:
-    """Compare names and shapes of all tensors with what the decoder of ``config`` asks for."""
-    required = dict(_required_shapes(config))
-    optional = dict(_optional_shapes(config))
-    allowed = required | optional
-    for name, tensor in tensors.items():
-        if name not in allowed:
-            _unsupported(
-                source, f"has the tensor {quoted(name)}, for which a {config.architecture} decoder has no place"
-            )
-        if tensor.shape != allowed[name]:
-            corrupt(source, f"the tensor {quoted(name)} has the shape {tensor.shape}, not {allowed[name]}")
-    if missing := required.keys() - tensors.keys():
-        corrupt(source, f"it lacks the tensor {quoted(min(missing))}")
-
-
-def _required_shapes(config: ModelConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
-    hidden, intermediate = config.hidden_size, config.intermediate_size
-    query, key = config.heads * config.head_dim, config.kv_heads * config.head_dim
-    yield "token_embd.weight", (config.vocab_size, hidden)
-    yield "output_norm.weight", (hidden,)
-    for layer in range(config.layers):
-        block = f"blk.{layer}."
-        yield block + "attn_norm.weight", (hidden,)
-        yield block + "attn_q.weight", (query, hidden)
-        yield block + "attn_k.weight", (key, hidden)
-        yield block + "attn_v.weight", (key, hidden)
-        yield block + "attn_output.weight", (hidden, query)
-        yield block + "ffn_norm.weight", (hidden,)
-        yield block + "ffn_gate.weight", (intermediate, hidden)
-        yield block + "ffn_up.weight", (intermediate, hidden)
-        yield block + "ffn_down.weight", (hidden, intermediate)
-        if config.architecture == "qwen2":
-            yield from _bias_shapes(config, block)
-        if config.architecture == "qwen3":
-            yield block + "attn_q_norm.weight", (config.head_dim,)
-            yield block + "attn_k_norm.weight", (config.head_dim,)
-
-
-def _optional_shapes(config: ModelConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
-    yield "output.weight", (config.vocab_size, config.hidden_size)  # absent: the embedding table serves
-    if config.rope.frequency_factors is not None:
-        yield _ROPE_FACTORS, (config.rope.dim // 2,)
-    if config.architecture == "qwen3":
-        yield _CLASSIFIER, (2, config.hidden_size)
-    else:
-        for layer in range(config.layers):
-            yield from _bias_shapes(config, f"blk.{layer}.")
-
-
-def _bias_shapes(config: ModelConfig, block: str) -> Iterator[tuple[str, tuple[int, ...]]]:
-    key = config.kv_heads * config.head_dim
-    yield block + "attn_q.bias", (config.heads * config.head_dim,)
-    yield block + "attn_k.bias", (key,)
-    yield block + "attn_v.bias", (key,)
 
 
 # -- words for people ----------------------------------------------------------------------------------

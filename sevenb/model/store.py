@@ -23,6 +23,7 @@ from sevenb.errors import Conflict, DownloadFailed, HashMismatch, InvalidRequest
 from sevenb.model.blobs import Blobs
 from sevenb.model.catalog import CATALOG, Catalog, CatalogEntry, HubName, Reference
 from sevenb.model.download import Progress, Silent, Source, SourceUnavailable, storage_errors
+from sevenb.model.hf.folder import is_model_folder
 from sevenb.model.origins import ModelFile, Origin, choose_files, quantization_of
 from sevenb.model.own_models import OWN_SOURCE, OwnModel, is_own_name
 from sevenb.model.sources import open_sources
@@ -57,14 +58,16 @@ class Store:
             raise
 
     def resolve(self, name: str, progress: Progress | None = None) -> Path:
-        """Path of a model's (first) GGUF file, verified; the parts of a split one lie beside it under their own names.
+        """Path of a model's (first) GGUF file or of its folder, verified.
 
-        ``name`` is a catalog name, a hub name or a local path. A local file has no hash to compare with and is returned
-        as it is. Raises `ModelNotFound` when the model is not on this disk, `HashMismatch` when its file was damaged.
+        The parts of a split GGUF file lie beside it under their own names; a folder is one as Hugging Face has them.
+
+        ``name`` is a catalog name, a hub name or a local path, which has no hash to compare with and is returned as it
+        is. Raises `ModelNotFound` when the model is not on this disk, `HashMismatch` when its file was damaged.
         """
         reference = self.reference(name)
         if isinstance(reference, Path):
-            return _first_gguf(reference)
+            return _model_at(reference)
         model = self._read_manifest(reference.name)
         if model is None:
             raise ModelNotFound(f"{reference.name} is not on this machine yet; get it with `sevenb pull {name}`.")
@@ -234,15 +237,19 @@ def default_home() -> Path:
     return Path(cache) / "sevenb"
 
 
-def _first_gguf(path: Path) -> Path:
-    """The GGUF file that a local path means: itself, or the one (perhaps split) model in a folder."""
+def _model_at(path: Path) -> Path:
+    """What a local path means: itself, or the one (perhaps split) GGUF model in a folder, which goes first."""
     if path.is_file():
         return path
     files = [ModelFile(found.name, found.stat().st_size) for found in path.glob("*.gguf")]
+    if not files and is_model_folder(path):
+        return path
     wholes = {re.sub(r"-\d{5}-of-\d{5}(?=\.gguf$)", "", file.name) for file in files}
     if len(wholes) > 1:
         example = path / min(file.name for file in files)
         raise ModelNotFound(f"{path} holds {len(wholes)} models; name one of its files, such as {example}.")
     if not files:
-        raise ModelNotFound(f"{path} holds no .gguf file; sevenb runs GGUF models.")
+        raise ModelNotFound(
+            f"{path} holds neither a .gguf file nor the config.json of a Hugging Face model; name the folder of one."
+        )
     return path / choose_files(files, None)[0].name

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 import tokenizers
 from tokenizers.models import BPE
 
 from sevenb.errors import CorruptModelFile
-from sevenb.model.tokenizer.pretokenizers import pre_tokenizer
+from sevenb.model.tokenizer.pretokenizers import steps_of
 from sevenb.model.tokenizer.vocabulary import Vocabulary, strings_of
 
 # The regular-expression engine gives up on a run of some ten million spaces, so longer texts are cut. No pattern
@@ -20,21 +21,22 @@ class ByteLevelCodec:
     """Text to ids and tokens to bytes, for files with ``tokenizer.ggml.model = gpt2``."""
 
     starts_with_space = False
+    starts_after: Literal["special"] = "special"
 
     def __init__(self, vocabulary: Vocabulary, metadata: Mapping[str, object]) -> None:
-        family = pre_tokenizer(str(metadata.get("tokenizer.ggml.pre", "default")))
-        self.adds_bos = family.adds_bos
+        steps = steps_of(metadata)
+        self.adds_bos = steps.adds_bos
         merges = [merge.partition(" ")[::2] for merge in strings_of(metadata, "tokenizer.ggml.merges")]
         try:
-            model = BPE(vocabulary.text_ids, merges, ignore_merges=family.whole_words)
+            model = BPE(vocabulary.text_ids, merges, ignore_merges=steps.whole_words)
         except Exception as error:  # the library raises bare Exceptions
             raise CorruptModelFile(
                 f"The model file's merges do not fit its vocabulary ({error}); download it again."
             ) from None
         self._tokenizer = tokenizers.Tokenizer(model)
-        self._tokenizer.pre_tokenizer = family.splitter()
-        if (normalizer := family.normalizer()) is not None:
-            self._tokenizer.normalizer = normalizer
+        self._tokenizer.pre_tokenizer = steps.splitter
+        if steps.normalizer is not None:
+            self._tokenizer.normalizer = steps.normalizer
 
     def encode(self, text: str, *, at_start: bool) -> list[int]:
         """Ids of plain text; ``at_start`` makes no difference to this family."""

@@ -2,13 +2,22 @@
 
 Each pattern is the one the family was trained with, as published in its tokenizer files (Qwen2.5, Llama 3, SmolLM2,
 GPT-2) and, for Tekken, in the `mistral-common` package. The names are those of llama.cpp's ``tokenizer.ggml.pre``.
+A Hugging Face folder says it all itself.
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import tokenizers
 from tokenizers import Regex, normalizers, pre_tokenizers
 
 from sevenb.errors import UnsupportedModel
+
+# What a Hugging Face folder says in ``tokenizer.json``: the steps as JSON (no normaliser is ""), and `whole_words`.
+NORMALIZER = "tokenizer.huggingface.normalizer"
+PRE_TOKENIZER = "tokenizer.huggingface.pre_tokenizer"
+IGNORE_MERGES = "tokenizer.huggingface.ignore_merges"
 
 _QWEN2 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -24,6 +33,16 @@ _TEKKEN = (
     r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What comes before the merges. ``adds_bos`` and ``whole_words`` as in `PreTokenizer`."""
+
+    normalizer: normalizers.Normalizer | None
+    splitter: pre_tokenizers.PreTokenizer
+    whole_words: bool
+    adds_bos: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,3 +101,22 @@ def pre_tokenizer(name: str) -> PreTokenizer:
             f"The model file asks for the pre-tokeniser {name!r:.60}, which sevenb does not have; "
             f"choose a model with one of: {', '.join(_BY_NAME)}."
         ) from None
+
+
+def steps_of(metadata: Mapping[str, object]) -> Steps:
+    """The steps of a model, spelled out or by the family's name. Raises `UnsupportedModel`."""
+    stated = metadata.get(PRE_TOKENIZER)
+    if stated is None:
+        family = pre_tokenizer(str(metadata.get("tokenizer.ggml.pre", "default")))
+        return Steps(family.normalizer(), family.splitter(), family.whole_words, family.adds_bos)
+    empty = {"version": "1.0", "added_tokens": [], "model": {"type": "BPE", "vocab": {}, "merges": []}}
+    try:
+        normalizer = json.loads(str(metadata.get(NORMALIZER)) or "null")
+        stated = json.loads(str(stated))
+        read = tokenizers.Tokenizer.from_str(json.dumps(empty | {"normalizer": normalizer, "pre_tokenizer": stated}))
+    except Exception as error:  # the library raises bare Exceptions
+        raise UnsupportedModel(
+            f"The model's tokenizer.json has steps before its merges that cannot be used ({error!s:.200}); choose "
+            "another build of the model."
+        ) from None
+    return Steps(read.normalizer, read.pre_tokenizer, metadata.get(IGNORE_MERGES) is True)

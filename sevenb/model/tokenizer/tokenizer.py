@@ -7,15 +7,21 @@ from typing import Protocol, Self
 from sevenb.errors import InvalidRequest, UnsupportedModel
 from sevenb.model.tokenizer.byte_level import ByteLevelCodec
 from sevenb.model.tokenizer.rendered_prompt import RenderedPrompt
-from sevenb.model.tokenizer.sentencepiece import SentencePieceCodec
+from sevenb.model.tokenizer.sentencepiece import SentencePieceCodec, StartsAfter
 from sevenb.model.tokenizer.vocabulary import Vocabulary
 
 
 class _Codec(Protocol):
-    """A family of vocabularies: ordinary text to ids, and tokens of ordinary text to bytes."""
+    """A family of vocabularies: ordinary text to ids, and tokens of ordinary text to bytes.
+
+    ``starts_after``: behind which tokens, special ones or any or none, text counts as a text's start once more.
+    """
 
     adds_bos: bool
     starts_with_space: bool
+
+    @property
+    def starts_after(self) -> StartsAfter: ...
 
     def __init__(self, vocabulary: Vocabulary, metadata: Mapping[str, object]) -> None: ...
 
@@ -92,11 +98,11 @@ class Tokenizer:
 
     def _encode_pieces(self, pieces: Iterable[str | int]) -> list[int]:
         ids: list[int] = []
-        at_start = True
+        at_start, starts_after = True, self._codec.starts_after
         for piece in pieces:
             if isinstance(piece, int):
                 ids.append(piece)
-                at_start = piece in self.special_ids
+                at_start = starts_after == "any" or (starts_after == "special" and piece in self.special_ids)
             else:
                 ids += self._codec.encode(piece, at_start=at_start)
                 at_start = False

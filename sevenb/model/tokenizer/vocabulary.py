@@ -21,6 +21,10 @@ _STARTS = {"<s>", "<|begin_of_text|>", "<|im_start|>", "<|start_header_id|>", "<
 _SHAPED_LIKE_CONTROL = re.compile(r"<[|｜][^<>|｜\s]+[|｜]>")
 
 
+# Every token that ends an answer, from a Hugging Face folder's ``generation_config.json``.
+END_TOKENS = "tokenizer.huggingface.eos_token_ids"
+
+
 class TokenType(IntEnum):
     """What ``tokenizer.ggml.token_type`` says of a token (the values are SentencePiece's)."""
 
@@ -85,6 +89,7 @@ class Vocabulary:
         misfiled = {i for i in by_type[TokenType.USER_DEFINED] if _SHAPED_LIKE_CONTROL.fullmatch(tokens[i])}
         ends = {token_id for key in ("eos", "eot", "eom") if (token_id := declared(key)) is not None}
         ends |= {token_id for name, token_id in named.items() if name in ends_by_name}
+        ends |= {int(token_id) for token_id in numbers_of(metadata, END_TOKENS) if 0 <= token_id < len(tokens)}
         special = by_type[TokenType.CONTROL] | by_type[TokenType.UNKNOWN] | misfiled | set(named.values())
         bos_id = declared("bos")
         special |= {token_id for token_id in ends | {bos_id} if token_id is not None and marks_structure(token_id)}

@@ -1,0 +1,77 @@
+"""`ModelFolder`: a Hugging Face folder, read as far as it can be without touching its weights."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sevenb.backend.quant_types import RawTensor
+from sevenb.errors import ModelNotFound
+from sevenb.model.config import ModelConfig
+from sevenb.model.hf.config_from_hf import architecture_of, config_from_hf
+from sevenb.model.hf.metadata import folder_metadata
+from sevenb.model.hf.quantized import quantization_of
+from sevenb.model.hf.sidecars import read_object
+from sevenb.model.hf.tensors import Parts, canonical_tensors
+from sevenb.model.hf.weight_files import WeightFiles
+
+CONFIG = "config.json"
+_SNAPSHOT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """What `Checkpoint` makes a model of; ``metadata`` has GGUF's keys."""
+
+    path: Path
+    name: str
+    config: ModelConfig
+    metadata: Mapping[str, object] = field(repr=False)
+    tensors: Mapping[str, RawTensor] = field(repr=False)
+    _files: WeightFiles = field(repr=False)
+    _parts: Mapping[str, Parts] = field(repr=False)
+
+    @classmethod
+    def open(cls, path: Path) -> "ModelFolder":
+        """Read the small files and the headers of the large ones.
+
+        Raises `CorruptModelFile`, `UnsupportedModel`, `ModelNotFound` or `StorageDenied`.
+        """
+        name = folder_name(path)
+        config = read_object(path / CONFIG)
+        if config is None:
+            raise ModelNotFound(f"{path} has no {CONFIG}; name a .gguf file, or the folder of a Hugging Face model.")
+        architecture_of(config, name)  # before anything that would only be harder to understand
+        quantize = read_object(path / "quantize_config.json")
+        plain = quantize is None and "quantization_config" not in config
+        quantization = None if plain else quantization_of(config, quantize, name)
+        files = WeightFiles.open(path)
+        tensors, parts = canonical_tensors(files.entries, config, quantization, name)
+        label = quantization.label if quantization is not None else None
+        model = config_from_hf(config, tensors, label, name=name, source=name)
+        return cls(path, name, model, folder_metadata(path, config, model), tensors, files, parts)
+
+    def read_ahead(self) -> None:
+        """Begin to read all of it from the disk, in the background."""
+        for file in self._files.files:
+            file.file.read_ahead()
+
+    def release(self, tensor: RawTensor) -> None:
+        """Let go of the bytes that a tensor is made of."""
+        for part in self._parts.get(tensor.name, ()):
+            for file in self._files.files:
+                if (start := file.file.offset_of(part.data)) is not None:
+                    file.file.release(start, part.data.nbytes)
+
+
+def is_model_folder(path: Path) -> bool:
+    """Whether a path is a folder as Hugging Face has them, sound or not."""
+    return (path / CONFIG).exists()
+
+
+def folder_name(path: Path) -> str:
+    """What a folder's model is called: as the folder, or as the repository in the store and in the hub's own cache."""
+    name = path.resolve().name if path.name in ("", "..") else path.name
+    if _SNAPSHOT.fullmatch(name) and path.parent.name == "snapshots":
+        name = path.parent.parent.name
+    return "".join(filter(str.isprintable, name.rpartition("--")[2]))[:200]
