@@ -79,12 +79,11 @@ class ProcessGroup:
         """The logits [R, V] of which this rank computed those of its `own_tokens`: ``part`` [R, len(own_tokens)]."""
         widest = max(map(len, self._tokens))
         padded = torch.nn.functional.pad(part, (0, widest - part.shape[1])).contiguous()
-        gathered = padded.new_empty((self.size * len(part), widest))
+        pieces = list(padded.new_empty((self.size, *padded.shape)))
         try:
-            distributed.all_gather_into_tensor(gathered, padded)
+            distributed.all_gather(pieces, padded)
         except RuntimeError as error:
             raise self._lost(error) from None
-        pieces = gathered.view(self.size, len(part), widest)
         return torch.cat([piece[:, : len(own)] for piece, own in zip(pieces, self._tokens, strict=True)], dim=1)
 
     def close(self) -> None:

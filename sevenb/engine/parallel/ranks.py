@@ -1,0 +1,215 @@
+"""`Ranks`: the other ranks' processes as rank 0 sees them: started, told what to do, watched and ended."""
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import zmq
+
+from sevenb.engine.engine_config import EngineConfig
+from sevenb.engine.failures import rebuild_error
+from sevenb.engine.parallel.messages import Opened, RankAnswer, RankCommand, RankFailed, RankLaunch
+from sevenb.errors import DeviceLost, SevenbError
+
+logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+_COMMAND = (sys.executable, "-m", "sevenb.engine.parallel.worker")
+_SOCKET_PATH_LIMIT = 100  # bytes; sun_path holds 108 on Linux and 104 on macOS
+_LOOK_INTERVAL = 100  # ms between two looks whether a rank that is waited for still lives
+_LAST_WORD = 1.0  # seconds that news of a rank's end may take
+
+
+class Ranks:
+    """Ranks 1 to ``ranks`` - 1. To be used from one thread.
+
+    The processes end when `close` is called, when this object is gone, and with this process, however that ends.
+    """
+
+    def __init__(self, config: EngineConfig, device: str, ranks: int) -> None:
+        """Start the processes; `open` waits for them."""
+        self.ranks = ranks
+        self.folder = Path(tempfile.mkdtemp(prefix="sevenb-"))  # mode 0700: nobody else can connect
+        self._context = zmq.Context()
+        self._sockets: list[zmq.Socket[bytes]] = []
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._watch = _Watch(ranks)
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(RankAnswer)
+        self.close = weakref.finalize(
+            self, _end, self._watch, self._processes, self._sockets, self._context, self.folder
+        )
+        encoded = msgspec.Raw(msgspec.json.encode(config))
+        for rank in range(1, ranks):
+            address = self._bind(rank)
+            launch = RankLaunch(rank, ranks, address, str(self.folder), device, encoded)
+            self._processes.append(_start(launch))
+            self._watch.follow(rank, self._processes[-1])
+
+    def open(self) -> None:
+        """Wait until every rank has its device. Raises what kept one from it."""
+        self.collect(Opened)
+
+    def tell(self, command: RankCommand) -> None:
+        """Tell all ranks the same; nothing is waited for."""
+        message = self._encoder.encode(command)
+        for socket in self._sockets:
+            self._send(socket, message)
+
+    def tell_each(self, commands: Sequence[RankCommand]) -> None:
+        """Tell each rank something of its own."""
+        for socket, command in zip(self._sockets, commands, strict=True):
+            self._send(socket, self._encoder.encode(command))
+
+    def ask(self, command: RankCommand, kind: type[Answer]) -> list[Answer]:
+        """Tell all ranks the same, and wait for their answers, in the order of ranks."""
+        self.tell(command)
+        return self.collect(kind)
+
+    def collect(self, kind: type[Answer]) -> list[Answer]:
+        """Wait for one answer of each rank. Raises what a rank failed with, or `DeviceLost` where one ended."""
+        answers = []
+        for rank, socket in enumerate(self._sockets, start=1):
+            answer = self._receive(rank, socket)
+            assert isinstance(answer, kind)
+            answers.append(answer)
+        return answers
+
+    def loss(self, error: Exception) -> DeviceLost:
+        """What to raise when a step failed with ``error``: ranks that were left in the middle of one cannot go on."""
+        if self._watch.lost.wait(_LAST_WORD):
+            return DeviceLost(self._watch.sentence)
+        return (
+            error
+            if isinstance(error, DeviceLost)
+            else DeviceLost(
+                f"Rank 0 of {self.ranks} failed in the middle of a step ({type(error).__name__}: {error}), where it cannot "
+                "leave the others."
+            )
+        )
+
+    def on_loss(self, tell: Callable[[DeviceLost], None]) -> None:
+        """Call ``tell`` from another thread once a rank has ended, which nobody may notice otherwise."""
+        self._watch.tell = tell
+        if self._watch.lost.is_set():
+            tell(DeviceLost(self._watch.sentence))
+
+    def _send(self, socket: "zmq.Socket[bytes]", message: bytes) -> None:
+        self._check()
+        try:
+            socket.send(message, zmq.NOBLOCK)
+        except zmq.Again as error:  # nobody is there any more
+            raise self.loss(error) from None
+
+    def _check(self) -> None:
+        if self._watch.lost.is_set():
+            raise DeviceLost(self._watch.sentence)
+
+    def _receive(self, rank: int, socket: "zmq.Socket[bytes]") -> object:
+        while not socket.poll(_LOOK_INTERVAL):
+            self._check()
+        answer = self._decoder.decode(socket.recv())
+        if isinstance(answer, RankFailed):
+            raise _failure(rank, self.ranks, answer)
+        return answer
+
+    def _bind(self, rank: int) -> str:
+        socket = self._context.socket(zmq.PAIR)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.SNDHWM, 0)
+        socket.setsockopt(zmq.RCVHWM, 0)
+        self._sockets.append(socket)
+        path = self.folder / f"{rank}.sock"
+        if os.name == "posix" and len(os.fsencode(path)) <= _SOCKET_PATH_LIMIT:
+            socket.bind(f"ipc://{path}")
+            return f"ipc://{path}"
+        return f"tcp://127.0.0.1:{socket.bind_to_random_port('tcp://127.0.0.1')}"
+
+
+class _Watch:
+    """Notices the end of any rank, and says it in a sentence."""
+
+    def __init__(self, ranks: int) -> None:
+        self.lost = threading.Event()
+        self.sentence = ""
+        self.tell: Callable[[DeviceLost], None] = lambda _: None
+        self.closing = False
+        self._ranks = ranks
+        self._lock = threading.Lock()
+
+    def follow(self, rank: int, process: "subprocess.Popen[bytes]") -> None:
+        """Wait for the end of a rank in a thread of its own."""
+        threading.Thread(target=self._wait, args=(rank, process), name=f"watch over rank {rank}", daemon=True).start()
+
+    def _wait(self, rank: int, process: "subprocess.Popen[bytes]") -> None:
+        exit_code = process.wait()
+        with self._lock:
+            if self.closing or self.lost.is_set():
+                return
+            self.sentence = (
+                f"Rank {rank} of {self._ranks}, one of the processes that share the model, {_describe(exit_code)}"
+            )
+            self.lost.set()
+        logger.error("%s", self.sentence)
+        self.tell(DeviceLost(self.sentence))
+
+
+def _describe(exit_code: int) -> str:
+    if exit_code == -signal.SIGKILL:
+        return (
+            "was killed; if nobody did it by hand, the system ran out of memory: choose a smaller model or give it a "
+            "smaller share of the memory."
+        )
+    return f"ended unexpectedly (exit code {exit_code}); the log above says more."
+
+
+def _failure(rank: int, ranks: int, failed: RankFailed) -> SevenbError:
+    if failed.error == DeviceLost.__name__:
+        return DeviceLost(f"Rank {rank} of {ranks}: {failed.message}")
+    return rebuild_error(failed.error, failed.message, None)
+
+
+def _start(launch: RankLaunch) -> "subprocess.Popen[bytes]":
+    process = subprocess.Popen(
+        _COMMAND,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C in the terminal is rank 0's to handle
+    )
+    assert process.stdin is not None
+    process.stdin.write(msgspec.json.encode(launch) + b"\n")
+    process.stdin.flush()
+    return process
+
+
+def _end(
+    watch: _Watch,
+    processes: "list[subprocess.Popen[bytes]]",
+    sockets: "list[zmq.Socket[bytes]]",
+    context: "zmq.Context[zmq.Socket[bytes]]",
+    folder: Path,
+) -> None:
+    watch.closing = True
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.close()
+    for socket in sockets:
+        socket.close()
+    context.term()
+    for process in processes:
+        try:
+            process.wait(_LAST_WORD)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    shutil.rmtree(folder, ignore_errors=True)
