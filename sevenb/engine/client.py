@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -27,13 +25,12 @@ from sevenb.engine.messages import (
     RequestOutput,
     Shutdown,
 )
-from sevenb.engine.process import Launch
+from sevenb.engine.starting import EngineProcess, EngineStarter, Launch, LocalStarter
 from sevenb.engine.transport import ApiChannel
 from sevenb.errors import EngineDied, EngineNotReady, SevenbError, TooManyRequests
 
 logger = logging.getLogger(__name__)
 
-ENGINE_COMMAND = (sys.executable, "-m", "sevenb.engine.process")
 STABLE_SECONDS = 30.0  # an engine that served this long before it died is restarted with a clean record
 MAX_FAST_FAILURES = 4
 STOP_SECONDS = 3.0  # what a stopping engine gets before it is killed
@@ -95,18 +92,16 @@ class RequestStream:
 class EngineClient:
     """Starts the engine process, carries requests to it, and brings it back when it dies.
 
-    ``config`` is the JSON that the engine process loads from; ``command`` is how to start one. ``max_open_requests``
-    bounds memory: more are refused with `TooManyRequests`. A request counts once for each of its sequences.
+    ``config`` is the JSON that the engine process loads from; ``starter`` begins one. ``max_open_requests`` bounds
+    memory: more are refused with `TooManyRequests`. A request counts once for each of its sequences.
     """
 
-    def __init__(
-        self, config: bytes, *, command: Sequence[str] = ENGINE_COMMAND, max_open_requests: int = 1024
-    ) -> None:
+    def __init__(self, config: bytes, *, starter: EngineStarter | None = None, max_open_requests: int = 1024) -> None:
         self._config = config
-        self._command = command
+        self._starter = starter or LocalStarter()
         self._max_open_requests = max_open_requests
         self._channel: ApiChannel | None = None
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: EngineProcess | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._streams: dict[str, RequestStream] = {}
         self._open_sequences = 0
@@ -154,16 +149,15 @@ class EngineClient:
         self._begin_stopping()
         if self._channel is not None:
             self._channel.send(Shutdown(drain=False))
-        if self._process is not None and self._process.stdin is not None and not had_served:
-            self._process.stdin.close()  # it hears nothing else while it loads, and has nothing to save
+        if self._process is not None and not had_served:
+            self._process.hang_up()  # it hears nothing else while it loads, and has nothing to save
         if self._supervisor is not None:
             try:
                 async with asyncio.timeout(STOP_SECONDS):
                     await asyncio.shield(self._supervisor)
             except TimeoutError:
                 if self._process is not None:
-                    with contextlib.suppress(ProcessLookupError):
-                        self._process.kill()
+                    self._process.kill()
                 await self._supervisor
 
     @property
@@ -216,20 +210,14 @@ class EngineClient:
     # -- the engine process ----------------------------------------------------------------------------
 
     async def _spawn(self) -> None:
-        channel = ApiChannel()
+        channel = ApiChannel(over_network=self._starter.over_network)
+        launch = Launch(channel.address, msgspec.Raw(self._config), channel.server_key)
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C in the terminal is the API process's to handle
-            )
-        except OSError:
+            self._process = await self._starter.start(launch)
+        except BaseException:
             channel.close()
             raise
         self._channel = channel
-        assert self._process.stdin is not None
-        launch = Launch(address=channel.address, config=msgspec.Raw(self._config))
-        self._process.stdin.write(msgspec.json.encode(launch) + b"\n")
 
     async def _supervise(self) -> None:
         fast_failures = 0
@@ -256,7 +244,7 @@ class EngineClient:
             logger.warning("Restarting the engine (attempt %d)", fast_failures)
             try:
                 await self._spawn()
-            except OSError as error:  # this machine has no room for a process: those who wait are told
+            except (OSError, SevenbError) as error:  # there is no room for a process: those who wait are told
                 self.failure = EngineDied(f"The engine process could not be started again: {error}.")
                 self._give_up()
                 return

@@ -28,6 +28,7 @@ from sevenb.engine.messages import (
     RequestOutput,
     Shutdown,
 )
+from sevenb.engine.starting import Launch
 from sevenb.engine.transport import EngineChannel
 from sevenb.errors import OutOfMemory, SevenbError
 
@@ -69,18 +70,16 @@ class StepEngine(Protocol):
 Loader = Callable[[bytes, ReportLoading], tuple[StepEngine, EngineReady]]
 
 
-class Launch(msgspec.Struct, frozen=True):
-    """The first line of the engine's standard input. ``config`` is for the loader alone."""
-
-    address: str
-    config: msgspec.Raw
-
-
 def run(load: Loader) -> int:
     """The life of an engine process; returns its exit code. ``load`` turns the launch configuration into an engine."""
     launch = msgspec.json.decode(sys.stdin.buffer.readline(), type=Launch)
     threading.Thread(target=_die_with_parent, name="lifeline", daemon=True).start()
-    channel = EngineChannel(launch.address)
+    return serve(load, launch)
+
+
+def serve(load: Loader, launch: Launch) -> int:
+    """Load what was launched and serve it until the API process says that it is enough; returns an exit code."""
+    channel = EngineChannel(launch.address, launch.server_key)
     try:
         engine, ready = load(bytes(launch.config), _loading_reporter(channel))
     except (SevenbError, MemoryError) as error:
@@ -88,18 +87,22 @@ def run(load: Loader) -> int:
         channel.close()
         return 1
     channel.send([ready, engine.stats()])
-    EngineLoop(engine, channel).run()
+    EngineLoop(engine, channel, own_clock=bool(launch.server_key)).run()
     channel.close()
     engine.close()
     return 0
 
 
 class EngineLoop:
-    """Drain commands, step, report. Sleeps in the socket when idle, never waits for it when there is work."""
+    """Drain commands, step, report. Sleeps in the socket when idle, never waits for it when there is work.
 
-    def __init__(self, engine: StepEngine, channel: EngineChannel) -> None:
+    ``own_clock``: the API process may be on another machine, whose monotonic clock says nothing here.
+    """
+
+    def __init__(self, engine: StepEngine, channel: EngineChannel, *, own_clock: bool = False) -> None:
         self._engine = engine
         self._channel = channel
+        self._own_clock = own_clock
         self._last_stats = time.monotonic()
         self._stopping = False
 
@@ -125,6 +128,8 @@ class EngineLoop:
             self._channel.send(reports)
 
     def _add(self, request: AddRequest) -> RequestFailed | None:
+        if self._own_clock:
+            request = msgspec.structs.replace(request, arrival=time.monotonic())
         try:
             self._engine.add_request(request)
         except SevenbError as error:

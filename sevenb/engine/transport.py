@@ -1,7 +1,7 @@
 """The road between the API process and the engine process: msgspec messages over a ZeroMQ PAIR socket.
 
-A local ``ipc://`` socket in a private folder where the system has them, else loopback TCP. Commands travel one by one,
-reports in lists: what one step produced is one message.
+A local ``ipc://`` socket in a private folder where the system has them, else loopback TCP; to other machines TCP that
+is encrypted (CurveZMQ). Commands travel one by one, reports in lists: what one step produced is one message.
 """
 
 import asyncio
@@ -22,9 +22,12 @@ _SOCKET_PATH_LIMIT = 100  # bytes; sun_path holds 108 on Linux and 104 on macOS
 
 
 class ApiChannel:
-    """The API process's end, for asyncio. Binds a fresh address; one channel serves one engine process."""
+    """The API process's end, for asyncio. Binds a fresh address; one channel serves one engine process.
 
-    def __init__(self) -> None:
+    ``server_key`` is what an engine on another machine must know to connect; "" where none can.
+    """
+
+    def __init__(self, *, over_network: bool = False) -> None:
         self._folder: Path | None = None
         self._context = zmq.asyncio.Context()
         self._socket = self._context.socket(zmq.PAIR)
@@ -32,7 +35,8 @@ class ApiChannel:
         # Unlimited queues: the number of open requests is bounded by the client, and dropping a command is never right.
         self._socket.setsockopt(zmq.SNDHWM, 0)
         self._socket.setsockopt(zmq.RCVHWM, 0)
-        self.address = self._bind()
+        self.server_key = ""
+        self.address = self._bind_network() if over_network else self._bind()
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(list[EngineReport])
 
@@ -45,6 +49,13 @@ class ApiChannel:
                 return f"ipc://{path}"
         port = self._socket.bind_to_random_port("tcp://127.0.0.1")
         return f"tcp://127.0.0.1:{port}"
+
+    def _bind_network(self) -> str:
+        public, secret = zmq.curve_keypair()
+        self._socket.setsockopt(zmq.CURVE_SERVER, 1)
+        self._socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
+        self.server_key = public.decode()
+        return f"tcp://0.0.0.0:{self._socket.bind_to_random_port('tcp://0.0.0.0')}"
 
     def send(self, command: EngineCommand) -> bool:
         """Hand a command to the engine without waiting; False if no engine is connected."""
@@ -73,12 +84,17 @@ class ApiChannel:
 class EngineChannel:
     """The engine process's end, synchronous."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, server_key: str = "") -> None:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PAIR)
         self._socket.setsockopt(zmq.SNDHWM, 0)
         self._socket.setsockopt(zmq.RCVHWM, 0)
         self._socket.setsockopt(zmq.LINGER, 1000)  # ms: the last reports still leave when the engine ends
+        if server_key:
+            public, secret = zmq.curve_keypair()
+            self._socket.setsockopt(zmq.CURVE_SERVERKEY, server_key.encode())
+            self._socket.setsockopt(zmq.CURVE_PUBLICKEY, public)
+            self._socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
         self._socket.connect(address)
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(EngineCommand)

@@ -19,6 +19,7 @@ import pytest
 from sevenb.engine.client import EngineClient
 from sevenb.engine.messages import AddRequest, RequestOutput
 from sevenb.engine.sampling_params import SamplingParams
+from sevenb.engine.starting import LocalStarter
 from sevenb.errors import ContextOverflow, EngineDied, EngineNotReady, SevenbError, UnsupportedModel
 from tests.server import fake_engine
 from tests.server.fake_engine import END_TOKEN
@@ -28,7 +29,7 @@ FAKE_COMMAND = (sys.executable, fake_engine.__file__)
 
 @asynccontextmanager
 async def engine(**config: Any) -> AsyncIterator[EngineClient]:
-    client = EngineClient(msgspec.json.encode(config), command=FAKE_COMMAND)
+    client = EngineClient(msgspec.json.encode(config), starter=LocalStarter(FAKE_COMMAND))
     await client.start()
     try:
         yield client
@@ -164,7 +165,7 @@ def test_an_engine_that_cannot_be_started_again_is_given_up(monkeypatch: pytest.
         async with engine() as client:
             await client.wait_ready(20)
             assert client.pid is not None
-            monkeypatch.setattr(client, "_command", ("/there/is/no/such/program",))
+            monkeypatch.setattr(client, "_starter", LocalStarter(("/there/is/no/such/program",)))
             os.kill(client.pid, signal.SIGKILL)
             assert isinstance(await asyncio.wait_for(client.wait_failed(), 10), EngineDied)
             with pytest.raises(EngineDied, match="started again"):
@@ -255,9 +256,10 @@ def test_the_engine_dies_with_its_parent() -> None:
 _PARENT = f"""
 import asyncio
 from sevenb.engine.client import EngineClient
+from sevenb.engine.starting import LocalStarter
 
 async def main():
-    client = EngineClient(b"{{}}", command={FAKE_COMMAND!r})
+    client = EngineClient(b"{{}}", starter=LocalStarter({FAKE_COMMAND!r}))
     await client.start()
     await client.wait_ready(20)
     print(client.pid, flush=True)

@@ -15,6 +15,7 @@ from typing import ClassVar, cast
 import msgspec
 
 from sevenb.engine.client import EngineClient
+from sevenb.engine.starting import LocalStarter
 from sevenb.model.chat_template import ChatTemplate
 from sevenb.model.embedding import EmbeddingStyle
 from sevenb.model.tokenizer import RenderedPrompt, Tokenizer
@@ -94,8 +95,8 @@ class FakeModel:
 
     def engine(self, memory: int | None) -> EngineClient:
         self.on_engine(memory)
-        command = (sys.executable, fake_engine.__file__)
-        return EngineClient(self.config, command=command, max_open_requests=self.max_open_requests)
+        starter = LocalStarter((sys.executable, fake_engine.__file__))
+        return EngineClient(self.config, starter=starter, max_open_requests=self.max_open_requests)
 
     def load_text(self) -> ModelText:
         tokenizer = cast(Tokenizer, ByteTokenizer())
