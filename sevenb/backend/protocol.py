@@ -190,6 +190,15 @@ class Sampled:
     top_logprobs: tuple[tuple[int, float], ...] = ()  # (id, logprob), best first
 
 
+@dataclass(frozen=True)
+class DeviceMemory:
+    """Bytes that a backend holds of a device's own memory: now, at most so far, and kept to be used again."""
+
+    allocated: int = 0
+    peak: int = 0
+    reserved: int = 0
+
+
 class Backend(Protocol):
     """A device. Shapes: T tokens, H hidden size, R wanted rows, V vocabulary."""
 
@@ -231,6 +240,10 @@ class Backend(Protocol):
 
     def free_memory(self) -> int:
         """Bytes that a KV pool could take on this device now."""
+        ...
+
+    def total_memory(self) -> int | None:
+        """Bytes of memory that the device has for itself; None where it computes in the host's."""
         ...
 
     # -- KV cache --------------------------------------------------------------------------------------
@@ -318,4 +331,16 @@ class Backend(Protocol):
 
     def to_host(self, tensor: Tensor) -> FloatArray:
         """Copy a tensor to host memory as float32, for tests and measurements."""
+        ...
+
+
+class CardBackend(Backend, Protocol):
+    """A device with memory of its own: `total_memory` is not None, and what is taken of it can be told exactly."""
+
+    def memory(self) -> DeviceMemory:
+        """What is taken of the device's memory."""
+        ...
+
+    def reset_peak(self) -> None:
+        """Count the peak of `memory` from now on."""
         ...

@@ -87,7 +87,7 @@ def serve(
     enforce_eager: EnforceEager = False,
     threads: Threads = None,
     cpu_isa: options.CpuIsa = None,
-    max_num_batched_tokens: options.MaxNumBatchedTokens = 512,
+    max_num_batched_tokens: options.MaxNumBatchedTokens = None,
     seed: options.Seed = None,
 ) -> None:
     """Start the server: the console in the browser, and the APIs of OpenAI, Anthropic and Ollama.

@@ -210,7 +210,13 @@ CpuIsa = Annotated[
     ),
 ]
 MaxNumBatchedTokens = Annotated[
-    int, typer.Option(metavar="N", help="Tokens one step computes at most.", rich_help_panel=COMPUTING)
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Tokens one step computes at most.",
+        show_default="512; on a card 2048",
+        rich_help_panel=COMPUTING,
+    ),
 ]
 Seed = Annotated[
     int | None,

@@ -83,7 +83,7 @@ class Engine:
             self._pool,
             PrefixCache(self._pool, block_store, cache_identity) if config.enable_prefix_caching else None,
             max_num_seqs=config.max_num_seqs,
-            max_num_batched_tokens=config.max_num_batched_tokens,
+            max_num_batched_tokens=config.batched_tokens,
             speculator=speculator,
             clock=clock,
         )

@@ -9,6 +9,9 @@ BACKENDS = ("auto", "native", "torch", "reference")
 DTYPES = ("auto", "half", "float16", "bfloat16", "float32")
 KV_CACHE_DTYPES = ("auto", "f16", "bf16", "k16v8", "int8", "fp8", "f32")
 
+PROCESSOR_STEP = 512  # tokens
+CARD_STEP = 2048  # fewer leave the multipliers of a large card idle
+
 _CHOICES = {"device": DEVICES, "backend": BACKENDS, "dtype": DTYPES, "kv_cache_dtype": KV_CACHE_DTYPES}
 _POSITIVE = (
     "threads",
@@ -18,6 +21,7 @@ _POSITIVE = (
     "kv_cache_memory",
     "num_speculative_tokens",
     "tensor_parallel_size",
+    "max_num_batched_tokens",
 )
 _NOT_NEGATIVE = ("memory_budget", "seed", "swap_space", "prefix_cache_disk")
 
@@ -51,7 +55,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     cpu_isa: str | None = None  # force an instruction set of the native backend, e.g. "portable"
     max_model_len: int | None = None
     max_num_seqs: int = 64
-    max_num_batched_tokens: int = 512
+    max_num_batched_tokens: int | None = None  # tokens of one step; see `batched_tokens`
     block_size: int = 32
     enable_prefix_caching: bool = True
     kv_cache_dtype: str = "auto"  # of `KV_CACHE_DTYPES`; "k16v8": keys of 16 bits, values of 8
@@ -79,9 +83,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         for name, choices in _CHOICES.items():
             if (chosen := getattr(self, name)) not in choices:
                 raise InvalidRequest(f"{name} is {chosen!r:.40}; choose {', '.join(choices)}.", name)
-        if self.max_num_batched_tokens < self.max_num_seqs:
+        if self.batched_tokens < self.max_num_seqs:
             raise InvalidRequest(
-                f"max_num_batched_tokens is {self.max_num_batched_tokens}, but a step must have room for a token of "
+                f"max_num_batched_tokens is {self.batched_tokens}, but a step must have room for a token of "
                 f"each of the {self.max_num_seqs} sequences of max_num_seqs.",
                 "max_num_batched_tokens",
             )
@@ -89,3 +93,13 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise InvalidRequest(
                 f"memory_utilization is {self.memory_utilization}; it must lie in (0, 1].", "memory_utilization"
             )
+
+    @property
+    def batched_tokens(self) -> int:
+        """Tokens that one step computes at most; `for_card` makes them more."""
+        return self.max_num_batched_tokens or max(PROCESSOR_STEP, self.max_num_seqs)
+
+    def for_card(self) -> "EngineConfig":
+        """The same with what suits a card where nothing was asked for."""
+        tokens = self.max_num_batched_tokens or max(CARD_STEP, self.max_num_seqs)
+        return msgspec.structs.replace(self, max_num_batched_tokens=tokens)

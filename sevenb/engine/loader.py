@@ -5,55 +5,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sevenb.backend.protocol import Backend, KVLayout
-from sevenb.engine.block_store import BlockStore, MemoryTier, cache_identity, swap_bytes
+from sevenb.backend.protocol import Backend, CardBackend
+from sevenb.engine.block_store import BlockStore, MemoryTier, cache_identity
 from sevenb.engine.device_choice import DeviceChoice, choose_device
 from sevenb.engine.disk_tier import DiskTier
 from sevenb.engine.engine import Engine
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.grammars import grammars_of
-from sevenb.engine.kv_sizing import KVSizing, kv_dtype, size_kv_pool
-from sevenb.engine.memory_meter import MemoryMeter
+from sevenb.engine.memory_meter import CardMeter, MemoryMeter
+from sevenb.engine.memory_plan import MemoryPlan, ModelFiles, Taken, plan_memory, replan
 from sevenb.engine.messages import EngineReady, LoadPlan, LoadProgress
+from sevenb.engine.room import on_card
 from sevenb.engine.speculation.adaptive import AdaptiveSpeculator
-from sevenb.engine.speculation.draft_loader import check_same_tokenizer, draft_block_bytes, load_draft, open_draft
-from sevenb.engine.speculation.draft_model import DraftModel
+from sevenb.engine.speculation.draft_loader import check_same_tokenizer, draft_model, open_draft
+from sevenb.engine.trial import trial_bytes
 from sevenb.model.checkpoint import Checkpoint
-from sevenb.model.decoder import Decoder, kv_layout
+from sevenb.model.decoder import Decoder
+from sevenb.model.hf.quantized import check_quantization
 from sevenb.model.lora import LoraAdapter
-from sevenb.model.memory import activation_bytes, process_bytes
-from sevenb.model.rope import RopeProfiles, rope_contexts
-from sevenb.model.shape import ModelShape
+from sevenb.model.rope import RopeProfiles
 from sevenb.model.store import Store
 
 ReportLoading = Callable[[LoadPlan | LoadProgress], None]
-
-
-@dataclass(frozen=True)
-class _Files:
-    """What is loaded: a model, its adapters by name, perhaps a draft model."""
-
-    checkpoint: Checkpoint
-    adapters: dict[str, LoraAdapter]
-    draft: Checkpoint | None
-
-    @property
-    def weight_bytes(self) -> int:
-        """Of all together."""
-        further = 0 if self.draft is None else self.draft.total_bytes
-        return self.checkpoint.total_bytes + sum(adapter.total_bytes for adapter in self.adapters.values()) + further
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """How the memory is divided."""
-
-    layout: KVLayout
-    sizing: KVSizing
-    weight_bytes: int
-    free_bytes: int
-    swap_bytes: int
-    working_bytes: int
 
 
 def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tuple[Engine, EngineReady]:
@@ -66,15 +39,25 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
     report = report or (lambda _: None)
     choice = choose_device(config)
     backend = open_backend(config, choice)
+    if on_card(backend):
+        config = config.for_card()
     path = Store().resolve(config.model)
     with Checkpoint.open(path) as checkpoint, open_draft(config) as draft:
         model = checkpoint.config
+        if config.quantization is not None:
+            check_quantization(model, config.quantization)
         name = config.served_model_name or checkpoint.name
-        files = _Files(checkpoint, _open_adapters(config, checkpoint), draft)
-        plan = _plan(config, files, backend)
+        if draft is not None:
+            check_same_tokenizer(checkpoint, draft)
+        files = ModelFiles(checkpoint, _open_adapters(config, checkpoint), draft)
+        plan = plan_memory(config, files, backend)
         identity = cache_identity(checkpoint, backend, plan.layout) if config.prefix_cache_dir else ""
-        report(_announcement(plan, choice))
-        decoder, draft_model = _load_weights(files, plan, backend, report)
+        report(plan.message(choice.notes))
+        loaded = _load_weights(files, backend, report)
+    decoder = loaded.decoder
+    if on_card(backend):
+        plan = _try_steps(config, files, plan, loaded, backend)
+        report(plan.message(choice.notes))
     cache = backend.allocate_kv(plan.layout, plan.sizing.blocks)
     disk = None
     if config.prefix_cache_dir is not None and config.enable_prefix_caching:
@@ -89,11 +72,11 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
         vocab_size=model.vocab_size,
         block_store=BlockStore(backend, cache, MemoryTier(plan.swap_bytes), disk),
         cache_identity=identity,
-        speculator=AdaptiveSpeculator(config.num_speculative_tokens, draft_model) if config.speculation else None,
+        speculator=_speculator(config, plan, loaded, backend) if config.speculation else None,
         grammars=grammars_of(path, model.vocab_size),
         # On a disk a name may come to mean another adapter.
         adapters={key: adapter.digest() if disk is not None else key for key, adapter in files.adapters.items()},
-        memory=MemoryMeter(decoder.weight_bytes, plan.sizing),
+        memory=_meter(plan, decoder, backend),
     )
     ready = EngineReady(
         model_name=name,
@@ -107,76 +90,30 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
         load_seconds=time.monotonic() - started,
         adapters=list(files.adapters),
         max_num_seqs=config.max_num_seqs,
+        working_bytes=plan.working_bytes if plan.room.card else 0,
+        graph_bytes=plan.graph_bytes,
+        card_bytes=plan.room.card,
     )
     return engine, ready
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What was made of the files."""
+
+    decoder: Decoder
+    draft: Decoder | None
 
 
 def _open_adapters(config: EngineConfig, base: Checkpoint) -> dict[str, LoraAdapter]:
     return {name: LoraAdapter.open(Path(path).expanduser(), base) for name, path in config.lora_modules.items()}
 
 
-def _plan(config: EngineConfig, files: _Files, backend: Backend) -> _Plan:
-    """Divide the memory, before anything is taken of it."""
-    model = files.checkpoint.config
-    layout = kv_layout(model, config.block_size, kv_dtype(config, backend))
-    block_bytes = backend.kv_block_bytes(layout)
-    if files.draft is not None:
-        check_same_tokenizer(files.checkpoint, files.draft)
-        block_bytes += draft_block_bytes(files.draft, backend, config, layout.dtype)
-    free_bytes = backend.free_memory()
-    if config.memory_budget is not None:
-        free_bytes = min(free_bytes, max(0, config.memory_budget - (config.swap_space or 0)))
-    sizing = size_kv_pool(
-        config,
-        context_length=model.context_length,
-        longest_context=max(rope_contexts(model).values()),
-        block_bytes=block_bytes,
-        weight_bytes=files.weight_bytes,
-        free_bytes=free_bytes,
-    )
-    swap = swap_bytes(config.swap_space, pool_bytes=sizing.bytes, free_bytes=free_bytes - files.weight_bytes)
-    return _Plan(
-        layout, sizing, files.weight_bytes, free_bytes, swap, _working_bytes(config, backend, files.checkpoint, sizing)
-    )
-
-
-def _working_bytes(config: EngineConfig, backend: Backend, checkpoint: Checkpoint, sizing: KVSizing) -> int:
-    """The most that steps and the process take, of which only the native backend's are known."""
-    if backend.name != "native":
-        return 0
-    shape = ModelShape.of(checkpoint.config, has_head="output.weight" in checkpoint.tensors)
-    matrices = [tensor for tensor in checkpoint.tensors.values() if len(tensor.shape) > 1]
-    activations = activation_bytes(
-        shape,
-        rows=config.max_num_seqs,
-        context=sizing.max_model_len,
-        tokens=config.max_num_batched_tokens,
-        floats=all(tensor.quant_type.block_size == 1 for tensor in matrices),
-    )
-    return activations + process_bytes(shape, cached_tokens=sizing.tokens)
-
-
-def _announcement(plan: _Plan, choice: DeviceChoice) -> LoadPlan:
-    return LoadPlan(
-        max_model_len=plan.sizing.max_model_len,
-        kv_tokens=plan.sizing.tokens,
-        kv_bytes=plan.sizing.bytes,
-        kv_dtype=plan.layout.dtype,
-        weight_bytes=plan.weight_bytes,
-        free_bytes=plan.free_bytes,
-        swap_bytes=plan.swap_bytes,
-        working_bytes=plan.working_bytes,
-        notes=list(choice.notes),
-    )
-
-
-def _load_weights(
-    files: _Files, plan: _Plan, backend: Backend, report: ReportLoading
-) -> tuple[Decoder, DraftModel | None]:
+def _load_weights(files: ModelFiles, backend: Backend, report: ReportLoading) -> _Loaded:
     """Pack the model, then its adapters, then the draft model, and tell how far that is."""
 
     def report_progress(done: int) -> None:
-        report(LoadProgress(done=done, total=plan.weight_bytes))
+        report(LoadProgress(done=done, total=files.weight_bytes))
 
     decoder = Decoder(files.checkpoint, backend, lambda done, _: report_progress(done))
     packed = files.checkpoint.total_bytes
@@ -185,16 +122,39 @@ def _load_weights(
         packed += adapter.total_bytes
         report_progress(packed)
     if files.draft is None:
-        return decoder, None
-    draft_model = load_draft(
-        files.draft,
-        backend,
+        return _Loaded(decoder, None)
+    return _Loaded(decoder, Decoder(files.draft, backend, lambda done, _: report_progress(packed + done)))
+
+
+def _try_steps(
+    config: EngineConfig, files: ModelFiles, plan: MemoryPlan, loaded: _Loaded, backend: CardBackend
+) -> MemoryPlan:
+    """Give the pool what weights and steps leave of a card, now that both can be measured."""
+    weights = backend.memory().allocated
+    steps = trial_bytes(
+        config,
         plan.sizing,
-        dtype=plan.layout.dtype,
-        vocab_size=files.checkpoint.config.vocab_size,
-        progress=lambda done, _: report_progress(packed + done),
+        decoder=loaded.decoder,
+        backend=backend,
+        layout=plan.layout,
+        rope=RopeProfiles(loaded.decoder.config, plan.sizing.max_model_len),
     )
-    return decoder, draft_model
+    return replan(config, files, backend, plan, Taken(weights, steps, graphs=0))
+
+
+def _speculator(config: EngineConfig, plan: MemoryPlan, loaded: _Loaded, backend: Backend) -> AdaptiveSpeculator:
+    """What guesses ahead, with the draft model if there is one."""
+    model = None
+    if loaded.draft is not None:
+        vocabulary = loaded.decoder.config.vocab_size
+        model = draft_model(loaded.draft, backend, plan.sizing, dtype=plan.layout.dtype, vocab_size=vocabulary)
+    return AdaptiveSpeculator(config.num_speculative_tokens, model)
+
+
+def _meter(plan: MemoryPlan, decoder: Decoder, backend: Backend) -> MemoryMeter:
+    if on_card(backend):
+        return CardMeter(decoder.weight_bytes, plan.sizing, backend, plan.graph_bytes)
+    return MemoryMeter(decoder.weight_bytes, plan.sizing)
 
 
 def open_backend(config: EngineConfig, choice: DeviceChoice | None = None) -> Backend:
@@ -204,7 +164,8 @@ def open_backend(config: EngineConfig, choice: DeviceChoice | None = None) -> Ba
         case "torch":
             from sevenb.backend.torch import TorchBackend
 
-            return TorchBackend(choice.device, config.dtype, eager=config.enforce_eager)
+            threads = config.threads if choice.device == "cpu" else None
+            return TorchBackend(choice.device, config.dtype, eager=config.enforce_eager, threads=threads)
         case "reference":
             from sevenb.backend.reference import ReferenceBackend
 

@@ -5,8 +5,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import psutil
 
+from sevenb.backend.protocol import CardBackend
 from sevenb.engine.block_pool import BlockPool
 from sevenb.engine.kv_sizing import KVSizing
 from sevenb.engine.messages import MemoryUse
@@ -44,6 +46,29 @@ class MemoryMeter:
             activations_peak=max(0, peak - self._loaded - written - swap),
             process=_resident(),
             process_peak=max(peak, self._peak_of_loading),
+        )
+
+
+class CardMeter(MemoryMeter):
+    """Of an engine on a card: weights, pool, steps and graphs are there, only the process is in the host's memory."""
+
+    def __init__(self, weights: int, sizing: KVSizing, backend: CardBackend, graphs: int) -> None:
+        """Begins when all is taken that steps do not take. ``weights`` and ``graphs`` are bytes."""
+        super().__init__(weights, sizing)
+        self._backend = backend
+        self._graphs = graphs
+        backend.reset_peak()
+        self._held = backend.memory().allocated
+
+    def use(self, pool: BlockPool, swap: int = 0) -> MemoryUse:
+        """What is taken now."""
+        memory = self._backend.memory()
+        return msgspec.structs.replace(
+            super().use(pool, swap),
+            activations_peak=max(0, memory.peak - self._held),
+            graphs=self._graphs,
+            card=memory.reserved,
+            card_total=self._backend.total_memory() or 0,
         )
 
 

@@ -75,7 +75,16 @@ class LoadPlan(_Message, frozen=True):
     free_bytes: int
     swap_bytes: int = 0  # most that evicted blocks of the prefix cache may take beside the pool
     working_bytes: int = 0  # most that activations and the process itself will take; 0 where nobody knows
+    graph_bytes: int = 0  # of captured CUDA graphs
+    card_bytes: int = 0  # all memory of the card; 0 where it computes in the host's
     notes: list[str] = []  # sentences about where it computes, for whoever wonders why
+
+    @property
+    def taken_bytes(self) -> int:
+        """Of the memory that models share: the card's, or the host's."""
+        if self.card_bytes:
+            return self.weight_bytes + self.kv_bytes + self.working_bytes + self.graph_bytes
+        return self.weight_bytes + self.kv_bytes + self.swap_bytes
 
 
 class LoadProgress(_Message, frozen=True):
@@ -99,6 +108,9 @@ class EngineReady(_Message, frozen=True):
     kv_dtype: str = "f16"
     swap_bytes: int = 0
     max_num_seqs: int = 0  # sequences computed at once
+    working_bytes: int = 0  # of a card: the most that steps take, as measured
+    graph_bytes: int = 0
+    card_bytes: int = 0  # all memory of the card; 0 where it computes in the host's
 
 
 class EngineFailed(_Message, frozen=True):
@@ -174,6 +186,9 @@ class MemoryUse(msgspec.Struct, frozen=True, kw_only=True):
     kv_written: int = 0  # blocks that have ever been used
     swap: int = 0  # blocks of the prefix cache that the pool evicted
     activations_peak: int = 0  # the most that steps took beside all this
+    graphs: int = 0  # captured CUDA graphs
+    card: int = 0  # what the engine holds of a card's memory, all together
+    card_total: int = 0  # all memory of the card; 0 where it computes in the host's
     process: int = 0  # resident, all together
     process_peak: int = 0
 

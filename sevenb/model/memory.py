@@ -55,6 +55,17 @@ def activation_bytes(
     return states + inputs + 4 * rows * shape.vocab_size + 4 * context * shape.head_dim
 
 
+def torch_activation_bytes(shape: ModelShape, *, rows: int, tokens: int) -> int:
+    """About what a step of ``tokens`` tokens takes on a card, ``rows`` of which are sampled from: it is measured later.
+
+    The residual stream is float32, all else has 16 bits; sampling sorts a few copies of the logits.
+    """
+    query, kv = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    halves = shape.hidden_size + 2 * query + 2 * kv + 3 * shape.intermediate_size
+    states = tokens * (4 * shape.hidden_size + 2 * halves)
+    return states + 16 * rows * shape.vocab_size
+
+
 def process_bytes(shape: ModelShape, *, cached_tokens: int) -> int:
     """Bytes of the engine's process without weights, keys and values, and activations."""
     return _PROCESS_BYTES + _WORD_BYTES * shape.vocab_size + _TOKEN_BYTES * cached_tokens

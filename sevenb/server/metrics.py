@@ -116,6 +116,9 @@ _GAUGES: dict[str, tuple[str, Value]] = {
         "The most that steps took beside weights and KV blocks",
         lambda stats: stats.memory.activations_peak,
     ),
+    "memory_graphs_bytes": ("Captured CUDA graphs", lambda stats: stats.memory.graphs),
+    "memory_card_bytes": ("What the engine holds of the card's memory", lambda stats: stats.memory.card),
+    "memory_card_total_bytes": ("All memory of the card", lambda stats: stats.memory.card_total),
     "memory_process_bytes": ("Resident memory of the engine's process", lambda stats: stats.memory.process),
     "memory_process_peak_bytes": ("The most that it was so far", lambda stats: stats.memory.process_peak),
 }

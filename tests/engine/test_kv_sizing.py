@@ -8,6 +8,7 @@ from sevenb.backend.native import NativeBackend
 from sevenb.backend.reference import ReferenceBackend
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.kv_sizing import KVSizing, kv_dtype, size_kv_pool
+from sevenb.engine.room import Room
 from sevenb.errors import InvalidRequest, OutOfMemory
 
 BLOCK_BYTES = 32 * 12288  # of the 0.5B: 12 KiB a token
@@ -21,7 +22,7 @@ def size(free_bytes: int, *, weight_bytes: int = 0, **config: Any) -> KVSizing:
         longest_context=131072,
         block_bytes=BLOCK_BYTES,
         weight_bytes=weight_bytes,
-        free_bytes=free_bytes,
+        room=Room(free_bytes, config.get("memory_utilization", 0.5)),
     )
 
 
@@ -107,7 +108,7 @@ def test_a_context_beyond_what_the_model_can_have_is_refused() -> None:
             longest_context=32,
             block_bytes=BLOCK_BYTES,
             weight_bytes=0,
-            free_bytes=GB,
+            room=Room(GB, 0.5),
         )
 
 

@@ -128,6 +128,9 @@ class NativeBackend:
         """Bytes that can be taken without swapping, within container limits."""
         return free_memory()
 
+    def total_memory(self) -> None:
+        """It computes in the host's memory."""
+
     # -- KV cache --------------------------------------------------------------------------------------
 
     def kv_block_bytes(self, layout: KVLayout) -> int:

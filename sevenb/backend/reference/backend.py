@@ -108,6 +108,9 @@ class ReferenceBackend:
         """Bytes available on the host."""
         return int(psutil.virtual_memory().available)
 
+    def total_memory(self) -> None:
+        """It computes in the host's memory."""
+
     # -- KV cache --------------------------------------------------------------------------------------
 
     def kv_block_bytes(self, layout: KVLayout) -> int:

@@ -1,6 +1,6 @@
 """From a configuration to a `DraftModel`: opened and checked before anything is loaded."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 from sevenb.backend.protocol import Backend, FloatArray, IntArray
@@ -38,31 +38,17 @@ def check_same_tokenizer(model: Checkpoint, draft: Checkpoint) -> None:
         )
 
 
-def draft_block_bytes(draft: Checkpoint, backend: Backend, config: EngineConfig, dtype: str) -> int:
-    """What one block of the draft model's own KV cache takes."""
-    return backend.kv_block_bytes(kv_layout(draft.config, config.block_size, dtype))
-
-
-def load_draft(
-    draft: Checkpoint,
-    backend: Backend,
-    sizing: KVSizing,
-    *,
-    dtype: str,
-    vocab_size: int,
-    progress: Callable[[int, int], None] | None = None,
-) -> DraftModel:
-    """Pack the weights, and allocate as many blocks as the model's own pool has. Raises `OutOfMemory`."""
-    layout = kv_layout(draft.config, sizing.block_size, dtype)
-    decoder = Decoder(draft, backend, progress)
-    cache = backend.allocate_kv(layout, sizing.blocks)
-    rope = _KnownProfiles(RopeProfiles(draft.config, sizing.max_model_len))
+def draft_model(decoder: Decoder, backend: Backend, sizing: KVSizing, *, dtype: str, vocab_size: int) -> DraftModel:
+    """Give a loaded draft model as many blocks as the model's own pool has. Raises `OutOfMemory`."""
+    config = decoder.config
+    cache = backend.allocate_kv(kv_layout(config, sizing.block_size, dtype), sizing.blocks)
+    rope = _KnownProfiles(RopeProfiles(config, sizing.max_model_len))
     return DraftModel(
         ModelRunner(decoder, backend, cache, rope),
         backend,
         blocks=sizing.blocks,
         block_size=sizing.block_size,
-        vocab_size=min(vocab_size, draft.config.vocab_size),
+        vocab_size=min(vocab_size, config.vocab_size),
     )
 
 

@@ -108,7 +108,7 @@ class ManagedModel:
         """Set aside what the engine plans to take and no more; False while it has not said."""
         if (plan := self.plan) is None:
             return False
-        self.memory = plan.weight_bytes + plan.kv_bytes + plan.swap_bytes
+        self.memory = plan.taken_bytes
         return True
 
     def forget_engine(self) -> None:
