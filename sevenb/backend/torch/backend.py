@@ -11,6 +11,7 @@ from sevenb.backend.protocol import (
     AttentionSpec,
     AttentionWeights,
     Batch,
+    DeviceMemory,
     FloatArray,
     KVLayout,
     LowRank,
@@ -20,7 +21,6 @@ from sevenb.backend.protocol import (
 )
 from sevenb.backend.quant_types import RawTensor
 from sevenb.backend.torch import devices, kv, repack, sampling
-from sevenb.backend.torch.devices import DeviceMemory
 from sevenb.backend.torch.kv import TorchKVCache
 from sevenb.backend.torch.parallel import ProcessGroup
 from sevenb.backend.torch.plain import PlainOps

@@ -1,12 +1,12 @@
 """Devices that torch computes on: which is best here, whether one can be used, its name, its memory, its dtypes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
 import torch
 
+from sevenb.backend.protocol import DeviceMemory
 from sevenb.errors import DeviceUnavailable, InvalidRequest
 from sevenb.host import free_memory as free_host_memory
 
@@ -19,15 +19,6 @@ _DTYPES = {
     "bfloat16": torch.bfloat16,
     "float32": torch.float32,
 }
-
-
-@dataclass(frozen=True)
-class DeviceMemory:
-    """Bytes that torch's allocator holds on a device; all 0 where the device shares the host's memory."""
-
-    allocated: int = 0
-    peak: int = 0
-    reserved: int = 0
 
 
 def best_device() -> str:

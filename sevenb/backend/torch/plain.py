@@ -16,7 +16,7 @@ from sevenb.backend.torch.attention import attend
 from sevenb.backend.torch.kv import TorchKVCache
 from sevenb.backend.torch.rope import rotate, store
 from sevenb.backend.torch.step import TorchStep
-from sevenb.backend.torch.weights import FloatWeight, TorchWeight, rows_at_a_time
+from sevenb.backend.torch.weights import TorchWeight
 
 
 class PlainOps:
@@ -45,11 +45,7 @@ class PlainOps:
         """``inputs @ weight.T`` for inputs of any float dtype, which is also that of the result: [T, rows]."""
         if weight.column_order is not None:
             inputs = inputs.index_select(-1, weight.column_order)
-        if isinstance(weight, FloatWeight):
-            return inputs @ weight.values.to(inputs.dtype).T
-        step = rows_at_a_time(weight)
-        parts = [weight.dequantize(start, start + step) for start in range(0, weight.rows, step)]
-        return torch.cat([inputs @ part.to(inputs.dtype).T for part in parts], -1)
+        return weight.multiply(inputs)
 
     def linear_add(self, hidden: Tensor, inputs: Tensor, weight: TorchWeight) -> Tensor:
         """``hidden + inputs @ weight.T``, in place: [T, H], float32."""

@@ -6,10 +6,10 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from sevenb.backend.torch.kernels.layout import unpack_codes
+from sevenb.backend.torch.kernels.layout import columns_of_block
 
-# Weights dequantised at a time: few enough that a big head takes little room, enough to keep a card busy.
-_SLICE = 1 << 24
+_CACHED = 1 << 18
+_MANY = 1 << 24  # enough to keep a card busy, few enough that a big head takes little room
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ class FloatWeight:
     def take(self, rows: Tensor) -> Tensor:
         """Some rows, as float32: [len(rows), columns]."""
         return self.values[rows].float()
+
+    def multiply(self, inputs: Tensor) -> Tensor:
+        """``inputs @ weight.T``: [T, rows], of the inputs' dtype."""
+        return inputs @ self.values.to(inputs.dtype).T
 
 
 @dataclass(frozen=True)
@@ -88,28 +92,57 @@ class GroupedWeight:
 
     def dequantize(self, start: int = 0, end: int | None = None) -> Tensor:
         """The rows ``start : end``: [end - start, columns], float32."""
-        return self._numbers(slice(start, end))
+        return self._in_order(self._numbers(slice(start, end)))
 
     def take(self, rows: Tensor) -> Tensor:
         """Some rows: [len(rows), columns], float32."""
-        return self._numbers(rows)
+        return self._in_order(self._numbers(rows))
+
+    def multiply(self, inputs: Tensor) -> Tensor:
+        """``inputs @ weight.T``: [T, rows], of the inputs' dtype.
+
+        The columns of both stay as the codes are stored: moving those of the inputs is far less work.
+        """
+        columns = columns_of_block(self.bits)
+        places = inputs.view(len(inputs), -1, 4, columns // 16, 4).permute(0, 1, 3, 4, 2)
+        inputs = places.reshape(inputs.shape)
+        step = rows_at_a_time(self)
+        parts = [self._numbers(slice(start, start + step)) for start in range(0, self.rows, step)]
+        return torch.cat([inputs @ part.to(inputs.dtype).T for part in parts], -1)
 
     def _numbers(self, rows: slice | Tensor) -> Tensor:
-        codes = unpack_codes(self.codes[rows], self.bits)
-        numbers = codes.view(len(codes), -1, self.group).float()
-        scales = self.scales[rows].unsqueeze(-1).float()
+        """Some rows with the columns of each block in the order of its bytes, low halves first: float32."""
+        codes = self.codes[rows].view(torch.uint8)
+        count = len(codes)
+        if self.bits == 4:
+            codes = codes.view(count, -1, 1, 16)
+            codes = torch.cat((codes & 15, codes >> 4), 2)
+        # Two groups of 16 in a block of 32: what a byte holds belongs to the first where it is one of the first two.
+        mixed = self.group < columns_of_block(self.bits)
+        one_group, one_number = ((8, 2, 2), (1, 2, 1)) if mixed else ((self.group,), (1,))
+
+        def of_groups(values: Tensor) -> Tensor:
+            return values[rows].view(count, -1, *one_number).float()
+
+        numbers, scales = codes.reshape(count, -1, *one_group).float(), of_groups(self.scales)
         if self.minima is not None:
-            numbers = torch.addcmul(self.minima[rows].unsqueeze(-1).float(), numbers, scales)
+            numbers = torch.addcmul(of_groups(self.minima), numbers, scales)
         elif self.zeros is not None:
-            numbers = numbers.sub_(self.zeros[rows].unsqueeze(-1).float()).mul_(scales)
+            numbers = numbers.sub_(of_groups(self.zeros)).mul_(scales)
         else:
             numbers = numbers.sub_(self.zero).mul_(scales)
-        return numbers.reshape(len(codes), -1)
+        return numbers.view(count, -1)
+
+    def _in_order(self, numbers: Tensor) -> Tensor:
+        """What `_numbers` gave, with the columns in order."""
+        halves = columns_of_block(self.bits) // 16
+        return numbers.view(len(numbers), -1, halves, 4, 4).permute(0, 1, 4, 2, 3).reshape(numbers.shape)
 
 
 TorchWeight: TypeAlias = FloatWeight | GroupedWeight
 
 
 def rows_at_a_time(weight: TorchWeight) -> int:
-    """How many rows of a weight are dequantised together."""
-    return max(1, _SLICE // weight.columns)
+    """How many rows of a weight are dequantised together: as many as a processor's cache holds, elsewhere many."""
+    weights = _CACHED if weight.tensors()[0].device.type == "cpu" else _MANY
+    return max(1, weights // weight.columns)

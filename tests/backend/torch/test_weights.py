@@ -49,7 +49,7 @@ def test_a_large_matrix_is_repacked_in_slices_and_multiplied_in_parts(
     backend: TorchBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sevenb.backend.torch.repack._SLICE_BYTES", 1000)
-    monkeypatch.setattr("sevenb.backend.torch.weights._SLICE", 5 * COLUMNS)
+    monkeypatch.setattr("sevenb.backend.torch.weights._CACHED", 5 * COLUMNS)
     tensor = random_tensor(QuantType.Q4_K, ROWS, COLUMNS, np.random.default_rng(5))
     weight, expected = backend.pack(tensor), dequantize(tensor)
     np.testing.assert_array_equal(weight.dequantize().numpy(), expected)
