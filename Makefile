@@ -18,7 +18,7 @@ CONSOLE_SOURCES := $(shell find console -name node_modules -prune -o -type f -pr
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help serve install console test test-long lint bench size clean
+.PHONY: help serve install console test test-all test-long lint bench size clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,10 +34,13 @@ install: $(VENV)/.installed $(PAGE) ## make .venv, build the kernels and the con
 console: $(PAGE) ## build the console's page alone
 	@:
 
-test: $(VENV)/.developer install ## lint and run all tests: ARGS are passed to pytest
+test: $(VENV)/.developer install ## lint and run all tests that need no torch: ARGS are passed to pytest
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/sevenb pull $(MODELS_OF_TESTS)
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-all: $(VENV)/.devices test ## the same with those that need torch, Triton and Ray, which it installs
+	@:
 
 test-long: $(VENV)/.developer install ## find facts in documents of 32K and 64K tokens: half an hour
 	@$(BIN)/sevenb pull $(MODELS_OF_TESTS)
@@ -75,6 +78,11 @@ $(VENV)/.developer: pyproject.toml | $(VENV)/.made
 	@$(BIN)/python tools/requirements.py develop > build/develop.txt
 	@tools/step "Installing developer tools" build/install.log $(PIP) -r build/develop.txt
 	@touch $@ $(VENV)/.dependencies
+
+$(VENV)/.devices: pyproject.toml | $(VENV)/.made
+	@$(BIN)/python tools/requirements.py devices > build/devices.txt
+	@tools/step "Installing torch, Triton and Ray" build/install.log $(PIP) -r build/devices.txt
+	@touch $@
 
 # Build tools lie beside the environment, not in it: it stays small, and their paths stay the same from build to build,
 # so that a change to one kernel compiles one file.

@@ -1,7 +1,10 @@
 """Fixtures that several packages' tests share: the real model files, pulled by the product's own `Store`."""
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -45,3 +48,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     left_out = [item for item in terminalreporter.stats.get("deselected", []) if item.get_closest_marker("long")]
     if left_out:
         terminalreporter.write_line(f"{len(left_out)} long tests were left out; `make test-long` runs them.")
+    if missing := _missing_packages():
+        terminalreporter.write_line(
+            f"All tests that need {' or '.join(missing)} were left out; `make test-all` installs what they need and "
+            "runs them."
+        )
+
+
+def pytest_configure() -> None:
+    """CI leaves nothing out."""
+    if os.environ.get("CI") and (missing := _missing_packages()):
+        raise pytest.UsageError(f"{', '.join(missing)} must be installed on CI: `make test-all` does.")
+
+
+def _missing_packages() -> list[str]:
+    """What some tests need that the default install does not have; Triton is for Linux alone."""
+    wanted = ["torch", *(["triton"] if sys.platform == "linux" else []), "ray"]
+    return [name for name in wanted if find_spec(name) is None]
