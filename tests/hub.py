@@ -25,7 +25,8 @@ class Hub:
     range_status: int = 206  # ModelScope says 200
     missing: bool = False
     ends_at: int | None = None  # offset that it never sends anything beyond
-    stated_hashes: dict[str, str] = field(default_factory=dict)  # lies about some files' SHA-256
+    stated_hashes: dict[str, str] = field(default_factory=dict)  # lies about some files' SHA-256 or Git ids
+    in_git: set[str] = field(default_factory=set)  # small files, of which Hugging Face states Git's id alone
     redirect_to: str | None = None
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)  # path and headers, as they came
     bytes_sent: int = 0
@@ -40,6 +41,10 @@ class Hub:
     def sha256(self, name: str) -> str:
         return self.stated_hashes.get(name) or hashlib.sha256(self.files[name]).hexdigest()
 
+    def git_id(self, name: str) -> str:
+        content = self.files[name]
+        return self.stated_hashes.get(name) or hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
     def ranges(self) -> list[int]:
         """First byte asked for by each request for a file."""
         asked = [headers.get("range", "bytes=0-") for path, headers in self.requests if "/resolve/" in path]
@@ -50,7 +55,9 @@ class Hub:
             return {
                 "siblings": [{"rfilename": "README.md"}]
                 + [
-                    {"rfilename": name, "lfs": {"sha256": self.sha256(name), "size": len(content)}}
+                    {"rfilename": name, "blobId": self.git_id(name), "size": len(content)}
+                    if name in self.in_git
+                    else {"rfilename": name, "lfs": {"sha256": self.sha256(name), "size": len(content)}}
                     for name, content in self.files.items()
                 ]
             }
@@ -79,7 +86,7 @@ def serve(hub: Hub) -> Iterator[Hub]:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
             else:
-                self._send_file(next(hub.files[name] for name in hub.files if path.endswith(Path(name).name)))
+                self._send_file(next(hub.files[name] for name in hub.files if path.endswith("/" + Path(name).name)))
 
         def _send_json(self, document: object) -> None:
             body = json.dumps(document).encode()

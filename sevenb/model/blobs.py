@@ -4,15 +4,20 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from sevenb.errors import HashMismatch, ModelNotFound, StorageFull
 from sevenb.model.download import CHUNK_BYTES, PartialFile, Progress, Source, SourceUnavailable, storage_errors
 from sevenb.model.origins import ModelFile
 from sevenb.model.stored_model import StoredFile
 from sevenb.model.whole_file import write_atomically
+
+_HASH = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
 
 SPARE_BYTES = 64 << 20  # disk that a download leaves free
 
@@ -37,17 +42,20 @@ class Blobs:
             files = [path for folder in ("blobs", "partial") for path in (self._home / folder).glob("*")]
             return sum(path.stat().st_size for path in files if path.is_file())
 
-    def fetch(self, file: ModelFile, source: Source, progress: Progress) -> None:
-        """Download a file unless it is here.
+    def fetch(self, file: ModelFile, source: Source, progress: Progress) -> ModelFile:
+        """Download a file unless it is here; returns it with its SHA-256.
 
-        Raises `SourceUnavailable`, `HashMismatch`, `StorageFull` or `StorageDenied`; what arrived is kept.
+        A file of which only Git's name of the content is stated is always fetched: it is small, and its SHA-256 is
+        known once it is here. Raises `SourceUnavailable`, `HashMismatch`, `StorageFull` or `StorageDenied`; what
+        arrived is kept.
         """
-        if file.sha256 is None or file.size is None:
+        key = file.sha256 or file.git_id
+        if key is None or file.size is None or not _HASH.fullmatch(key):  # it names a file: "../" is none
             raise SourceUnavailable(f"states no SHA-256 for {file.name}, so it could not be verified")
-        with self.lock(file.sha256, progress):
-            if self.path(file.sha256).exists():
-                return
-            partial = PartialFile(self._partial(file.sha256, "part"), file.size, progress)
+        with self.lock(key, progress):
+            if file.sha256 is not None and self.path(file.sha256).exists():
+                return file
+            partial = PartialFile(self._partial(key, "part"), file.size, progress)
             try:
                 self._check_room(partial, source)
                 progress.start(f"{file.name} · {source.label}", file.size, partial.length)
@@ -57,9 +65,12 @@ class Blobs:
             finally:
                 progress.finish()
                 partial.close()
-            if partial.sha256 != file.sha256:
-                self._set_aside(partial.path, file.name, f"{source.label} sent")
-            self.take(partial.path, file.sha256)
+            arrived = partial.sha256 if file.sha256 is not None else _git_id(partial.path, file.size)
+            if arrived != key:
+                kind = "SHA-256" if file.sha256 is not None else "Git id"
+                self._set_aside(partial.path, file.name, f"{source.label} sent", kind)
+            self.take(partial.path, partial.sha256)
+            return replace(file, sha256=partial.sha256)
 
     def take(self, path: Path, sha256: str) -> None:
         """Move a file here that was found to have this hash."""
@@ -123,13 +134,13 @@ class Blobs:
                 "free; make room (`sevenb rm` helps) or set SEVENB_HOME to a larger disk."
             )
 
-    def _set_aside(self, path: Path, name: str, whence: str) -> None:
+    def _set_aside(self, path: Path, name: str, whence: str, kind: str = "SHA-256") -> NoReturn:
         bad = self._partial(path.name.removesuffix(".part"), "bad")
         with storage_errors(bad):
             bad.parent.mkdir(parents=True, exist_ok=True)
             path.replace(bad)
         raise HashMismatch(
-            f"{whence} a {name} with the wrong SHA-256; it was set aside as {bad} and not used. "
+            f"{whence} a {name} with the wrong {kind}; it was set aside as {bad} and not used. "
             "Pull the model again, and delete that file when you have no use for it."
         )
 
@@ -147,6 +158,15 @@ class Blobs:
 def _fingerprint(path: Path) -> str:
     stat = path.stat()
     return f"{stat.st_size} {stat.st_mtime_ns}"
+
+
+def _git_id(path: Path, size: int) -> str:
+    """What Git calls a file's content, as ``git hash-object`` computes it."""
+    digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    with open(path, "rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _sha256(path: Path, progress: Progress) -> str:

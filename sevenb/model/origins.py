@@ -9,16 +9,23 @@ from typing import TypeAlias
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One file of a model: its name at the source, size in bytes and SHA-256 in hex, None where not known yet."""
+    """One file of a model: its name at the source, size in bytes and SHA-256 in hex, None where not known yet.
+
+    ``git_id`` is what Git calls its content (SHA-1 of a header and the bytes, in hex), where a hub states only that.
+    """
 
     name: str
     size: int | None = None
     sha256: str | None = None
+    git_id: str | None = None
 
 
 @dataclass(frozen=True)
 class HuggingFaceRepo:
-    """A repository on huggingface.co. Without ``files``, ``select`` says which of its GGUF files are meant."""
+    """A repository on huggingface.co.
+
+    Without ``files``, ``select`` says which of its GGUF files are meant; one without any is a model folder.
+    """
 
     repo: str
     files: tuple[ModelFile, ...] = ()
@@ -50,6 +57,19 @@ class PackageMirror:
     file: ModelFile
 
 
+# Besides the weights, all that we read of a model folder; the first says what it is.
+FOLDER_FILES = (
+    "config.json",
+    "generation_config.json",
+    "quantize_config.json",
+    "model.safetensors.index.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "tokenizer.json",
+)
+
 Origin: TypeAlias = HuggingFaceRepo | ModelScopeRepo | PackageMirror
 
 
@@ -70,6 +90,23 @@ def choose_files(files: Sequence[ModelFile], select: str | None) -> tuple[ModelF
     else:
         wanted = [group for whole, group in models.items() if quantization_of(whole) == select.upper()]
     return tuple(sorted(wanted[0], key=lambda file: file.name)) if wanted else ()
+
+
+def choose_folder(files: Sequence[ModelFile]) -> tuple[ModelFile, ...]:
+    """The files of a repository that make up a model folder, ``config.json`` first and weights last.
+
+    An empty answer means that there is none: no configuration, or no safetensors files.
+    """
+    top = {file.name: file for file in files if "/" not in file.name}
+    names = [name for name in top if name.endswith(".safetensors") and not name.startswith("consolidated")]
+    weights = [name for name in names if re.fullmatch(r"model(-\d{5}-of-\d{5})?\.safetensors", name)]
+    if "model.safetensors" in weights:
+        weights = ["model.safetensors"]
+    weights = weights or (names if len(names) == 1 else [])
+    if "config.json" not in top or not weights:
+        return ()
+    small = [name for name in FOLDER_FILES if name in top]
+    return tuple(top[name] for name in [*small, *sorted(weights)])
 
 
 def quantization_of(file_name: str) -> str:

@@ -6,7 +6,7 @@ Layout below ``$SEVENB_HOME`` (default ``$XDG_CACHE_HOME/sevenb``, that is ``~/.
     blobs/<sha256>.verified        their size and mtime when they were last verified
     partial/<sha256>.part          files on their way; .bad: arrived whole but with the wrong hash
     models/<model>/manifest.json   what a model consists of
-    models/<model>/<file name>     links to its blobs under the names that split GGUF files refer to
+    models/<model>/<file name>     links to its blobs under the names that split GGUF files and model folders refer to
 
 A file gets its name by an atomic rename once it is whole, so a crash leaves a model present or absent, never half.
 """
@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -23,7 +23,7 @@ from sevenb.errors import Conflict, DownloadFailed, HashMismatch, InvalidRequest
 from sevenb.model.blobs import Blobs
 from sevenb.model.catalog import CATALOG, Catalog, CatalogEntry, HubName, Reference
 from sevenb.model.download import Progress, Silent, Source, SourceUnavailable, storage_errors
-from sevenb.model.hf.folder import is_model_folder
+from sevenb.model.hf.folder import CONFIG, check_config, is_model_folder, stated_numbers
 from sevenb.model.origins import ModelFile, Origin, choose_files, quantization_of
 from sevenb.model.own_models import OWN_SOURCE, OwnModel, is_own_name
 from sevenb.model.sources import open_sources
@@ -73,7 +73,8 @@ class Store:
             raise ModelNotFound(f"{reference.name} is not on this machine yet; get it with `sevenb pull {name}`.")
         for file in model.files:
             self._blobs.verify(file, reference.name, progress or Silent())
-        return self._folder(reference.name) / model.files[0].link_name
+        folder = self._folder(reference.name)
+        return folder if model.is_folder else folder / model.files[0].link_name
 
     def ensure(self, name: str, progress: Progress | None = None) -> Path:
         """`resolve`, after `pull` if the model is not here yet."""
@@ -153,9 +154,11 @@ class Store:
         mismatch: HashMismatch | None = None
         for source in self._open_sources(reference.origins):
             try:
-                files = source.files()
-                for file in files:
-                    self._blobs.fetch(file, source, progress)
+                files = []
+                for file in source.files():
+                    files.append(self._blobs.fetch(file, source, progress))
+                    if file.name == CONFIG:  # the first of a folder; nobody wants gigabytes of what does not run
+                        check_config(self._blobs.path(files[-1].sha256 or ""), reference.name)
                 return self._commit(reference, files, source.label)
             except SourceUnavailable as error:
                 reasons.append(f"{source.label} {error}")
@@ -202,7 +205,7 @@ class Store:
             files=stored,
             source=source,
             repo="" if isinstance(reference, OwnModel) else getattr(reference.origins[0], "repo", ""),
-            quantization=entry.quantization if entry else quantization_of(stored[0].name),
+            quantization=entry.quantization if entry else self._quantization(stored, reference.name),
             license="" if isinstance(reference, HubName) else reference.license,
             pulled_at=time.time(),
         )
@@ -215,11 +218,21 @@ class Store:
                 link = folder / file.link_name
                 link.unlink(missing_ok=True)
                 link.symlink_to(Path("../../blobs") / file.sha256)
+            names = {file.link_name for file in stored}
+            for left in [path for path in folder.iterdir() if path.is_symlink() and path.name not in names]:
+                left.unlink()  # what an earlier version of the model consisted of
             before = self._read_manifest(reference.name)
             if before is not None and before.files == stored:
                 return before
             write_manifest(folder / "manifest.json", model)
         return model
+
+    def _quantization(self, files: Sequence[StoredFile], name: str) -> str:
+        """What the name of a GGUF file says, or the configuration of a folder."""
+        config = next((file for file in files if file.link_name == CONFIG), None)
+        if config is None:
+            return quantization_of(files[0].name)
+        return stated_numbers(self._blobs.path(config.sha256), name)
 
     def _read_manifest(self, name: str) -> StoredModel | None:
         with storage_errors(self.home):

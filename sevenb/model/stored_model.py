@@ -33,6 +33,11 @@ class StoredModel(msgspec.Struct, frozen=True):
     pulled_at: float
 
     @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder of safetensors, and not a GGUF file or the parts of one."""
+        return any(file.link_name == "config.json" for file in self.files)
+
+    @property
     def size(self) -> int:
         """Bytes of all files."""
         return sum(file.size for file in self.files)

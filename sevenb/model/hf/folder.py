@@ -10,12 +10,13 @@ from sevenb.errors import ModelNotFound
 from sevenb.model.config import ModelConfig
 from sevenb.model.hf.config_from_hf import architecture_of, config_from_hf
 from sevenb.model.hf.metadata import folder_metadata
-from sevenb.model.hf.quantized import quantization_of
+from sevenb.model.hf.quantization_config import quantization_of
 from sevenb.model.hf.sidecars import read_object
 from sevenb.model.hf.tensors import Parts, canonical_tensors
 from sevenb.model.hf.weight_files import WeightFiles
 
 CONFIG = "config.json"
+_NUMBERS = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 _SNAPSHOT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -42,9 +43,7 @@ class ModelFolder:
         if config is None:
             raise ModelNotFound(f"{path} has no {CONFIG}; name a .gguf file, or the folder of a Hugging Face model.")
         architecture_of(config, name)  # before anything that would only be harder to understand
-        quantize = read_object(path / "quantize_config.json")
-        plain = quantize is None and "quantization_config" not in config
-        quantization = None if plain else quantization_of(config, quantize, name)
+        quantization = quantization_of(config, read_object(path / "quantize_config.json"), name)
         files = WeightFiles.open(path)
         tensors, parts = canonical_tensors(files.entries, config, quantization, name)
         label = quantization.label if quantization is not None else None
@@ -62,6 +61,21 @@ class ModelFolder:
             for file in self._files.files:
                 if (start := file.file.offset_of(part.data)) is not None:
                     file.file.release(start, part.data.nbytes)
+
+
+def check_config(path: Path, source: str) -> None:
+    """Raise for a ``config.json``, whatever it is called here, that describes no model we could run."""
+    config = read_object(path, source=source) or {}
+    architecture_of(config, source)
+    quantization_of(config, None, source)
+
+
+def stated_numbers(path: Path, source: str) -> str:
+    """What a ``config.json``, whatever it is called here, says of the weights: ``AWQ``, ``GPTQ-Int4``, ``BF16``."""
+    config = read_object(path, source=source) or {}
+    quantization = quantization_of(config, None, source)
+    stated = str(config.get("torch_dtype") or config.get("dtype"))
+    return _NUMBERS.get(stated, "") if quantization is None else quantization.label
 
 
 def is_model_folder(path: Path) -> bool:

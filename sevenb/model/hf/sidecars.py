@@ -32,9 +32,12 @@ def shown(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def read_bytes(path: Path, largest: int = _LARGEST) -> bytes | None:
-    """A file's content; None where there is no such file. Raises `CorruptModelFile` or `StorageDenied`."""
-    source = path.parent.name
+def read_bytes(path: Path, largest: int = _LARGEST, source: str | None = None) -> bytes | None:
+    """A file's content; None where there is no such file. Raises `CorruptModelFile` or `StorageDenied`.
+
+    ``source`` names the model in errors: without it, the file's folder does.
+    """
+    source = source or path.parent.name
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -46,6 +49,8 @@ def read_bytes(path: Path, largest: int = _LARGEST) -> bytes | None:
     except FileNotFoundError:
         if path.is_symlink():
             corrupt(source, f"{path.name} is a link to a file that is not there")
+        return None
+    except NotADirectoryError:
         return None
     except PermissionError:
         raise StorageDenied(f"{path} cannot be read by this user; change its permissions.") from None
@@ -62,17 +67,18 @@ def read_text(path: Path) -> str | None:
         corrupt(path.parent.name, f"{path.name} is not UTF-8 text")
 
 
-def read_object(path: Path, largest: int = _LARGEST) -> dict[str, Any] | None:
-    """The JSON object in a file; None where there is no such file."""
-    content = read_bytes(path, largest)
+def read_object(path: Path, largest: int = _LARGEST, source: str | None = None) -> dict[str, Any] | None:
+    """The JSON object in a file; None where there is no such file. ``source`` as in `read_bytes`."""
+    content = read_bytes(path, largest, source)
     if content is None:
         return None
+    name, source = path.name if source is None else "config.json", source or path.parent.name
     if content.startswith(b"version https://git-lfs"):
-        corrupt(path.parent.name, f"{path.name} is a Git LFS pointer, and `git lfs pull` fetches what it stands for")
+        corrupt(source, f"{name} is a Git LFS pointer, and `git lfs pull` fetches what it stands for")
     try:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
-        corrupt(path.parent.name, f"{path.name} is no JSON ({shown(str(error))[1:-1]})")
+        corrupt(source, f"{name} is no JSON ({shown(str(error))[1:-1]})")
     if not isinstance(document, dict):
-        corrupt(path.parent.name, f"{path.name} is no JSON object")
+        corrupt(source, f"{name} is no JSON object")
     return document

@@ -6,7 +6,8 @@ from typing import Any
 from sevenb.backend.quant_types import RawTensor
 from sevenb.model.gguf_header import quoted
 from sevenb.model.hf.names import HEAD, canonical_module, is_computed
-from sevenb.model.hf.quantized import Quantization, is_quantized, quantized_parts, read_quantized
+from sevenb.model.hf.quantization_config import Quantization
+from sevenb.model.hf.quantized import is_quantized, quantized_parts, read_quantized
 from sevenb.model.hf.sidecars import corrupt, unsupported
 from sevenb.model.safetensors import SafetensorsEntry
 

@@ -25,10 +25,17 @@ class ModelScope:
         # "Recursive" is case-sensitive: spelt otherwise the hub ignores it and lists the top folder alone.
         url = f"{_endpoint()}/api/v1/models/{self.origin.repo}/repo/files?Revision=master&Recursive=true"
         answer = fetch_json(url)
-        listing = (answer.get("Data") or {}).get("Files") if answer.get("Code") == 200 else None
-        if listing is None:
-            raise SourceUnavailable(f"has no repository {self.origin.repo}")
-        stored = [ModelFile(entry["Path"], entry["Size"], entry["Sha256"]) for entry in listing if entry.get("Sha256")]
+        try:
+            listing = (answer.get("Data") or {}).get("Files") if answer.get("Code") == 200 else None
+            if listing is None:
+                raise SourceUnavailable(f"has no repository {self.origin.repo}")
+            stored = [
+                ModelFile(str(entry["Path"]), int(entry["Size"]), str(entry["Sha256"]))
+                for entry in listing
+                if entry.get("Sha256")
+            ]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise SourceUnavailable("lists its files in a form that is not known") from error
         return match_files(known, stored, self.origin.select, self.origin.repo)
 
     def fetch(self, file: ModelFile, partial: PartialFile) -> None:
