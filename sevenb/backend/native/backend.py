@@ -8,6 +8,14 @@ import numpy.typing as npt
 
 from sevenb.backend.native import _kernels, kv, sampling
 from sevenb.backend.native.kv import NativeKVCache
+from sevenb.backend.native.ordered import (
+    NativeWeight,
+    OrderedMatrix,
+    in_order_of,
+    is_ordered,
+    matrix_of,
+    norm_project,
+)
 from sevenb.backend.protocol import (
     AdaptedRows,
     AttentionSpec,
@@ -67,13 +75,13 @@ class NativeBackend:
 
     # -- loading ---------------------------------------------------------------------------------------
 
-    def pack(self, tensor: RawTensor, *, precise: bool = False) -> _kernels.PackedMatrix:
+    def pack(self, tensor: RawTensor, *, precise: bool = False) -> NativeWeight:
         """Interleave sixteen rows at a time; the file's bits are kept as they are.
 
         Raises `UnsupportedModel` when rows are no multiple of 32 columns long, `OutOfMemory`.
         """
         try:
-            return _kernels.PackedMatrix(
+            matrix = _kernels.PackedMatrix(
                 tensor.quant_type,
                 tensor.rows,
                 tensor.columns,
@@ -85,6 +93,7 @@ class NativeBackend:
             raise UnsupportedModel(f"Tensor {tensor.name} cannot be run on the CPU backend: {error}.") from None
         except MemoryError:
             raise OutOfMemory("The weights do not fit into memory; choose a smaller model or a smaller file.") from None
+        return matrix if tensor.column_order is None else OrderedMatrix(matrix, _indices(tensor.column_order))
 
     def vector(self, tensor: RawTensor) -> FloatArray:
         """A norm weight or bias as float32. Raises `UnsupportedModel` for quantised vectors."""
@@ -98,31 +107,33 @@ class NativeBackend:
             case _:
                 raise UnsupportedModel(f"Vector {tensor.name} is quantised; use a file that keeps norms as numbers.")
 
-    def row_norms(self, weight: _kernels.PackedMatrix, columns: FloatArray) -> FloatArray:
+    def row_norms(self, weight: NativeWeight, columns: FloatArray) -> FloatArray:
         """Euclidean norm of each row of a packed matrix whose columns are multiplied by ``columns``: [rows]."""
-        rows = np.empty((weight.rows, weight.columns), np.float32)
-        _kernels.embed(self._workspace, weight, np.arange(weight.rows, dtype=np.int32), rows)
-        rows *= columns
+        matrix = matrix_of(weight)
+        rows = np.empty((matrix.rows, matrix.columns), np.float32)
+        _kernels.embed(self._workspace, matrix, np.arange(matrix.rows, dtype=np.int32), rows)
+        rows *= in_order_of(weight, columns)
         # Not `@`: NumPy's BLAS keeps threads of its own, which go on spinning on the cores that pack the next weights.
         norms: FloatArray = np.sqrt(np.einsum("rc,rc->r", rows, rows))
         return norms
 
-    def kernel_of(self, weight: _kernels.PackedMatrix) -> str:
+    def kernel_of(self, weight: NativeWeight) -> str:
         """What the weight is multiplied by and with which instructions, as in ``int8 activations, AVX2``."""
-        return self._kernel(weight.activation_bits)
+        return self._kernel(matrix_of(weight).activation_bits, ordered=is_ordered(weight))
 
     def kernel_for(self, tensor: RawTensor, *, precise: bool = False) -> str:
         """`kernel_of` the weight that `pack` would make of a matrix, without making it."""
         plain_numbers = tensor.quant_type in (QuantType.F32, QuantType.F16, QuantType.BF16)
-        return self._kernel(32 if plain_numbers else 16 if precise else 8)
+        ordered = tensor.column_order is not None
+        return self._kernel(32 if plain_numbers else 16 if precise else 8, ordered=ordered)
 
-    def _kernel(self, activation_bits: int) -> str:
+    def _kernel(self, activation_bits: int, *, ordered: bool) -> str:
         activations = "float32" if activation_bits == 32 else f"int{activation_bits}"
-        return f"{activations} activations, {_INSTRUCTIONS[self._isa]}"
+        return f"{activations} activations{' in act-order' if ordered else ''}, {_INSTRUCTIONS[self._isa]}"
 
-    def weight_bytes(self, weight: _kernels.PackedMatrix) -> int:
+    def weight_bytes(self, weight: NativeWeight) -> int:
         """Bytes of the packed matrix."""
-        return weight.bytes
+        return matrix_of(weight).bytes
 
     def free_memory(self) -> int:
         """Bytes that can be taken without swapping, within container limits."""
@@ -176,25 +187,7 @@ class NativeBackend:
         adapted: Sequence[AdaptedRows] = (),
     ) -> FloatArray:
         """Q [T, heads * head_dim], rotated; K (rotated) and V go to the cache."""
-        tokens = len(hidden)
-        query = np.empty((tokens, weights.query.rows), np.float32)
-        key = np.empty((tokens, weights.key.rows), np.float32)
-        value = np.empty((tokens, weights.value.rows), np.float32)
-        _kernels.norm_project_qkv(
-            self._workspace,
-            hidden,
-            weights.norm,
-            spec.norm_eps,
-            weights.query,
-            weights.key,
-            weights.value,
-            weights.query_bias,
-            weights.key_bias,
-            weights.value_bias,
-            query,
-            key,
-            value,
-        )
+        query, key, value = self._norm_qkv(hidden, weights, spec.norm_eps)
         for rows in adapted:
             added = [(rows.adapter.query, query), (rows.adapter.key, key), (rows.adapter.value, value)]
             self._add_low_rank(rows, added, hidden, weights.norm, spec.norm_eps)
@@ -214,6 +207,25 @@ class NativeBackend:
         )
         return query
 
+    def _norm_qkv(
+        self, hidden: FloatArray, weights: AttentionWeights, norm_eps: float
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        matrices = (weights.query, weights.key, weights.value)
+        biases = (weights.query_bias, weights.key_bias, weights.value_bias)
+        if is_ordered(*matrices):
+            query, key, value = (
+                norm_project(self._workspace, hidden, weights.norm, norm_eps, matrix) for matrix in matrices
+            )
+            for output, bias in zip((query, key, value), biases, strict=True):
+                if bias is not None:
+                    output += bias
+        else:
+            query, key, value = (np.empty((len(hidden), matrix.rows), np.float32) for matrix in matrices)
+            _kernels.norm_project_qkv(
+                self._workspace, hidden, weights.norm, norm_eps, *matrices, *biases, query, key, value
+            )
+        return query, key, value
+
     def paged_attention(
         self, query: FloatArray, spec: AttentionSpec, step: NativeStep, cache: NativeKVCache, layer: int
     ) -> FloatArray:
@@ -224,11 +236,11 @@ class NativeBackend:
         self,
         hidden: FloatArray,
         inputs: FloatArray,
-        weight: _kernels.PackedMatrix,
+        weight: NativeWeight,
         adapted: Sequence[AdaptedRows] = (),
     ) -> FloatArray:
         """``hidden + inputs @ weight.T``, in place: [T, H]."""
-        _kernels.project_add(self._workspace, hidden, inputs, weight)
+        _kernels.project_add(self._workspace, hidden, in_order_of(weight, inputs), matrix_of(weight))
         for rows in adapted:
             self._add_low_rank(rows, [(rows.adapter.output, hidden)], inputs)
         return hidden
@@ -237,28 +249,34 @@ class NativeBackend:
         self, hidden: FloatArray, weights: MLPWeights, norm_eps: float, adapted: Sequence[AdaptedRows] = ()
     ) -> FloatArray:
         """The gated MLP added to ``hidden``, in place: [T, H]."""
-        if any(rows.adapter.changes_mlp for rows in adapted):
-            self._adapted_mlp_add(hidden, weights, norm_eps, adapted)
+        adapts = any(rows.adapter.changes_mlp for rows in adapted)
+        if adapts or is_ordered(weights.gate, weights.up, weights.down):
+            self._mlp_add_in_parts(hidden, weights, norm_eps, adapted)
         else:
             _kernels.gated_mlp_add(
                 self._workspace, hidden, weights.norm, norm_eps, weights.gate, weights.up, weights.down
             )
         return hidden
 
-    def _adapted_mlp_add(
+    def _mlp_add_in_parts(
         self, hidden: FloatArray, weights: MLPWeights, norm_eps: float, adapted: Sequence[AdaptedRows]
     ) -> None:
         """What the fused op computes, in parts that adapters can add to: the other rows come out the same."""
-        gate = np.empty((len(hidden), weights.gate.rows), np.float32)
-        up = np.empty_like(gate)
-        _kernels.norm_project_gate_up(
-            self._workspace, hidden, weights.norm, norm_eps, weights.gate, weights.up, gate, up
-        )
+        if is_ordered(weights.gate, weights.up):
+            gate, up = (
+                norm_project(self._workspace, hidden, weights.norm, norm_eps, matrix)
+                for matrix in (weights.gate, weights.up)
+            )
+        else:
+            gate, up = (np.empty((len(hidden), weights.gate.rows), np.float32) for _ in range(2))
+            _kernels.norm_project_gate_up(
+                self._workspace, hidden, weights.norm, norm_eps, weights.gate, weights.up, gate, up
+            )
         for rows in adapted:
             added = [(rows.adapter.gate, gate), (rows.adapter.up, up)]
             self._add_low_rank(rows, added, hidden, weights.norm, norm_eps)
         _kernels.silu_multiply(self._workspace, gate, up)
-        _kernels.project_add(self._workspace, hidden, gate, weights.down)
+        _kernels.project_add(self._workspace, hidden, in_order_of(weights.down, gate), matrix_of(weights.down))
         for rows in adapted:
             self._add_low_rank(rows, [(rows.adapter.down, hidden)], gate)
 
@@ -285,12 +303,10 @@ class NativeBackend:
             )
 
     def logits(
-        self, hidden: FloatArray, norm: FloatArray, norm_eps: float, head: _kernels.PackedMatrix, step: NativeStep
+        self, hidden: FloatArray, norm: FloatArray, norm_eps: float, head: NativeWeight, step: NativeStep
     ) -> FloatArray:
         """Final norm and output head for the wanted rows only: [R, V]."""
-        logits = np.empty((len(step.logit_rows), head.rows), np.float32)
-        _kernels.logits(self._workspace, hidden, step.logit_rows, norm, norm_eps, head, logits)
-        return logits
+        return norm_project(self._workspace, hidden, norm, norm_eps, head, step.logit_rows)
 
     def normed(self, hidden: FloatArray, norm: FloatArray, norm_eps: float, rows: Sequence[int]) -> FloatArray:
         """Final norm of some rows: [len(rows), H]. Embeddings alone ask for it, so NumPy is quick enough."""
