@@ -7,11 +7,11 @@ import signal
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from typing import Literal
 
 import msgspec
 
 from sevenb.engine.failures import rebuild_error
+from sevenb.engine.handle import EngineState
 from sevenb.engine.messages import (
     AbortRequest,
     AddRequest,
@@ -34,8 +34,6 @@ logger = logging.getLogger(__name__)
 STABLE_SECONDS = 30.0  # an engine that served this long before it died is restarted with a clean record
 MAX_FAST_FAILURES = 4
 STOP_SECONDS = 3.0  # what a stopping engine gets before it is killed
-
-EngineState = Literal["loading", "ready", "restarting", "failed", "stopping"]
 
 
 class RequestStream:

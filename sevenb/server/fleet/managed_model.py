@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from sevenb.engine.client import EngineClient
+from sevenb.engine.handle import EngineHandle
 from sevenb.engine.messages import EngineReady, LoadPlan, LoadProgress
 from sevenb.server.fleet.model_source import ModelSource
 from sevenb.server.fleet.served_model import ModelText
@@ -28,7 +28,7 @@ class ManagedModel:
         self.users = 0
         self.waiting = 0  # of these, who waits for it to be loaded
         self.memory: float = 0.0
-        self.client: EngineClient | None = None
+        self.client: EngineHandle | None = None
         self.text: ModelText | None = None
         self.max_model_len: int | None = None  # of its newest engine
         self.wants_room = False  # it waits for memory that others have

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
-from sevenb.engine.client import EngineClient
+from sevenb.engine.handle import EngineHandle
 from sevenb.engine.messages import EngineReady
 from sevenb.errors import EngineDied, EngineNotReady, OutOfMemory, SevenbError
 from sevenb.host import model_budget
@@ -94,7 +94,7 @@ class ModelPool:
 
         return release
 
-    async def loaded(self, model: ManagedModel, timeout: float | None) -> tuple[EngineClient, ModelText, EngineReady]:
+    async def loaded(self, model: ManagedModel, timeout: float | None) -> tuple[EngineHandle, ModelText, EngineReady]:
         """A model's engine and words, loaded if they are not.
 
         All who ask at once share one load. Raises why it cannot be loaded, or `EngineNotReady` after ``timeout``
@@ -194,7 +194,7 @@ class ModelPool:
         model.note_plan()
         return None
 
-    async def _watch(self, model: ManagedModel, client: EngineClient) -> None:
+    async def _watch(self, model: ManagedModel, client: EngineHandle) -> None:
         """Forget an engine that will not come back; the next request may load it anew."""
         failure = await client.wait_failed()
         if failure is not None and model.client is client:

@@ -9,6 +9,7 @@ import msgspec
 
 from sevenb.engine.client import EngineClient
 from sevenb.engine.engine_config import EngineConfig
+from sevenb.engine.handle import EngineHandle
 from sevenb.model.catalog import FIT_CONTEXT
 from sevenb.model.embedding import EmbeddingStyle, Pooling
 from sevenb.model.memory import memory_needed
@@ -66,7 +67,7 @@ class ModelSource(Protocol):
         """See that the file is whole and say what it needs. Raises a `SevenbError` that says why not."""
         ...
 
-    def engine(self, memory: int | None) -> EngineClient:
+    def engine(self, memory: int | None) -> EngineHandle:
         """Its engine, not started yet, which will keep to ``memory`` bytes where that is given."""
         ...
 

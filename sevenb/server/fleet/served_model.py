@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sevenb import __version__
-from sevenb.engine.client import EngineClient
+from sevenb.engine.handle import EngineHandle
 from sevenb.engine.messages import EngineReady
 from sevenb.model.embedding import EmbeddingStyle
 from sevenb.server.metrics import ModelMetrics
@@ -34,7 +34,7 @@ class ServedModel:
 
     text: ModelText
     engine: EngineReady
-    client: EngineClient
+    client: EngineHandle
     metrics: ModelMetrics
     name: str
     root: str

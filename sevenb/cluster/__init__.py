@@ -1,0 +1,1 @@
+"""Several engines of one model behind one handle: on this machine, or on many through Ray."""

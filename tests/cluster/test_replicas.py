@@ -1,0 +1,172 @@
+"""Several real engine processes behind one handle: one is killed, and no request that had not begun is lost."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from sevenb.cluster.replicas import Replicas
+from sevenb.engine.client import EngineClient
+from sevenb.engine.messages import AddRequest
+from sevenb.engine.sampling_params import SamplingParams
+from sevenb.engine.starting import LocalStarter
+from sevenb.errors import EngineDied, EngineNotReady, TooManyRequests, UnsupportedModel
+from tests.server import fake_engine
+from tests.server.fake_engine import END_TOKEN
+
+STARTER = LocalStarter((sys.executable, fake_engine.__file__))
+
+
+@asynccontextmanager
+async def replicas(count: int = 2, max_open: int = 1000, **config: Any) -> AsyncIterator[Replicas]:
+    clients = [EngineClient(msgspec.json.encode(config), starter=STARTER) for _ in range(count)]
+    handle = Replicas(clients, max_open)
+    await handle.start()
+    try:
+        yield handle
+    finally:
+        await handle.close()
+
+
+def ask(prompt: bytes, name: str = "r", **params: Any) -> AddRequest:
+    return AddRequest(
+        request_id=name,
+        prompt_token_ids=list(prompt),
+        params=SamplingParams(**{"max_tokens": None, **params}),
+        stop_token_ids=[END_TOKEN],
+        arrival=time.monotonic(),
+    )
+
+
+async def answer(handle: Replicas, request: AddRequest) -> bytes:
+    async with handle.submit(request) as stream:
+        tokens = [token.token_id async for output in stream for s in output.sequences for token in s.tokens]
+    return bytes(token for token in tokens if token != END_TOKEN)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def run(test: Awaitable[None]) -> None:
+    asyncio.run(asyncio.wait_for(test, 90))
+
+
+def test_requests_are_shared_out_and_answered() -> None:
+    async def test() -> None:
+        async with replicas(3) as handle:
+            info = await handle.wait_ready(30)
+            assert info.device.startswith("3 × ")
+            prompts = [b"%d bottles" % n for n in range(30)]
+            answers = await asyncio.gather(*(answer(handle, ask(p, f"r{n}")) for n, p in enumerate(prompts)))
+            assert answers == prompts
+            assert handle.open_requests == 0
+            await until(lambda: handle.stats is not None and handle.stats.generated_tokens >= 30 * 10)
+            assert all(client.stats and client.stats.generated_tokens for client in handle.clients)
+
+    run(test())
+
+
+def test_no_request_that_has_not_begun_is_lost_when_an_engine_is_killed() -> None:
+    async def test() -> None:
+        async with replicas(2, step_seconds=0.01) as handle:
+            await handle.wait_ready(30)
+            victim = handle.clients[0]
+            assert victim.pid is not None
+            os.kill(victim.pid, signal.SIGSTOP)  # it takes requests and does not begin with them
+            prompts = [b"question %d" % n for n in range(40)]
+            answers = [asyncio.create_task(answer(handle, ask(p, f"r{n}"))) for n, p in enumerate(prompts)]
+            await until(lambda: sum(task.done() for task in answers) == 20)
+            assert victim.open_requests == 20
+            os.kill(victim.pid, signal.SIGKILL)
+            assert await asyncio.gather(*answers) == prompts
+            assert handle.open_requests == 0
+            await until(lambda: victim.state == "ready" and victim.restarts == 1)
+            assert await answer(handle, ask(b"once more")) == b"once more"
+
+    run(test())
+
+
+def test_an_answer_that_has_begun_ends_with_an_error_and_is_not_begun_anew() -> None:
+    async def test() -> None:
+        async with replicas(2, step_seconds=0.01) as handle:
+            await handle.wait_ready(30)
+            told = []
+
+            async def read() -> None:
+                async with handle.submit(ask(b"for ever", ignore_eos=True)) as stream:
+                    async for output in stream:
+                        told.append(output)
+
+            reader = asyncio.create_task(read())
+            await until(lambda: len(told) > 3)
+            (busy,) = (client for client in handle.clients if client.open_requests)
+            assert busy.pid is not None
+            os.kill(busy.pid, signal.SIGKILL)
+            with pytest.raises(EngineDied):
+                await reader
+            assert handle.state == "ready"
+
+    run(test())
+
+
+def test_when_all_are_killed_requests_wait_for_the_first_that_is_back() -> None:
+    async def test() -> None:
+        async with replicas(2) as handle:
+            await handle.wait_ready(30)
+            for client in handle.clients:
+                assert client.pid is not None
+                os.kill(client.pid, signal.SIGSTOP)
+            waiting = asyncio.create_task(answer(handle, ask(b"patience")))
+            await until(lambda: handle.open_requests == 1)
+            for client in handle.clients:
+                os.kill(client.pid or 0, signal.SIGKILL)
+            assert await waiting == b"patience"
+            assert await handle.wait_ready(20)
+
+    run(test())
+
+
+def test_too_many_requests_are_refused_over_all_engines_together() -> None:
+    async def test() -> None:
+        async with replicas(2, max_open=3, step_seconds=0.01) as handle:
+            await handle.wait_ready(30)
+            streams = [handle.submit(ask(b"x", f"r{n}", ignore_eos=True)) for n in range(3)]
+            with pytest.raises(TooManyRequests, match="3 answers are open"):
+                handle.submit(ask(b"x", "one more"))
+            for stream in streams:
+                await stream.__aexit__()
+            assert await answer(handle, ask(b"now")) == b"now"
+
+    run(test())
+
+
+def test_a_model_that_cannot_be_loaded_says_why() -> None:
+    async def test() -> None:
+        async with replicas(2, refusal="no such architecture") as handle:
+            with pytest.raises(UnsupportedModel, match="no such architecture"):
+                await handle.wait_ready(30)
+            assert isinstance(await handle.wait_failed(), UnsupportedModel)
+            assert handle.state == "failed"
+
+    run(test())
+
+
+def test_a_closed_handle_takes_nothing() -> None:
+    async def test() -> None:
+        async with replicas(2) as handle:
+            await handle.wait_ready(30)
+        with pytest.raises(EngineNotReady):
+            handle.submit(ask(b"late"))
+        assert await handle.wait_failed() is None
+
+    run(test())
