@@ -39,7 +39,7 @@ from sevenb.engine.scheduler import Scheduler
 from sevenb.engine.sequence import Sequence
 from sevenb.engine.speculation.speculator import Speculator
 from sevenb.engine.step_plan import Chunk, StepPlan
-from sevenb.errors import InvalidRequest, SevenbError
+from sevenb.errors import DeviceLost, InvalidRequest, SevenbError
 
 logger = logging.getLogger(__name__)
 
@@ -67,13 +67,15 @@ class Engine:
         grammars: Grammars | None = None,
         adapters: Mapping[str, str] | None = None,
         memory: MemoryMeter | None = None,
+        on_close: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """``cache`` holds ``sizing.blocks`` blocks; a sequence of ``sizing.max_model_len`` tokens must fit in it.
 
         ``block_store`` takes over what the pool evicts; ``cache_identity`` names there what keys and values depend on
         besides tokens, rotary profile and adapter. ``adapters`` are those that the decoder has, by name, with what
-        names the contents of each. Without ``grammars`` requests that have one are refused.
+        names the contents of each. Without ``grammars`` requests that have one are refused. `close` calls
+        ``on_close`` last.
         """
         self.max_model_len = sizing.max_model_len
         self._adapters = adapters or {}
@@ -92,6 +94,7 @@ class Engine:
         self._compiling: dict[Request, Future[Guide]] = {}
         self._block_store = block_store
         self._memory = memory
+        self._on_close = on_close
         self._clock = clock
         self._rope = rope
         self._runner = ModelRunner(decoder, backend, cache, rope)
@@ -185,11 +188,15 @@ class Engine:
         self._scheduler.close()
         if self._grammars is not None:
             self._grammars.close()
+        self._on_close()
 
     # -- the step --------------------------------------------------------------------------------------
 
     def step(self) -> list[Report]:
-        """Schedule, run, sample, publish: one batch, and at most one report for each request."""
+        """Schedule, run, sample, publish: one batch, and at most one report for each request.
+
+        Raises `DeviceLost` where there will never be another.
+        """
         self._collect_guides()
         plan = self._schedule()
         self._note_start(plan)
@@ -209,6 +216,8 @@ class Engine:
         """Plan a step. If that fails, the requests that it may have left half planned are dropped."""
         try:
             return self._scheduler.schedule()
+        except DeviceLost:
+            raise
         except Exception as error:
             logger.exception("A step could not be planned")
             for request in self._scheduler.in_planning():
@@ -242,6 +251,8 @@ class Engine:
                 if masks is not None:
                     wait([masks])
             return self._sampler.sample(logits, plan, NO_MASKS if masks is None else masks.result())
+        except DeviceLost:  # no request will fare better
+            raise
         except Exception as error:
             expected = isinstance(error, SevenbError)  # then its sentence says it all
             logger.error("A step over %d chunks failed: %s", len(plan.chunks), error, exc_info=not expected)

@@ -13,12 +13,15 @@ from sevenb.engine.engine import Engine
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.grammars import grammars_of
 from sevenb.engine.memory_meter import CardMeter, MemoryMeter
-from sevenb.engine.memory_plan import MemoryPlan, ModelFiles, Taken, plan_memory, replan
+from sevenb.engine.memory_plan import MemoryPlan, EngineFiles, Taken, plan_memory, replan
 from sevenb.engine.messages import EngineReady, LoadPlan, LoadProgress
+from sevenb.engine.parallel import leadership
+from sevenb.engine.parallel.leadership import alone, load_decoder, own_part
 from sevenb.engine.room import on_card
 from sevenb.engine.speculation.adaptive import AdaptiveSpeculator
 from sevenb.engine.speculation.draft_loader import check_same_tokenizer, draft_model, open_draft
 from sevenb.engine.trial import trial_bytes
+from sevenb.errors import DeviceLost
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.decoder import Decoder
 from sevenb.model.hf.quantized import check_quantization
@@ -29,10 +32,15 @@ from sevenb.model.store import Store
 ReportLoading = Callable[[LoadPlan | LoadProgress], None]
 
 
-def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tuple[Engine, EngineReady]:
+def load_engine(
+    config: EngineConfig,
+    report: ReportLoading | None = None,
+    on_loss: Callable[[DeviceLost], None] | None = None,
+) -> tuple[Engine, EngineReady]:
     """Load the model onto its backend and give what memory is right to the KV pool; nothing is downloaded.
 
-    ``report`` is told the plan, then the progress. Raises a `SevenbError` that says why not: before the weights are
+    ``report`` is told the plan, then the progress; ``on_loss``, from another thread, that a process which shares the
+    model has ended, so that the engine cannot go on. Raises a `SevenbError` that says why not: before the weights are
     read, where a configuration cannot fit.
     """
     started = time.monotonic()
@@ -49,9 +57,11 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
         name = config.served_model_name or checkpoint.name
         if draft is not None:
             check_same_tokenizer(checkpoint, draft)
-        files = ModelFiles(checkpoint, _open_adapters(config, checkpoint), draft)
+        part, adapters = own_part(checkpoint, _open_adapters(config, checkpoint), backend)
+        files = EngineFiles(part, adapters, draft)
         plan = plan_memory(config, files, backend)
         identity = cache_identity(checkpoint, backend, plan.layout) if config.prefix_cache_dir else ""
+        identity += f" {config.tensor_parallel_size}"  # a block holds the parts of so many ranks
         report(plan.message(choice.notes))
         loaded = _load_weights(files, backend, report)
     decoder = loaded.decoder
@@ -77,7 +87,10 @@ def load_engine(config: EngineConfig, report: ReportLoading | None = None) -> tu
         # On a disk a name may come to mean another adapter.
         adapters={key: adapter.digest() if disk is not None else key for key, adapter in files.adapters.items()},
         memory=_meter(plan, decoder, backend),
+        on_close=lambda: leadership.close(backend),
     )
+    if on_loss is not None:
+        leadership.on_loss(backend, on_loss)
     ready = EngineReady(
         model_name=name,
         max_model_len=plan.sizing.max_model_len,
@@ -109,13 +122,13 @@ def _open_adapters(config: EngineConfig, base: Checkpoint) -> dict[str, LoraAdap
     return {name: LoraAdapter.open(Path(path).expanduser(), base) for name, path in config.lora_modules.items()}
 
 
-def _load_weights(files: ModelFiles, backend: Backend, report: ReportLoading) -> _Loaded:
+def _load_weights(files: EngineFiles, backend: Backend, report: ReportLoading) -> _Loaded:
     """Pack the model, then its adapters, then the draft model, and tell how far that is."""
 
     def report_progress(done: int) -> None:
         report(LoadProgress(done=done, total=files.weight_bytes))
 
-    decoder = Decoder(files.checkpoint, backend, lambda done, _: report_progress(done))
+    decoder = load_decoder(files.checkpoint, backend, lambda done, _: report_progress(done))
     packed = files.checkpoint.total_bytes
     for name, adapter in files.adapters.items():
         decoder.add_adapter(name, adapter)
@@ -123,11 +136,11 @@ def _load_weights(files: ModelFiles, backend: Backend, report: ReportLoading) ->
         report_progress(packed)
     if files.draft is None:
         return _Loaded(decoder, None)
-    return _Loaded(decoder, Decoder(files.draft, backend, lambda done, _: report_progress(packed + done)))
+    return _Loaded(decoder, Decoder(files.draft, alone(backend), lambda done, _: report_progress(packed + done)))
 
 
 def _try_steps(
-    config: EngineConfig, files: ModelFiles, plan: MemoryPlan, loaded: _Loaded, backend: CardBackend
+    config: EngineConfig, files: EngineFiles, plan: MemoryPlan, loaded: _Loaded, backend: CardBackend
 ) -> MemoryPlan:
     """Give the pool what weights and steps leave of a card, now that both can be measured."""
     weights = backend.memory().allocated
@@ -147,7 +160,7 @@ def _speculator(config: EngineConfig, plan: MemoryPlan, loaded: _Loaded, backend
     model = None
     if loaded.draft is not None:
         vocabulary = loaded.decoder.config.vocab_size
-        model = draft_model(loaded.draft, backend, plan.sizing, dtype=plan.layout.dtype, vocab_size=vocabulary)
+        model = draft_model(loaded.draft, alone(backend), plan.sizing, dtype=plan.layout.dtype, vocab_size=vocabulary)
     return AdaptiveSpeculator(config.num_speculative_tokens, model)
 
 
@@ -162,6 +175,8 @@ def open_backend(config: EngineConfig, choice: DeviceChoice | None = None) -> Ba
     choice = choice or choose_device(config)
     match choice.backend:
         case "torch":
+            if config.tensor_parallel_size > 1:
+                return leadership.open_leading(config, choice)
             from sevenb.backend.torch import TorchBackend
 
             threads = config.threads if choice.device == "cpu" else None

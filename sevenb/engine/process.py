@@ -30,10 +30,11 @@ from sevenb.engine.messages import (
 )
 from sevenb.engine.starting import Launch
 from sevenb.engine.transport import EngineChannel
-from sevenb.errors import OutOfMemory, SevenbError
+from sevenb.errors import DeviceLost, OutOfMemory, SevenbError
 
 STATS_INTERVAL = 1.0  # seconds between two `EngineStats` while there is work
 PROGRESS_INTERVAL = 0.05  # seconds between two `LoadProgress`
+LOSS_SECONDS = 2.0  # what a step that met a loss gets to tell the clients why
 
 ReportLoading = Callable[[LoadPlan | LoadProgress], None]
 
@@ -87,7 +88,12 @@ def serve(load: Loader, launch: Launch) -> int:
         channel.close()
         return 1
     channel.send([ready, engine.stats()])
-    EngineLoop(engine, channel, own_clock=bool(launch.server_key)).run()
+    try:
+        EngineLoop(engine, channel, own_clock=bool(launch.server_key)).run()
+    except DeviceLost as error:
+        channel.send([_describe_failure(error)])
+        channel.close()
+        return 1
     channel.close()
     engine.close()
     return 0
@@ -174,7 +180,13 @@ def load_configured_engine(config: bytes, report: ReportLoading) -> tuple[StepEn
     from sevenb.engine.engine_config import EngineConfig
     from sevenb.engine.loader import load_engine
 
-    return load_engine(msgspec.json.decode(config, type=EngineConfig), report)
+    return load_engine(msgspec.json.decode(config, type=EngineConfig), report, on_loss=_end_soon)
+
+
+def _end_soon(loss: DeviceLost) -> None:
+    """End this process where no step notices a loss: there is none, or it waits for a rank that is gone."""
+    time.sleep(LOSS_SECONDS)
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from sevenb.engine.parallel.messages import (
 )
 from sevenb.engine.parallel.ranks import Ranks
 from sevenb.model.checkpoint import Checkpoint
-from sevenb.model.decoder import Decoder
+from sevenb.model.decoder import Decoder, ProgressCallback
 from sevenb.model.sharding import ShardedCheckpoint
 
 
@@ -85,7 +85,7 @@ class LeadingBackend(TorchBackend):
 
     def free_memory(self) -> int:
         """The least that any rank's device has free. Where they share the processor's memory, a part for each."""
-        free = min(super().free_memory(), *(answer.bytes for answer in self.ranks.ask(MeasureMemory(), FreeMemory)))
+        free = min(super().free_memory(), *(answer.bytes for answer in self.ranks.ask(MeasureMemory(), FreeMemory)()))
         return free // self.ranks.ranks if self.device_type == "cpu" else free
 
     @cached_property
@@ -101,15 +101,6 @@ class LeadingBackend(TorchBackend):
         self._group_of_ranks.share_vocabulary(whole.config.vocab_size)
         return part
 
-    def begin_loading(self) -> None:
-        """Let the other ranks load their parts, while this one loads its own."""
-        self.ranks.tell(LoadWeights())
-
-    def lead(self, decoder: Decoder) -> "LeadingDecoder":
-        """Wait until all ranks have loaded: ``decoder`` computes with all of them then. Raises what kept one from it."""
-        self.ranks.collect(Loaded)
-        return LeadingDecoder(decoder, self)
-
     # -- KV cache --------------------------------------------------------------------------------------
 
     def allocate_kv(self, layout: KVLayout, blocks: int) -> TorchKVCache:
@@ -117,9 +108,9 @@ class LeadingBackend(TorchBackend):
         self._numbers += 1
         number = self._numbers
         command = AllocateCache(number=number, blocks=blocks, block_size=layout.block_size, dtype=layout.dtype)
-        self.ranks.tell(command)
+        answers = self.ranks.ask(command, Allocated)
         cache = super().allocate_kv(layout, blocks)
-        others = [answer.block_bytes for answer in self.ranks.collect(Allocated)]
+        others = [answer.block_bytes for answer in answers()]
         self._caches[id(cache)] = _KnownCache(number, (self.kv_block_bytes(layout), *others))
         weakref.finalize(cache, self._forget, id(cache))
         return cache
@@ -131,10 +122,9 @@ class LeadingBackend(TorchBackend):
 
     def read_block(self, cache: TorchKVCache, block: int) -> bytes:
         """The contents of one block on all ranks, one after another."""
-        self.ranks.tell(ReadBlock(self.number_of(cache), block))
-        parts = [super().read_block(cache, block)]
-        parts += [answer.contents for answer in self.ranks.collect(BlockContents)]
-        return b"".join(parts)
+        answers = self.ranks.ask(ReadBlock(self.number_of(cache), block), BlockContents)
+        own = super().read_block(cache, block)
+        return b"".join([own, *(answer.contents for answer in answers())])
 
     def write_block(self, cache: TorchKVCache, block: int, contents: bytes) -> None:
         """Put back what `read_block` gave. Raises ValueError when the length is wrong."""
@@ -158,23 +148,22 @@ class LeadingBackend(TorchBackend):
         self._dropped.append(self._caches.pop(identity).number)
 
 
-class LeadingDecoder:
-    """Rank 0's part of the model, which has the other ranks compute theirs at the same time."""
+class LeadingDecoder(Decoder):
+    """Rank 0's part of the model, which has the other ranks load and compute theirs at the same time."""
 
-    def __init__(self, decoder: Decoder, backend: LeadingBackend) -> None:
-        self._decoder = decoder
-        self._backend = backend
-        self.weight_bytes = decoder.weight_bytes
-
-    def forward(self, batch: Batch, cache: TorchKVCache) -> Tensor:
-        """Compute a batch on all ranks; logits [R, V]. Raises `DeviceLost`."""
-        return self.forward_with_states(batch, cache, ())[0]
+    def __init__(
+        self, part: ShardedCheckpoint, backend: LeadingBackend, progress: ProgressCallback | None = None
+    ) -> None:
+        """``part`` is what `LeadingBackend.part_of` gave. What keeps others from loading shows when a cache is made."""
+        self._ranks = backend.ranks
+        self._number_of = backend.number_of
+        self._ranks.ask(LoadWeights(), Loaded)
+        super().__init__(part, backend, progress)
 
     def forward_with_states(self, batch: Batch, cache: TorchKVCache, rows: Sequence[int]) -> tuple[Tensor, FloatArray]:
-        """The same, and the final hidden states of the tokens ``rows``: [len(rows), H]."""
-        ranks = self._backend.ranks
-        ranks.tell(Forward.of(batch, self._backend.number_of(cache)))
+        """Compute a batch on all ranks. Raises `DeviceLost` where one cannot."""
+        self._ranks.tell(Forward.of(batch, self._number_of(cache)))
         try:
-            return self._decoder.forward_with_states(batch, cache, rows)
+            return super().forward_with_states(batch, cache, rows)
         except Exception as error:
-            raise ranks.loss(error) from error
+            raise self._ranks.loss(error) from error

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -45,6 +46,7 @@ class Ranks:
         self._sockets: list[zmq.Socket[bytes]] = []
         self._processes: list[subprocess.Popen[bytes]] = []
         self._watch = _Watch(ranks)
+        self._awaited: Callable[[], object] | None = None
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(RankAnswer)
         self.close = weakref.finalize(
@@ -59,7 +61,7 @@ class Ranks:
 
     def open(self) -> None:
         """Wait until every rank has its device. Raises what kept one from it."""
-        self.collect(Opened)
+        self._collect(Opened)
 
     def tell(self, command: RankCommand) -> None:
         """Tell all ranks the same; nothing is waited for."""
@@ -72,13 +74,22 @@ class Ranks:
         for socket, command in zip(self._sockets, commands, strict=True):
             self._send(socket, self._encoder.encode(command))
 
-    def ask(self, command: RankCommand, kind: type[Answer]) -> list[Answer]:
-        """Tell all ranks the same, and wait for their answers, in the order of ranks."""
-        self.tell(command)
-        return self.collect(kind)
+    def ask(self, command: RankCommand, kind: type[Answer]) -> Callable[[], list[Answer]]:
+        """Tell all ranks the same; the answers, in the order of ranks, come from a function that waits for them.
 
-    def collect(self, kind: type[Answer]) -> list[Answer]:
-        """Wait for one answer of each rank. Raises what a rank failed with, or `DeviceLost` where one ended."""
+        It raises what a rank failed with, or `DeviceLost` where one ended. The next question waits for it, too.
+        """
+        self._settle()
+        self.tell(command)
+        self._awaited = cache(partial(self._collect, kind))
+        return self._awaited
+
+    def _settle(self) -> None:
+        if self._awaited is not None:
+            self._awaited()
+            self._awaited = None
+
+    def _collect(self, kind: type[Answer]) -> list[Answer]:
         answers = []
         for rank, socket in enumerate(self._sockets, start=1):
             answer = self._receive(rank, socket)
@@ -94,8 +105,8 @@ class Ranks:
             error
             if isinstance(error, DeviceLost)
             else DeviceLost(
-                f"Rank 0 of {self.ranks} failed in the middle of a step ({type(error).__name__}: {error}), where it cannot "
-                "leave the others."
+                f"Rank 0 of {self.ranks} failed in the middle of a step ({type(error).__name__}: {error}), where it "
+                "cannot leave the others."
             )
         )
 
