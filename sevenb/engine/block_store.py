@@ -58,8 +58,9 @@ def cache_identity(checkpoint: Checkpoint, backend: Backend, layout: KVLayout) -
     digest = blake2b(repr(checkpoint.config).encode(), digest_size=16)
     for name, tensor in sorted(checkpoint.tensors.items()):
         digest.update(f"{name} {tensor.quant_type} {tensor.shape}".encode())
-        middle = len(tensor.data) // 2
-        for sample in (tensor.data[:SAMPLE], tensor.data[middle : middle + SAMPLE]):
+        data = tensor.data  # once: it may be converted anew each time
+        middle = len(data) // 2
+        for sample in (data[:SAMPLE], data[middle : middle + SAMPLE]):
             digest.update(sample.tobytes())
     return f"{__version__} {CONTENTS_VERSION} {backend.name} {layout} {digest.hexdigest()}"
 

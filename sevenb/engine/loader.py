@@ -13,7 +13,7 @@ from sevenb.engine.engine import Engine
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.grammars import grammars_of
 from sevenb.engine.memory_meter import CardMeter, MemoryMeter
-from sevenb.engine.memory_plan import MemoryPlan, EngineFiles, Taken, plan_memory, replan
+from sevenb.engine.memory_plan import EngineFiles, MemoryPlan, Taken, plan_memory, replan
 from sevenb.engine.messages import EngineReady, LoadPlan, LoadProgress
 from sevenb.engine.parallel import leadership
 from sevenb.engine.parallel.leadership import alone, load_decoder, own_part

@@ -20,7 +20,7 @@ from sevenb.model.shape import ModelShape
 
 
 @dataclass(frozen=True)
-class ModelFiles:
+class EngineFiles:
     """What is loaded: a model, its adapters by name, perhaps a draft model."""
 
     checkpoint: Checkpoint
@@ -77,7 +77,7 @@ class Taken:
     graphs: int
 
 
-def plan_memory(config: EngineConfig, files: ModelFiles, backend: Backend) -> MemoryPlan:
+def plan_memory(config: EngineConfig, files: EngineFiles, backend: Backend) -> MemoryPlan:
     """Divide the memory before anything is taken of it. Raises `OutOfMemory` with what would fit, `InvalidRequest`."""
     dtype = kv_dtype(config, backend)
     room = room_of(config, backend)
@@ -91,14 +91,14 @@ def plan_memory(config: EngineConfig, files: ModelFiles, backend: Backend) -> Me
     return MemoryPlan(layout, sizing, room, files.weight_bytes, swap, working)
 
 
-def replan(config: EngineConfig, files: ModelFiles, backend: Backend, plan: MemoryPlan, taken: Taken) -> MemoryPlan:
+def replan(config: EngineConfig, files: EngineFiles, backend: Backend, plan: MemoryPlan, taken: Taken) -> MemoryPlan:
     """The same once a card has shown what is taken of it beside the pool."""
     sizing = _sized(config, files, backend, plan.room, plan.layout.dtype, taken.weights, taken.steps + taken.graphs)
     return replace(plan, sizing=sizing, weight_bytes=taken.weights, working_bytes=taken.steps, graph_bytes=taken.graphs)
 
 
 def _sized(
-    config: EngineConfig, files: ModelFiles, backend: Backend, room: Room, dtype: str, weights: int, working: int
+    config: EngineConfig, files: EngineFiles, backend: Backend, room: Room, dtype: str, weights: int, working: int
 ) -> KVSizing:
     model = files.checkpoint.config
     blocks = {kind: _block_bytes(config, files, backend, kind) for kind in (dtype, *backend.kv_dtypes)}
@@ -115,13 +115,13 @@ def _sized(
     )
 
 
-def _block_bytes(config: EngineConfig, files: ModelFiles, backend: Backend, dtype: str) -> int:
+def _block_bytes(config: EngineConfig, files: EngineFiles, backend: Backend, dtype: str) -> int:
     """A block of the model's cache, and of the draft model's, which has as many."""
     both = [files.checkpoint, *([files.draft] if files.draft is not None else [])]
     return sum(backend.kv_block_bytes(kv_layout(one.config, config.block_size, dtype)) for one in both)
 
 
-def _processor_working_bytes(config: EngineConfig, files: ModelFiles, sizing: KVSizing) -> int:
+def _processor_working_bytes(config: EngineConfig, files: EngineFiles, sizing: KVSizing) -> int:
     """The most that steps and the process take with the native backend."""
     matrices = [tensor for tensor in files.checkpoint.tensors.values() if len(tensor.shape) > 1]
     activations = activation_bytes(
@@ -134,6 +134,6 @@ def _processor_working_bytes(config: EngineConfig, files: ModelFiles, sizing: KV
     return activations + process_bytes(files.shape, cached_tokens=sizing.tokens)
 
 
-def _card_working_bytes(config: EngineConfig, files: ModelFiles) -> int:
+def _card_working_bytes(config: EngineConfig, files: EngineFiles) -> int:
     """An estimate of what steps take on a card, until it is measured."""
     return torch_activation_bytes(files.shape, rows=config.max_num_seqs, tokens=config.batched_tokens)

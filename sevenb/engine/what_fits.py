@@ -1,8 +1,8 @@
 """What would fit where a model does not: the same one in fewer bits, a smaller one, smaller keys and values."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 
 from sevenb.engine.room import Room
 from sevenb.model.catalog import CATALOG, CatalogEntry
@@ -11,6 +11,7 @@ from sevenb.model.shape import ModelShape
 
 _FOUR_BITS = 0.57  # bytes a weight: AWQ and GPTQ with groups of 128 and an embedding of 16 bits, of a 7B
 _USEFUL_SAVING = 0.8
+_USEFUL_CONTEXT = 4096  # tokens; what holds fewer is not offered
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class WhatFits:
 
     def models(self, room: Room, context: int) -> str:
         """What to choose instead so that weights and ``context`` tokens fit, as the end of a sentence."""
+        context = max(context, _USEFUL_CONTEXT)
         if (entry := self._in_fewer_bits(room, context)) is not None:
             return f"choose {_told(entry)}, which fits"
         four_bits = int(self.shape.parameters * _FOUR_BITS)
@@ -36,7 +38,8 @@ class WhatFits:
         smaller = [entry for entry in CATALOG.entries if entry.writes and entry.parameters < self.shape.parameters]
         fitting = [entry for entry in smaller if self._fits(entry.shape, entry.download_bytes, room, context)]
         if fitting:
-            return f"choose {_told(max(fitting, key=lambda entry: entry.parameters))}, which fits"
+            largest = max(fitting, key=lambda entry: (entry.parameters, self._likeness(entry)))
+            return f"choose {_told(largest)}, which fits"
         return "choose a smaller model"
 
     def kv_dtypes(self, tokens: int, block_size: int, budget: int) -> str:
@@ -47,16 +50,19 @@ class WhatFits:
 
     def _in_fewer_bits(self, room: Room, context: int) -> CatalogEntry | None:
         """The catalog's file of this very model, or of one of its shape, that fits; the one named most alike."""
-        entries = {
-            entry.name: entry
+        fitting = [
+            entry
             for entry in CATALOG.entries
             if entry.writes
             and _measures(entry.shape) == _measures(self.shape)
             and entry.download_bytes < _USEFUL_SAVING * self.weight_bytes
             and self._fits(entry.shape, entry.download_bytes, room, context)
-        }
-        alike = difflib.get_close_matches(self.name.lower(), entries, n=1, cutoff=0.0)
-        return entries[alike[0]] if alike else None
+        ]
+        return max(fitting, key=self._likeness, default=None)
+
+    def _likeness(self, entry: CatalogEntry) -> float:
+        """How alike the names are."""
+        return SequenceMatcher(None, self.name.lower(), entry.name).ratio()
 
     @staticmethod
     def _fits(shape: ModelShape, weights: int, room: Room, context: int) -> bool:
