@@ -28,7 +28,7 @@ def folder_metadata(folder: Path, config: Mapping[str, Any], model: ModelConfig)
             + "; take that file from the model's repository, or save it with transformers' AutoTokenizer."
         )
     tokenizer = TokenizerFile.decode(content, source)
-    settings = read_object(folder / "tokenizer_config.json") or {}
+    settings = _settings(folder)
     generation = read_object(folder / "generation_config.json") or {}
     return {
         **_general(model, config),
@@ -39,6 +39,12 @@ def folder_metadata(folder: Path, config: Mapping[str, Any], model: ModelConfig)
         **dict(_sampling(generation)),
         **dict(_pooling(folder, model.architecture)),
     }
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """``tokenizer_config.json``, and what only the older ``special_tokens_map.json`` says."""
+    older = read_object(folder / "special_tokens_map.json") or {}
+    return older | (read_object(folder / "tokenizer_config.json") or {})
 
 
 def _general(model: ModelConfig, config: Mapping[str, Any]) -> dict[str, object]:

@@ -159,7 +159,7 @@ def _steps(step: dict[str, Any] | None, key: str) -> list[dict[str, Any]]:
     """A step, or those of a sequence."""
     if step is None:
         return []
-    steps = step.get(key, []) if step.get("type") == "Sequence" else [step]
+    steps: object = step.get(key, []) if step.get("type") == "Sequence" else [step]
     return [part for part in steps if isinstance(part, dict)] if isinstance(steps, list) else []
 
 
