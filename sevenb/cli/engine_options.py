@@ -179,8 +179,15 @@ def memory_text(plan: "LoadPlan") -> str:
     from sevenb.cli.console import size_text
 
     swap = f", up to {size_text(plan.swap_bytes)} more to remember prompts" if plan.swap_bytes else ""
-    working = f"; activations and the program up to {size_text(plan.working_bytes)}" if plan.working_bytes else ""
+    if plan.card_bytes:
+        swap = f"{swap} in the host's memory" if swap else ""
+        graphs = f"; CUDA graphs {size_text(plan.graph_bytes)}" if plan.graph_bytes else ""
+        beside = f"; steps up to {size_text(plan.working_bytes)}{graphs}"
+        free = f"{size_text(plan.free_bytes)} of the card's {size_text(plan.card_bytes)} may be used"
+    else:
+        beside = f"; activations and the program up to {size_text(plan.working_bytes)}" if plan.working_bytes else ""
+        free = f"{size_text(plan.free_bytes)} are free"
     return (
         f"KV cache: {plan.kv_tokens:,} tokens, {plan.kv_dtype}, {size_text(plan.kv_bytes)}{swap}; weights "
-        f"{size_text(plan.weight_bytes)}{working}; {size_text(plan.free_bytes)} are free"
+        f"{size_text(plan.weight_bytes)}{beside}; {free}"
     )

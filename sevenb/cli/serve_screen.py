@@ -56,6 +56,13 @@ def ready_message(instance: Instance, engine: EngineReady, others: Sequence[str]
         f"  [dim]KV pool[/]  {engine.kv_tokens:,} tokens for all conversations together in {engine.kv_dtype}, "
         f"{size_text(engine.kv_bytes)} beside {size_text(engine.weight_bytes)} of weights",
     ]
+    if engine.card_bytes:
+        taken = engine.weight_bytes + engine.kv_bytes + engine.working_bytes + engine.graph_bytes
+        graphs = f", CUDA graphs {size_text(engine.graph_bytes)}" if engine.graph_bytes else ""
+        lines.append(
+            f"  [dim]Card[/]     {size_text(taken)} of {size_text(engine.card_bytes)}, of which steps take up to "
+            f"{size_text(engine.working_bytes)}{graphs}"
+        )
     if others:
         lines.append(f"  [dim]Others[/]   {escape(', '.join(others))}  [dim](loaded when they are asked for)[/]")
     if larger := _larger_models(instance.model):
