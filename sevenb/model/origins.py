@@ -62,6 +62,7 @@ FOLDER_FILES = (
     "config.json",
     "generation_config.json",
     "quantize_config.json",
+    "quant_config.json",
     "model.safetensors.index.json",
     "tokenizer_config.json",
     "special_tokens_map.json",

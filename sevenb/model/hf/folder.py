@@ -16,6 +16,7 @@ from sevenb.model.hf.tensors import Parts, canonical_tensors
 from sevenb.model.hf.weight_files import WeightFiles
 
 CONFIG = "config.json"
+QUANTIZATION_FILES = ("quantize_config.json", "quant_config.json")  # AutoGPTQ's and AutoAWQ's, before transformers' own
 _NUMBERS = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 _SNAPSHOT = re.compile(r"[0-9a-f]{40}")
 
@@ -43,10 +44,13 @@ class ModelFolder:
         if config is None:
             raise ModelNotFound(f"{path} has no {CONFIG}; name a .gguf file, or the folder of a Hugging Face model.")
         architecture_of(config, name)  # before anything that would only be harder to understand
-        quantization = quantization_of(config, read_object(path / "quantize_config.json"), name)
+        further = next((found for file in QUANTIZATION_FILES if (found := read_object(path / file)) is not None), None)
+        quantization = quantization_of(config, further, name)
         files = WeightFiles.open(path)
         tensors, parts = canonical_tensors(files.entries, config, quantization, name)
-        label = quantization.label if quantization is not None else None
+        # A copy that was turned back into plain numbers may still have the configuration.
+        in_integers = any(name.endswith(".qweight") for name in files.entries)
+        label = quantization.label if quantization is not None and in_integers else None
         model = config_from_hf(config, tensors, label, name=name, source=name)
         return cls(path, name, model, folder_metadata(path, config, model), tensors, files, parts)
 

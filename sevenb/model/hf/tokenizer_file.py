@@ -159,17 +159,14 @@ def _steps(step: dict[str, Any] | None, key: str) -> list[dict[str, Any]]:
     """A step, or those of a sequence."""
     if step is None:
         return []
-    steps: object = step.get(key, []) if step.get("type") == "Sequence" else [step]
+    steps = step.get(key) if step.get("type") == "Sequence" else [step]
     return [part for part in steps if isinstance(part, dict)] if isinstance(steps, list) else []
 
 
 def _find(step: dict[str, Any] | None, kind: str) -> dict[str, Any] | None:
     """The last step of this kind, in a sequence or alone."""
-    for key in ("pretokenizers", "processors"):
-        for part in reversed(_steps(step, key)):
-            if part.get("type") == kind:
-                return part
-    return None
+    steps = _steps(step, "pretokenizers") + _steps(step, "processors")
+    return next((part for part in reversed(steps) if part.get("type") == kind), None)
 
 
 def _spells_spaces(steps: list[dict[str, Any]]) -> bool:
