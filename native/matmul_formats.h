@@ -70,16 +70,14 @@ struct BlockFormat {
     RowFloats scale, offset;
   };
 
-  template <int Tokens, int Planes, int Vectors>
-  static SEVENB_INLINE void accumulate(const Block (&w)[Vectors], const ActivationBlock<Planes>* x, RowFloats* sums) {
-    RowInts total[Tokens][Vectors];
+  template <int Tokens, int Planes>
+  static SEVENB_INLINE void accumulate(const Block& w, const ActivationBlock<Planes>* x, RowFloats* sums) {
+    RowInts total[Tokens];
     dot<0, 8, Shift>(w, x, total);
-    for (int i = 0; i < Tokens; ++i)
-      for (int v = 0; v < Vectors; ++v) {
-        RowFloats& sum = sums[i * Vectors + v];
-        sum = fma(to_float(total[i][v]), w[v].scale * all_rows(x[i].scale), sum);
-        if constexpr (HasOffset) sum = fma(w[v].offset, all_rows(x[i].scaled_sums[0]), sum);
-      }
+    for (int i = 0; i < Tokens; ++i) {
+      sums[i] = fma(to_float(total[i]), w.scale * all_rows(x[i].scale), sums[i]);
+      if constexpr (HasOffset) sums[i] = fma(w.offset, all_rows(x[i].scaled_sums[0]), sums[i]);
+    }
   }
 };
 
@@ -178,22 +176,19 @@ struct HalfBlockFormat {
     RowFloats scale[2], offset[2];
   };
 
-  template <int Tokens, int Planes, int Vectors>
-  static SEVENB_INLINE void accumulate(const Block (&w)[Vectors], const ActivationBlock<Planes>* x, RowFloats* sums) {
-    RowInts first[Tokens][Vectors], second[Tokens][Vectors];
+  template <int Tokens, int Planes>
+  static SEVENB_INLINE void accumulate(const Block& w, const ActivationBlock<Planes>* x, RowFloats* sums) {
+    RowInts first[Tokens], second[Tokens];
     dot<0, 4, Shift>(w, x, first);
     dot<4, 4, Shift>(w, x, second);
-    for (int i = 0; i < Tokens; ++i)
-      for (int v = 0; v < Vectors; ++v) {
-        RowFloats& sum = sums[i * Vectors + v];
-        const RowFloats total =
-            fma(to_float(first[i][v]), w[v].scale[0], to_float(second[i][v]) * w[v].scale[1]);
-        sum = fma(total, all_rows(x[i].scale), sum);
-        if constexpr (HasOffset) {
-          sum = fma(w[v].offset[0], all_rows(x[i].scaled_sums[1]), sum);
-          sum = fma(w[v].offset[1], all_rows(x[i].scaled_sums[2]), sum);
-        }
+    for (int i = 0; i < Tokens; ++i) {
+      const RowFloats total = fma(to_float(first[i]), w.scale[0], to_float(second[i]) * w.scale[1]);
+      sums[i] = fma(total, all_rows(x[i].scale), sums[i]);
+      if constexpr (HasOffset) {
+        sums[i] = fma(w.offset[0], all_rows(x[i].scaled_sums[1]), sums[i]);
+        sums[i] = fma(w.offset[1], all_rows(x[i].scaled_sums[2]), sums[i]);
       }
+    }
   }
 };
 

@@ -1,6 +1,6 @@
 // Products of packed row groups with activations, for the instruction set of the including translation unit.
 //
-// Weights are read once: a block of 8 to 32 rows by 32 columns is unpacked into registers and meets all tokens of a
+// Weights are read once: a block of 8 or 16 rows by 32 columns is unpacked into registers and meets all tokens of a
 // tile before the next one is loaded, so one loop serves a single token, a handful and a whole prompt.
 #pragma once
 
@@ -11,9 +11,6 @@ namespace sevenb {
 namespace {
 
 constexpr int prefetch_ahead = 2048;
-
-// Up to this many tokens weights pass by so fast that they must be asked for early.
-constexpr int prefetch_tokens = 16;
 
 inline void write_rows(RowFloats sum, const Output& out, int token, int row, int rows) {
   float* target = out.data + static_cast<std::size_t>(token) * out.stride + (row - out.first_row);
@@ -32,62 +29,53 @@ inline void write_rows(RowFloats sum, const Output& out, int token, int row, int
   }
 }
 
-// Blocks of weights with all tokens of a tile, `Tokens` at a time and the last ones fewer.
-template <class F, int Tokens, int Planes, int Vectors>
-SEVENB_INLINE void accumulate_tile(const typename F::Block (&w)[Vectors], const ActivationBlock<Planes>* x, int tokens,
+// A block of weights with all tokens of a tile, `Tokens` at a time and the last ones fewer.
+template <class F, int Tokens, int Planes>
+SEVENB_INLINE void accumulate_tile(const typename F::Block& w, const ActivationBlock<Planes>* x, int tokens,
                                    RowFloats* sums) {
   int t = 0;
-  for (; t + Tokens <= tokens; t += Tokens) F::template accumulate<Tokens>(w, x + t, sums + t * Vectors);
-  if constexpr (Tokens > 1)
-    accumulate_tile<F, Tokens / 2>(w, x + t, tokens - t, sums + t * Vectors);
+  for (; t + Tokens <= tokens; t += Tokens) F::template accumulate<Tokens>(w, x + t, sums + t);
+  if constexpr (Tokens > 1) accumulate_tile<F, Tokens / 2>(w, x + t, tokens - t, sums + t);
 }
 
-// `Groups` row groups from `first` on, with the tokens of a tile. Width: the number of tokens, or 0 for `tokens`.
-template <WeightType T, int Planes, int Groups, int Width>
-inline void multiply_tile(const PackedMatrix& matrix, int first, const ActivationBlock<Planes>* x, int tokens,
+// A row group with the tokens of a tile. Width: the number of tokens, or 0 for `tokens`. Groups are read one by one, as
+// they lie in memory: two side by side cost it up to half of its speed.
+template <WeightType T, int Planes, int Width>
+inline void multiply_tile(const PackedMatrix& matrix, int group, const ActivationBlock<Planes>* x, int tokens,
                           const Output& out) {
   using L = Layout<T>;
   using F = Format<T>;
-  constexpr int vectors = Groups * vectors_per_group;
-  constexpr int at_once = vectors < vectors_at_once ? vectors : vectors_at_once;
+  constexpr int ahead_bytes = L::bytes / L::blocks;  // asked for with each block
   const int width = Width ? Width : tokens;
-  const std::size_t group_bytes = matrix.group_bytes();
   const int records = matrix.columns() / L::columns;
-  const std::uint8_t* record = matrix.group(first);
+  const std::uint8_t* record = matrix.group(group);
 
-  RowFloats sums[(Width ? Width : tile_tokens) * vectors];  // [vectors / at_once][token][at_once]
-  for (int i = 0; i < width * vectors; ++i) sums[i] = all_rows(0.0f);
+  RowFloats sums[(Width ? Width : tile_tokens) * vectors_per_group];  // [vector][token]
+  for (int i = 0; i < width * vectors_per_group; ++i) sums[i] = all_rows(0.0f);
 
   for (int r = 0; r < records; ++r, record += L::bytes) {
     for (int b = 0; b < L::blocks; ++b, x += width) {
-      if (width <= prefetch_tokens)
-        for (int g = 0; g < Groups; ++g)
-          for (int line = 0; line < L::block_bytes; line += 64)
-            prefetch(record + g * group_bytes + L::header + b * L::block_bytes + line + prefetch_ahead);
-      for (int v = 0; v < vectors; v += at_once) {
-        typename F::Block blocks[at_once];
-        for (int i = 0; i < at_once; ++i)
-          F::load(record + (v + i) / vectors_per_group * group_bytes, b, (v + i) % vectors_per_group, blocks[i]);
-        accumulate_tile<F, Width == 1 ? 1 : F::tokens>(blocks, x, width, sums + v * width);
+      for (int line = 0; line < ahead_bytes; line += 64) prefetch(record + prefetch_ahead + b * ahead_bytes + line);
+      for (int v = 0; v < vectors_per_group; ++v) {
+        typename F::Block block;
+        F::load(record, b, v, block);
+        accumulate_tile<F, Width == 1 ? 1 : F::tokens>(block, x, width, sums + v * width);
       }
     }
   }
-  for (int v = 0; v < vectors; ++v)
+  for (int v = 0; v < vectors_per_group; ++v)
     for (int t = 0; t < width; ++t)
-      write_rows(sums[(v / at_once * width + t) * at_once + v % at_once], out, t, first * group_rows + v * lanes,
-                 matrix.rows());
+      write_rows(sums[v * width + t], out, t, group * group_rows + v * lanes, matrix.rows());
 }
 
 template <WeightType T, int Planes>
 void multiply_quantised(const PackedMatrix& matrix, int first, int end, const ActivationTile& tile, const Output& out) {
   const auto* x = static_cast<const ActivationBlock<Planes>*>(tile.blocks);
-  if (tile.tokens == 1) {
-    for (; first < end; ++first) multiply_tile<T, Planes, 1, 1>(matrix, first, x, 1, out);
-    return;
-  }
-  if constexpr (vectors_at_once > vectors_per_group)
-    for (; first + 2 <= end; first += 2) multiply_tile<T, Planes, 2, 0>(matrix, first, x, tile.tokens, out);
-  for (; first < end; ++first) multiply_tile<T, Planes, 1, 0>(matrix, first, x, tile.tokens, out);
+  for (; first < end; ++first)
+    if (tile.tokens == 1)
+      multiply_tile<T, Planes, 1>(matrix, first, x, 1, out);
+    else
+      multiply_tile<T, Planes, 0>(matrix, first, x, tile.tokens, out);
 }
 
 // -- plain numbers -------------------------------------------------------------------------------------------

@@ -56,22 +56,20 @@ SEVENB_INLINE void hold(I32x8* value, ActivationBlock<Planes>& block, std::int32
 }
 
 // `dot` where words_at_int16; defined nowhere else.
-template <int First, int Count, int Shift, class Block, int Vectors, int Tokens>
-void word_dot(const Block (&w)[Vectors], const ActivationBlock<2>* x, RowInts (&total)[Tokens][Vectors]);
+template <int First, int Count, int Shift, class Block, int Tokens>
+void word_dot(const Block& w, const ActivationBlock<2>* x, RowInts (&total)[Tokens]);
 
-// For each token i and vector v: total[i][v] = the products of steps [First, First + Count) of w[v] with the
-// activations x[i], exact.
-template <int First, int Count, int Shift, int Planes, class Block, int Vectors, int Tokens>
-SEVENB_INLINE void dot(const Block (&w)[Vectors], const ActivationBlock<Planes>* x, RowInts (&total)[Tokens][Vectors]) {
+// For each token i: total[i] = the products of steps [First, First + Count) of w with the activations x[i], exact.
+template <int First, int Count, int Shift, int Planes, class Block, int Tokens>
+SEVENB_INLINE void dot(const Block& w, const ActivationBlock<Planes>* x, RowInts (&total)[Tokens]) {
   if constexpr (Planes == 2 && words_at_int16) {
     word_dot<First, Count, Shift>(w, x, total);
   } else {
     plane_dot<First, Count, Shift, 0>(w, x, total);
     if constexpr (Planes == 2) {
-      RowInts low[Tokens][Vectors];
+      RowInts low[Tokens];
       plane_dot<First, Count, Shift, 1>(w, x, low);
-      for (int i = 0; i < Tokens; ++i)
-        for (int v = 0; v < Vectors; ++v) total[i][v] = add(shift_left<7>(total[i][v]), low[i][v]);
+      for (int i = 0; i < Tokens; ++i) total[i] = add(shift_left<7>(total[i]), low[i]);
     }
   }
 }

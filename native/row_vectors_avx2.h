@@ -14,7 +14,6 @@ using RowInts = I32x8;
 using RowBytes = U8x32;
 
 constexpr int lanes = 8;
-constexpr int vectors_at_once = 1;
 constexpr int tokens_at_once = 4;
 constexpr bool words_at_int16 = true;
 
@@ -51,10 +50,8 @@ SEVENB_INLINE __m256i four_activations(const ActivationPlane& plane, int step) {
 // not wait for each other.
 SEVENB_INLINE void in_order(__m256i& v) { asm("" : "+x"(v)); }
 
-template <int First, int Count, int Shift, int Plane, int Planes, class Block, int Vectors, int Tokens>
-SEVENB_INLINE void plane_dot(const Block (&w)[Vectors], const ActivationBlock<Planes>* x,
-                             RowInts (&total)[Tokens][Vectors]) {
-  static_assert(Vectors == 1, "there are registers for one vector of weights");
+template <int First, int Count, int Shift, int Plane, int Planes, class Block, int Tokens>
+SEVENB_INLINE void plane_dot(const Block& w, const ActivationBlock<Planes>* x, RowInts (&total)[Tokens]) {
   const __m256i ones = _mm256_set1_epi16(1);
   __m256i sums[Tokens];
 #pragma GCC unroll 8
@@ -65,7 +62,7 @@ SEVENB_INLINE void plane_dot(const Block (&w)[Vectors], const ActivationBlock<Pl
   }
 #pragma GCC unroll 8
   for (int s = First; s < First + Count; ++s) {
-    const __m256i step = w[0].steps[s];
+    const __m256i step = w.steps[s];
     const __m256i magnitude = _mm256_abs_epi8(step);
 #pragma GCC unroll 8
     for (int i = 0; i < Tokens; ++i) {
@@ -78,7 +75,7 @@ SEVENB_INLINE void plane_dot(const Block (&w)[Vectors], const ActivationBlock<Pl
     }
   }
 #pragma GCC unroll 8
-  for (int i = 0; i < Tokens; ++i) total[i][0] = Shift == as_signed ? sums[i] : _mm256_madd_epi16(sums[i], ones);
+  for (int i = 0; i < Tokens; ++i) total[i] = Shift == as_signed ? sums[i] : _mm256_madd_epi16(sums[i], ones);
 }
 
 // -- activations of 15 bits: words meet weights widened to words ------------------------------------------------
@@ -99,8 +96,8 @@ SEVENB_INLINE __m256i two_words(const ActivationWords& words, int pair) {
   return _mm256_set1_epi32(*reinterpret_cast<const int __attribute__((may_alias))*>(words.values + 2 * pair));
 }
 
-template <int First, int Count, int Shift, class Block, int Vectors, int Tokens>
-SEVENB_INLINE void word_dot(const Block (&w)[Vectors], const ActivationBlock<2>* x, RowInts (&total)[Tokens][Vectors]) {
+template <int First, int Count, int Shift, class Block, int Tokens>
+SEVENB_INLINE void word_dot(const Block& w, const ActivationBlock<2>* x, RowInts (&total)[Tokens]) {
   __m256i sums[Tokens];
 #pragma GCC unroll 8
   for (int i = 0; i < Tokens; ++i) {
@@ -109,7 +106,7 @@ SEVENB_INLINE void word_dot(const Block (&w)[Vectors], const ActivationBlock<2>*
   }
 #pragma GCC unroll 8
   for (int s = First; s < First + Count; ++s) {
-    const __m256i step = w[0].steps[s];
+    const __m256i step = w.steps[s];
     const __m256i even = Shift == as_signed ? _mm256_srai_epi16(_mm256_slli_epi16(step, 8), 8)
                                             : _mm256_and_si256(step, _mm256_set1_epi16(255));
     const __m256i odd = Shift == as_signed ? _mm256_srai_epi16(step, 8) : _mm256_srli_epi16(step, 8);
@@ -121,7 +118,7 @@ SEVENB_INLINE void word_dot(const Block (&w)[Vectors], const ActivationBlock<2>*
     }
   }
 #pragma GCC unroll 8
-  for (int i = 0; i < Tokens; ++i) total[i][0] = sums[i];
+  for (int i = 0; i < Tokens; ++i) total[i] = sums[i];
 }
 
 SEVENB_INLINE RowBytes prepare_signed(RowBytes step) { return step; }

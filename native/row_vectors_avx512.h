@@ -9,8 +9,7 @@ using RowInts = __m512i;
 using RowBytes = __m512i;
 
 constexpr int lanes = 16;
-constexpr int vectors_at_once = 2;  // that share each load of an activation
-constexpr int tokens_at_once = 1;
+constexpr int tokens_at_once = 8;
 constexpr bool words_at_int16 = false;
 
 SEVENB_INLINE RowFloats all_rows(float x) { return _mm512_set1_ps(x); }
@@ -60,19 +59,16 @@ SEVENB_INLINE RowInts four_activations(const ActivationPlane& plane, int step) {
   return _mm512_set1_epi32(*reinterpret_cast<const int __attribute__((may_alias))*>(plane.values + 4 * step));
 }
 
-template <int First, int Count, int Shift, int Plane, int Planes, class Block, int Vectors, int Tokens>
-SEVENB_INLINE void plane_dot(const Block (&w)[Vectors], const ActivationBlock<Planes>* x,
-                             RowInts (&total)[Tokens][Vectors]) {
+template <int First, int Count, int Shift, int Plane, int Planes, class Block, int Tokens>
+SEVENB_INLINE void plane_dot(const Block& w, const ActivationBlock<Planes>* x, RowInts (&total)[Tokens]) {
   for (int i = 0; i < Tokens; ++i) {
     const ActivationPlane& plane = x[i].planes[Plane];
-    RowInts start = _mm512_setzero_si512();
+    total[i] = _mm512_setzero_si512();
     if constexpr (Shift != as_held)
-      start = shift_left<Shift == as_signed ? 7 : Shift>(all_rows(plane.negated_sums[sums_index<First, Count>]));
-    for (int v = 0; v < Vectors; ++v) total[i][v] = start;
+      total[i] = shift_left<Shift == as_signed ? 7 : Shift>(all_rows(plane.negated_sums[sums_index<First, Count>]));
 #pragma GCC unroll 8
     for (int s = First; s < First + Count; ++s)
-      for (int v = 0; v < Vectors; ++v)
-        total[i][v] = _mm512_dpbusd_epi32(total[i][v], w[v].steps[s], four_activations(plane, s));
+      total[i] = _mm512_dpbusd_epi32(total[i], w.steps[s], four_activations(plane, s));
   }
 }
 

@@ -9,7 +9,6 @@ using RowInts = I32x8;
 using RowBytes = U8x32;
 
 constexpr int lanes = 8;
-constexpr int vectors_at_once = 1;
 constexpr int tokens_at_once = 1;
 constexpr bool words_at_int16 = false;
 
@@ -47,21 +46,20 @@ SEVENB_INLINE I32x8 step_dot(I16x16 even_bytes, I16x16 odd_bytes, const std::int
   return ((sums << 16) >> 16) + (sums >> 16);
 }
 
-template <int First, int Count, int Shift, int Plane, int Planes, class Block, int Vectors, int Tokens>
-SEVENB_INLINE void plane_dot(const Block (&w)[Vectors], const ActivationBlock<Planes>* x,
-                             RowInts (&total)[Tokens][Vectors]) {
-  static_assert(Vectors == 1 && Tokens == 1, "one vector at a time");
+template <int First, int Count, int Shift, int Plane, int Planes, class Block, int Tokens>
+SEVENB_INLINE void plane_dot(const Block& w, const ActivationBlock<Planes>* x, RowInts (&total)[Tokens]) {
+  static_assert(Tokens == 1, "one token at a time");
   const ActivationPlane& plane = x->planes[Plane];
   I32x8 sum{};
   if constexpr (Shift >= 0) sum = shift_left<Shift>(broadcast(plane.negated_sums[sums_index<First, Count>]));
   for (int s = First; s < First + Count; ++s) {
-    const I16x16 step = (I16x16)w[0].steps[s];
+    const I16x16 step = (I16x16)w.steps[s];
     if constexpr (Shift == as_signed)
       sum += step_dot((step << 8) >> 8, step >> 8, plane.values + 4 * s);
     else
       sum += step_dot(step & 255, (step >> 8) & 255, plane.values + 4 * s);
   }
-  total[0][0] = sum;
+  total[0] = sum;
 }
 
 SEVENB_INLINE RowBytes prepare_signed(RowBytes step) { return step; }
