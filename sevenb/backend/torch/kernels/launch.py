@@ -1,0 +1,45 @@
+"""What all kernels share: whether they are interpreted, a matrix product that the interpreter gets right, counters."""
+
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+import torch
+import triton
+import triton.language as tl
+
+INTERPRETED: bool = bool(triton.knobs.runtime.interpret)  # TRITON_INTERPRET=1 when the kernels were imported
+
+_interpreted = tl.constexpr(INTERPRETED)
+
+# Work that is cut along its sum ends when the last part arrives; each such piece of output has a counter. A launch
+# with more pieces than this fills every card without being cut.
+COUNTERS = 1 << 16
+_counters: dict[torch.device, torch.Tensor] = {}
+
+
+def counters(device: torch.device) -> torch.Tensor:
+    """Zeros, int32 [65536], of a device; every kernel that counts in them leaves them zero."""
+    if device not in _counters:
+        _counters[device] = torch.zeros(COUNTERS, dtype=torch.int32, device=device)
+    return _counters[device]
+
+
+@triton.jit
+def matrix_product(a, b, total):
+    """``total + a @ b``, summed in float32. The interpreter would multiply the bits of bfloat16 as if integers."""
+    if _interpreted:
+        return tl.dot(a.to(tl.float32), b.to(tl.float32), total)
+    return tl.dot(a, b, total)
+
+
+@triton.jit
+def is_last(counter_ptr, parts):
+    """Whether this program is the last of ``parts`` to come here; what the others stored before is then visible.
+
+    The counter is zero again afterwards, so that a captured graph can be replayed.
+    """
+    tl.debug_barrier()  # all threads' stores come before the one thread's release
+    last = tl.atomic_add(counter_ptr, 1, sem="acq_rel", scope="gpu") == parts - 1
+    if last:
+        tl.store(counter_ptr, 0)
+    tl.debug_barrier()
+    return last

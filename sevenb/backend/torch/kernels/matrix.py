@@ -1,0 +1,133 @@
+"""Products of many tokens with grouped weights: codes become numbers in registers on their way into the tensor cores.
+
+Up to a few hundred tokens a product still waits for the weights, so that they are best read as codes. Beyond, it waits
+for the tensor cores: then the weights are written out once in 16 bits and the vendor's own product is used.
+"""
+
+# ruff: noqa: N803  constexprs are capitals, as everywhere in Triton
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+import triton
+import triton.language as tl
+
+from sevenb.backend.torch.kernels.launch import matrix_product
+from sevenb.backend.torch.kernels.walk import MINIMA, ZEROS, offset_code
+
+_ZEROS, _MINIMA = tl.constexpr(ZEROS), tl.constexpr(MINIMA)
+
+
+@triton.jit
+def _numbers(
+    words,  # [ROWS, WORDS]
+    i: tl.constexpr,
+    scales_ptr,
+    shifts_ptr,
+    rows,
+    block,  # [WORDS]: the block of each word
+    mask,
+    groups,
+    BITS: tl.constexpr,
+    GROUP: tl.constexpr,
+    SHIFT: tl.constexpr,
+    ZERO: tl.constexpr,
+):
+    """The numbers that codes ``i`` of the words stand for, float32 as exact as the scales."""
+    columns: tl.constexpr = 128 // BITS
+    code = offset_code(words, i, BITS) - (1 << BITS)
+    # Two groups of 16 stand within 32 columns.
+    group = block * (columns // GROUP) + 4 * i // GROUP if columns > GROUP else block // (GROUP // columns)
+    place = rows[:, None] * groups + group[None, :]
+    scale = tl.load(scales_ptr + place, mask=mask, other=0.0).to(tl.float32)
+    if SHIFT == _MINIMA:
+        return code * scale + tl.load(shifts_ptr + place, mask=mask, other=0.0).to(tl.float32)
+    if SHIFT == _ZEROS:
+        return (code - tl.load(shifts_ptr + place, mask=mask, other=0.0).to(tl.float32)) * scale
+    return (code - ZERO) * scale
+
+
+@triton.jit(do_not_specialize=["tokens"])
+def matrix_kernel(
+    x_ptr,  # [tokens, columns] of 16 bits
+    codes_ptr,
+    scales_ptr,
+    shifts_ptr,
+    bias_ptr,
+    out_ptr,  # [tokens, out_stride]; with ADD what is there is added to
+    tokens,
+    row_count,
+    blocks,
+    x_stride,
+    out_stride,
+    BITS: tl.constexpr,
+    GROUP: tl.constexpr,
+    SHIFT: tl.constexpr,
+    ZERO: tl.constexpr,
+    BIAS: tl.constexpr,
+    ADD: tl.constexpr,
+    ROWS: tl.constexpr,
+    TOKENS: tl.constexpr,
+    BLOCKS: tl.constexpr,
+):
+    """Weights are the left operand, which Hopper's products take from registers: [ROWS, k] @ [k, TOKENS]."""
+    each: tl.constexpr = 32 // BITS
+    columns: tl.constexpr = 4 * each
+    groups = blocks * columns // GROUP
+    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    token = tl.program_id(1) * TOKENS + tl.arange(0, TOKENS)
+    row_alive = rows < row_count
+    token_alive = token < tokens
+    total = tl.zeros((ROWS, TOKENS), tl.float32)
+    for start in tl.range(0, blocks, BLOCKS):
+        word = start * 4 + tl.arange(0, BLOCKS * 4)
+        block = word // 4
+        alive = block < blocks
+        mask = row_alive[:, None] & alive[None, :]
+        words = tl.load(codes_ptr + rows[:, None] * (blocks * 4) + word[None, :], mask=mask, other=0)
+        for i in tl.static_range(each):
+            number = _numbers(words, i, scales_ptr, shifts_ptr, rows, block, mask, groups, BITS, GROUP, SHIFT, ZERO)
+            column = block * columns + 4 * i + word % 4
+            x = tl.load(
+                x_ptr + token[None, :].to(tl.int64) * x_stride + column[:, None],
+                mask=token_alive[None, :] & alive[:, None],
+                other=0.0,
+            )
+            number = tl.where(alive[None, :], number, 0.0)
+            total = matrix_product(number.to(x.dtype), x, total)
+    place = token[None, :].to(tl.int64) * out_stride + rows[:, None]
+    mask = row_alive[:, None] & token_alive[None, :]
+    if BIAS:
+        total += tl.load(bias_ptr + rows, mask=row_alive, other=0.0)[:, None]
+    if ADD:
+        total += tl.load(out_ptr + place, mask=mask, other=0.0)
+    tl.store(out_ptr + place, total.to(out_ptr.dtype.element_ty), mask=mask)
+
+
+@triton.jit
+def dequantize_kernel(
+    codes_ptr,
+    scales_ptr,
+    shifts_ptr,
+    out_ptr,  # [row_count, columns]
+    row_count,
+    blocks,
+    BITS: tl.constexpr,
+    GROUP: tl.constexpr,
+    SHIFT: tl.constexpr,
+    ZERO: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCKS: tl.constexpr,
+):
+    """The numbers themselves, rounded to the type of ``out``."""
+    each: tl.constexpr = 32 // BITS
+    columns: tl.constexpr = 4 * each
+    groups = blocks * columns // GROUP
+    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    word = tl.program_id(1) * (BLOCKS * 4) + tl.arange(0, BLOCKS * 4)
+    block = word // 4
+    mask = (rows < row_count)[:, None] & (block < blocks)[None, :]
+    words = tl.load(codes_ptr + rows[:, None] * (blocks * 4) + word[None, :], mask=mask, other=0)
+    for i in tl.static_range(each):
+        number = _numbers(words, i, scales_ptr, shifts_ptr, rows, block, mask, groups, BITS, GROUP, SHIFT, ZERO)
+        column = block * columns + 4 * i + word % 4
+        place = rows[:, None].to(tl.int64) * (blocks * columns) + column[None, :]
+        tl.store(out_ptr + place, number.to(out_ptr.dtype.element_ty), mask=mask)

@@ -1,0 +1,177 @@
+"""A program: compiles for a card that is not here what a 7B's steps launch, and prints what the assembler says of it.
+
+``python -m tests.backend.torch.kernels.compile_kernels 90 [NAME …]`` prints a line of JSON for each kernel: registers,
+bytes of shared memory, bytes spilled. Tensors are never touched, only described; nothing is launched.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.runtime.jit import JITFunction
+
+from sevenb.backend.protocol import AttentionSpec, AttentionWeights, KVLayout
+from sevenb.backend.torch.kernels.ops import TritonOps
+from sevenb.backend.torch.kv import TorchKVCache, allocate_kv
+from sevenb.backend.torch.step import TorchStep
+from sevenb.backend.torch.weights import FloatWeight, GroupedWeight
+
+HIDDEN, INNER, HEADS, KV_HEADS, HEAD_DIM = 3584, 18944, 28, 4, 128  # of Qwen2.5 7B
+SPEC = AttentionSpec(HEADS, KV_HEADS, HEAD_DIM, 1e-6, rope_interleaved=False)
+TOOLS = Path(triton.__file__).parent / "backends/nvidia/bin"
+
+
+class AbsentCard:
+    """As much of a Triton driver as compiling needs."""
+
+    def __init__(self, architecture: int) -> None:
+        self.target = GPUTarget("cuda", architecture, 32)
+
+    def get_current_target(self) -> GPUTarget:
+        """What is compiled for."""
+        return self.target
+
+    def get_current_device(self) -> int:
+        """The only one."""
+        return 0
+
+    def get_current_stream(self, device: int) -> int:
+        """Nothing is launched on it."""
+        return device
+
+
+def awq(rows: int, columns: int) -> GroupedWeight:
+    groups = (rows, columns // 128)
+    codes = torch.empty(rows, columns // 8, dtype=torch.int32)
+    half = torch.float16
+    return GroupedWeight(codes, torch.empty(groups, dtype=half), 4, 128, zeros=torch.empty(groups, dtype=half))
+
+
+def q4_k(rows: int, columns: int) -> GroupedWeight:
+    groups = (rows, columns // 32)
+    codes = torch.empty(rows, columns // 8, dtype=torch.int32)
+    return GroupedWeight(codes, torch.empty(groups), 4, 32, minima=torch.empty(groups))
+
+
+def q8_0(rows: int, columns: int) -> GroupedWeight:
+    codes = torch.empty(rows, columns // 4, dtype=torch.int32)
+    return GroupedWeight(codes, torch.empty(rows, columns // 32, dtype=torch.float16), 8, 32, zero=128)
+
+
+def bf16(rows: int, columns: int) -> FloatWeight:
+    return FloatWeight(torch.empty(rows, columns, dtype=torch.bfloat16))
+
+
+def step_of(queries: int, context: int) -> TorchStep:
+    whole, half = torch.int64, torch.empty(queries, HEAD_DIM // 2)
+    return TorchStep(
+        token_ids=torch.empty(queries, dtype=whole),
+        positions=torch.empty(queries, dtype=whole),
+        sequences=torch.empty(queries, dtype=whole),
+        query_starts=torch.empty(2, dtype=torch.int32),
+        context_lengths=torch.empty(1, dtype=torch.int32),
+        block_tables=torch.empty(1, context // 32, dtype=torch.int32),
+        logit_rows=torch.empty(1, dtype=whole),
+        rope_cos=half,
+        rope_sin=half,
+        starts=(0, queries),
+        contexts=(context,),
+    )
+
+
+def cache_of(dtype: str) -> TorchKVCache:
+    return allocate_kv(KVLayout(1, KV_HEADS, HEAD_DIM, 32, dtype), 4, torch.device("cpu"))
+
+
+def project(weight: Callable[[int, int], Any], tokens: int, dtype: torch.dtype) -> None:
+    """All projections of a layer."""
+    ops, norm, hidden = TritonOps(dtype), torch.empty(HIDDEN), torch.empty(tokens, HIDDEN)
+    sizes = [heads * HEAD_DIM for heads in (HEADS, KV_HEADS, KV_HEADS)]
+    weights, biases = [weight(size, HIDDEN) for size in sizes], [torch.empty(size) for size in sizes]
+    ops.norm_linears(hidden, norm, 1e-6, weights, biases)
+    ops.linear_add(hidden, torch.empty(tokens, HIDDEN, dtype=dtype), weight(HIDDEN, HIDDEN))
+    ops.norm_gate_up(hidden, norm, 1e-6, weight(INNER, HIDDEN), weight(INNER, HIDDEN))
+
+
+def attend(queries: int, cache_dtype: str, dtype: torch.dtype) -> None:
+    """Attention, and what stands before it."""
+    ops, step, cache = TritonOps(dtype), step_of(queries, 32768), cache_of(cache_dtype)
+    sizes = [heads * HEAD_DIM for heads in (HEADS, KV_HEADS, KV_HEADS)]
+    joined = torch.split(torch.empty(queries, sum(sizes), dtype=dtype), sizes, 1)
+    bias = torch.empty(KV_HEADS * HEAD_DIM)
+    weights = AttentionWeights(norm=None, query=None, key=None, value=None, key_bias=bias, key_balance=bias)
+    ops.rope_store(*joined, weights, SPEC, step, cache, 0)
+    query = torch.zeros(queries, HEADS * HEAD_DIM, dtype=dtype)
+    ops.attention(query, SPEC, step, cache, 0)
+
+
+def write_out() -> None:
+    """A prompt long enough for weights to be written out."""
+    TritonOps(torch.float16).linear(torch.zeros(512, 1024, dtype=torch.float16), awq(64, 1024))
+
+
+STEPS: dict[str, Callable[[], None]] = {
+    "awq-1": lambda: project(awq, 1, torch.float16),
+    "awq-4": lambda: project(awq, 4, torch.float16),
+    "awq-64": lambda: project(awq, 64, torch.float16),
+    "awq-512": write_out,
+    "q4_k-1": lambda: project(q4_k, 1, torch.bfloat16),
+    "q4_k-64": lambda: project(q4_k, 64, torch.bfloat16),
+    "q8_0-1": lambda: project(q8_0, 1, torch.bfloat16),
+    "bf16-1": lambda: project(bf16, 1, torch.bfloat16),
+    "bf16-4": lambda: project(bf16, 4, torch.bfloat16),
+    "decode-f16": lambda: attend(1, "f16", torch.float16),
+    "decode-bf16": lambda: attend(1, "bf16", torch.bfloat16),
+    "decode-int8": lambda: attend(1, "int8", torch.float16),
+    "decode-fp8": lambda: attend(1, "fp8", torch.float16),
+    "draft-f16": lambda: attend(8, "f16", torch.float16),
+    "prefill-f16": lambda: attend(512, "f16", torch.float16),
+    "prefill-int8": lambda: attend(512, "int8", torch.float16),
+}
+
+
+def usage(binary: bytes) -> dict[str, int]:
+    """What the assembler set aside: registers a thread, bytes of shared memory, of stack and of local memory."""
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(binary)
+        file.flush()
+        told = subprocess.run(
+            [TOOLS / "cuobjdump", "-res-usage", file.name], check=True, capture_output=True, text=True
+        )
+    numbers = re.findall(r"(REG|STACK|SHARED|LOCAL):(\d+)", told.stdout)
+    return {name.lower(): int(number) for name, number in numbers}
+
+
+def main(architecture: int, names: list[str]) -> None:
+    """Compile the named steps, or all."""
+    triton.runtime.driver.set_active(AbsentCard(architecture))
+    launch = JITFunction.run
+    seen = set()
+
+    def compile_only(self: Any, *arguments: Any, grid: Any, warmup: bool, **options: Any) -> Any:
+        kernel = launch(self, *arguments, grid=grid, warmup=True, **options)
+        if kernel.hash not in seen:
+            seen.add(kernel.hash)
+            # What a program may use beside what the assembler knows of is asked for at launch.
+            told = usage(kernel.asm["cubin"]) | {
+                "shared": kernel.metadata.shared,
+                "threads": 32 * kernel.metadata.num_warps,
+            }
+            print(json.dumps({"step": name, "kernel": kernel.metadata.name, "grid": list(grid), **told}), flush=True)
+        return kernel
+
+    JITFunction.run = compile_only  # type: ignore[method-assign]
+    for name in names or STEPS:
+        STEPS[name]()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2:])

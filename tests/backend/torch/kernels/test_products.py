@@ -1,0 +1,175 @@
+"""Products with weights equal plain torch: every format of grouped weights and plain numbers, few tokens and many."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from sevenb.backend.torch.kernels import products
+from sevenb.backend.torch.kernels.layout import pack_codes, unpack_codes
+from sevenb.backend.torch.kernels.ops import TritonOps
+from sevenb.backend.torch.plain import PlainOps
+from sevenb.backend.torch.weights import FloatWeight, GroupedWeight, TorchWeight
+from tests.backend.torch.kernels.steps import DEVICE
+
+# Bits, group, and what is subtracted from codes: as Q4_0, AWQ, Q4_K, Q2_K, GPTQ of 8 bits, Q8_0, Q5_K and Q6_K have it.
+FORMATS = [
+    (4, 32, "constant"),
+    (4, 128, "zeros"),
+    (4, 32, "minima"),
+    (4, 16, "minima"),
+    (8, 128, "zeros"),
+    (8, 32, "constant"),
+    (8, 32, "minima"),
+    (8, 16, "constant"),
+]
+
+
+def grouped(rows: int, columns: int, bits: int, group: int, shift: str) -> GroupedWeight:
+    shape, groups = (rows, columns), (rows, columns // group)
+    codes = torch.randint(0, 1 << bits, shape, dtype=torch.uint8)
+    scale = 1 / (1 << bits)
+    wide = torch.float32 if shift == "minima" else torch.float16
+    weight = GroupedWeight(
+        codes=pack_codes(codes, bits).to(DEVICE),
+        scales=((torch.rand(groups) + 0.1) * scale).to(DEVICE, wide),
+        bits=bits,
+        group=group,
+        zero=1 << (bits - 1) if shift == "constant" else 0,
+        zeros=torch.randint(0, 1 << bits, groups).to(DEVICE, torch.float16) if shift == "zeros" else None,
+        minima=(-torch.rand(groups) / 2).to(DEVICE, wide) if shift == "minima" else None,
+    )
+    return weight
+
+
+def floats(rows: int, columns: int, dtype: torch.dtype) -> FloatWeight:
+    return FloatWeight(torch.randn(rows, columns).to(DEVICE, dtype))
+
+
+def close(ours: torch.Tensor, plain: torch.Tensor, dtype: torch.dtype) -> None:
+    assert ours.dtype == plain.dtype
+    assert ours.shape == plain.shape
+    tolerance = 0.004 if dtype == torch.float16 else 0.03  # plain torch also rounds weights and normed inputs
+    assert (ours - plain).abs().max() <= tolerance * plain.abs().max()
+
+
+def same_products(weight: TorchWeight, tokens: int, dtype: torch.dtype = torch.float16) -> None:
+    """`linear` and `linear_add`."""
+    inputs = torch.randn(tokens, weight.columns).to(DEVICE, dtype)
+    hidden = torch.randn(tokens, weight.rows).to(DEVICE)
+    ours, plain = TritonOps(dtype), PlainOps(dtype)
+    close(ours.linear(inputs, weight), plain.linear(inputs, weight), dtype)
+    added = hidden.clone()
+    assert ours.linear_add(added, inputs, weight) is added
+    close(added, plain.linear_add(hidden, inputs, weight), dtype)
+
+
+@pytest.mark.parametrize(("bits", "group", "shift"), FORMATS)
+def test_one_token_with_grouped_weights(bits: int, group: int, shift: str) -> None:
+    same_products(grouped(11, 384, bits, group, shift), 1)
+
+
+@pytest.mark.parametrize(("bits", "group", "shift"), FORMATS)
+def test_many_tokens_with_grouped_weights(bits: int, group: int, shift: str) -> None:
+    same_products(grouped(70, 384, bits, group, shift), 19)
+
+
+@pytest.mark.parametrize("tokens", [2, 3, 4])
+def test_few_tokens(tokens: int) -> None:
+    same_products(grouped(5, 64, 4, 32, "constant"), tokens)
+
+
+@pytest.mark.parametrize("tokens", [1, 4])
+@pytest.mark.parametrize("weight_dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_plain_numbers(weight_dtype: torch.dtype, tokens: int) -> None:
+    same_products(floats(6, 72, weight_dtype), tokens)
+
+
+def test_columns_of_no_whole_block_are_left_to_plain_torch() -> None:
+    same_products(floats(6, 33, torch.float16), 1)
+
+
+@pytest.mark.parametrize("tokens", [1, 7])
+def test_bfloat16(tokens: int) -> None:
+    same_products(grouped(20, 256, 4, 64, "zeros"), tokens, torch.bfloat16)
+
+
+def test_so_many_tokens_that_weights_are_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "WRITE_OUT_FROM", 8)
+    monkeypatch.setattr(products, "_SLICE", 256 * 16)  # in slices of 16 rows
+    same_products(grouped(37, 256, 4, 32, "minima"), 9)
+
+
+@pytest.mark.parametrize("tokens", [1, 6])
+def test_columns_in_another_order(tokens: int) -> None:
+    weight = replace(grouped(9, 64, 4, 32, "zeros"), column_order=torch.randperm(64).to(DEVICE))
+    same_products(weight, tokens)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 8])
+def test_columns_cut_into_parts_give_the_same_sums_every_time(monkeypatch: pytest.MonkeyPatch, parts: int) -> None:
+    monkeypatch.setattr(products, "parts_of", lambda *_: parts)
+    weight = grouped(9, 2208, 4, 32, "zeros")  # 69 blocks: parts of unequal length
+    inputs = torch.randn(2, weight.columns).to(DEVICE, torch.float16)
+    first = TritonOps(torch.float16).linear(inputs, weight)
+    assert torch.equal(first, TritonOps(torch.float16).linear(inputs, weight))
+    close(first, PlainOps(torch.float16).linear(inputs, weight), torch.float16)
+
+
+@pytest.mark.parametrize("tokens", [1, 3, 6])
+@pytest.mark.parametrize("alike", [True, False])
+def test_norm_then_query_key_and_value_with_and_without_bias(tokens: int, alike: bool) -> None:
+    value = grouped(5, 96, 4, 32, "constant") if alike else grouped(5, 96, 8, 32, "constant")
+    weights = (grouped(13, 96, 4, 32, "constant"), grouped(6, 96, 4, 32, "constant"), value)
+    biases = (torch.randn(13).to(DEVICE), None, torch.randn(5).to(DEVICE))
+    hidden, norm = torch.randn(tokens, 96).to(DEVICE) * 3, (torch.rand(96) + 0.5).to(DEVICE)
+    ours = TritonOps(torch.float16).norm_linears(hidden, norm, 1e-5, weights, biases)
+    plain = PlainOps(torch.float16).norm_linears(hidden, norm, 1e-5, weights, biases)
+    for own, wanted in zip(ours, plain, strict=True):
+        close(own, wanted, torch.float16)
+
+
+@pytest.mark.parametrize("tokens", [1, 4, 5])
+@pytest.mark.parametrize("kind", ["grouped", "floats"])
+def test_norm_gate_up_and_silu(tokens: int, kind: str) -> None:
+    make = (lambda: grouped(7, 96, 4, 32, "minima")) if kind == "grouped" else (lambda: floats(7, 96, torch.bfloat16))
+    gate, up = make(), make()
+    hidden, norm = torch.randn(tokens, 96).to(DEVICE), (torch.rand(96) + 0.5).to(DEVICE)
+    ours = TritonOps(torch.bfloat16).norm_gate_up(hidden, norm, 1e-5, gate, up)
+    close(ours, PlainOps(torch.bfloat16).norm_gate_up(hidden, norm, 1e-5, gate, up), torch.bfloat16)
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+def test_logits(rows: int) -> None:
+    head = grouped(50, 64, 8, 32, "constant")
+    hidden, norm = torch.randn(rows, 64).to(DEVICE), (torch.rand(64) + 0.5).to(DEVICE)
+    ours = TritonOps(torch.float16).logits(hidden, norm, 1e-5, head)
+    close(ours, PlainOps(torch.float16).logits(hidden, norm, 1e-5, head), torch.float16)
+
+
+@pytest.mark.parametrize("columns", [7, 1030])
+def test_norm_of_rows_longer_and_shorter_than_a_program_reads_at_once(columns: int) -> None:
+    hidden, norm = torch.randn(3, columns).to(DEVICE), torch.randn(columns).to(DEVICE)
+    ours = TritonOps(torch.float16).rms_norm(hidden, norm, 1e-5)
+    close(ours, PlainOps(torch.float16).rms_norm(hidden, norm, 1e-5), torch.float16)
+
+
+def test_silu_of_what_a_matrix_product_left() -> None:
+    gate, up = torch.randn(2, 3, 700).to(DEVICE, torch.float16)
+    ours = TritonOps(torch.float16).silu_multiply(gate, up)
+    close(ours, PlainOps(torch.float16).silu_multiply(gate, up), torch.float16)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_thread_s_four_words_hold_four_neighbouring_columns_at_every_code(bits: int) -> None:
+    codes = (torch.arange(64) % (1 << bits)).to(torch.uint8).reshape(1, 64)
+    words = pack_codes(codes, bits)
+    assert torch.equal(unpack_codes(words, bits), codes)
+    assert [int(word) >> bits & ((1 << bits) - 1) for word in words[0, :4]] == [4, 5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "parts"), [(3584, 3584, 4), (3584, 18944, 4), (4608, 3584, 2), (152064, 3584, 1)]
+)
+def test_columns_of_a_7b_are_cut_so_that_an_h100_is_busy(rows: int, columns: int, parts: int) -> None:
+    assert products.parts_of(rows // products.rows_of(1), columns // 32, 132) == parts
