@@ -76,7 +76,7 @@ def read_object(path: Path, largest: int = _LARGEST, source: str | None = None) 
     if content.startswith(b"version https://git-lfs"):
         corrupt(source, f"{name} is a Git LFS pointer, and `git lfs pull` fetches what it stands for")
     try:
-        document = json.loads(content)
+        document = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         corrupt(source, f"{name} is no JSON ({shown(str(error))[1:-1]})")
     if not isinstance(document, dict):
