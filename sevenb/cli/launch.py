@@ -7,12 +7,14 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sevenb.cli import serve_options as options
 
 if TYPE_CHECKING:
+    from sevenb.cluster.replication import Replication
     from sevenb.engine.engine_config import EngineConfig
     from sevenb.server.access.api_keys import ApiKeys
     from sevenb.server.access.gate import Gate
@@ -43,6 +45,7 @@ class Launch:
     keep_alive: tuple[float | None] | None  # None: as is usual
     memory_budget: int | None
     pooling: options.Pooling  # of the first model
+    replication: "Replication"  # of the first model
     allowed_origins: Sequence[str]
     log_level: str
 
@@ -80,6 +83,8 @@ class Launch:
             await serving
             announcing.cancel()
             failing.cancel()
+        if self.replication.cluster is not None:
+            self.replication.cluster.close()
         if failure is not None:
             raise failure
 
@@ -89,10 +94,18 @@ class Launch:
         return Workspace.open(self.database)
 
     def _service(self) -> "Service":
+        from sevenb.engine.device_budget import device_budget
         from sevenb.server.fleet.model_source import LocalModel, StoreModels, further_model
         from sevenb.server.service import KEEP_ALIVE_SECONDS, Service
 
-        first = LocalModel(self.config, self.names[0], self.config.lora_modules, self.max_queue, pooling=self.pooling)
+        first = LocalModel(
+            self.config,
+            self.names[0],
+            self.config.lora_modules,
+            self.max_queue,
+            pooling=self.pooling,
+            replication=self.replication,
+        )
         others = [
             further_model(self.config, str(path), names, self.max_queue)
             for path, names in zip(self.paths[1:], self.names[1:], strict=True)
@@ -103,6 +116,7 @@ class Launch:
             keep_first=self.keep_alive[0] if self.keep_alive else None,
             keep_others=self.keep_alive[0] if self.keep_alive else KEEP_ALIVE_SECONDS,
             memory_budget=self.memory_budget,
+            usual_budget=partial(device_budget, self.config),
         )
 
     async def _announce(self, service: "Service", gate: "Gate") -> None:

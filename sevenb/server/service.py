@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 
 from sevenb.engine.messages import EngineReady, EngineStats
 from sevenb.errors import SevenbError, TooManyRequests
+from sevenb.host import model_budget
 from sevenb.model.stored_model import StoredModel
 from sevenb.server.access.principal import Principal, current_principal
 from sevenb.server.fleet.holds import holding, keep_until_answered
@@ -58,7 +59,8 @@ class Service:
 
     ``sources`` are those it was started with; the first one is loaded at once, is meant by requests that name none,
     and stays ``keep_first`` seconds after its last use (None: for ever). The others, and those of ``installed``, are
-    loaded when they are asked for and stay ``keep_others`` seconds. All together keep to ``memory_budget`` bytes.
+    loaded when they are asked for and stay ``keep_others`` seconds. All together keep to ``memory_budget`` bytes,
+    or to what ``usual_budget`` says, which may take a while.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Service:
         keep_first: float | None = None,
         keep_others: float | None = KEEP_ALIVE_SECONDS,
         memory_budget: int | None = None,
+        usual_budget: Callable[[], int] = model_budget,
         wait_seconds: float = WAIT_SECONDS,
     ) -> None:
         named = [ManagedModel(source, keep_others if number else keep_first) for number, source in enumerate(sources)]
@@ -78,7 +81,7 @@ class Service:
         self.usage: UsageMeter | None = None  # where there is a workspace to write to
         self._wait_seconds = wait_seconds
         self._directory = ModelDirectory(named, installed, self.in_thread, keep_others)
-        self._pool = ModelPool(named, self.in_thread, budget=memory_budget)
+        self._pool = ModelPool(named, self.in_thread, budget=memory_budget, usual_budget=usual_budget)
         self._model_metrics: dict[ManagedModel, ModelMetrics] = {}
         self._stopping = False
         self._failed = False

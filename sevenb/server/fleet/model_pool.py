@@ -27,15 +27,25 @@ class ModelPool:
     """The models of one server and the memory they share.
 
     ``named`` are those that the server was started with: the first is loaded at once and as large as it likes when it
-    is alone and ``budget`` is None, otherwise each gets its share of the budget. A model that needs room takes that of
-    the least recently used idle ones; it never takes it from a model that somebody uses, but waits.
+    is alone and ``budget`` is None, otherwise each gets its share of the budget, which is ``usual_budget`` unless told.
+    A model that needs room takes that of the least recently used idle ones; it never takes it from a model that
+    somebody uses, but waits.
     """
 
-    def __init__(self, named: Iterable[ManagedModel], in_thread: InThread, *, budget: int | None) -> None:
+    def __init__(
+        self,
+        named: Iterable[ManagedModel],
+        in_thread: InThread,
+        *,
+        budget: int | None,
+        usual_budget: Callable[[], int] = model_budget,
+    ) -> None:
         self.models = list(named)
         self._named = tuple(self.models)
         self._in_thread = in_thread
         self._budget = budget
+        self._usual_budget = usual_budget
+        self._usual: int | None = None  # what that said
         self._needs: dict[ManagedModel, MemoryNeed] = {}
         self._changed = asyncio.Event()  # set, and replaced by a new one, whenever memory or users change
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -134,7 +144,7 @@ class ModelPool:
 
     async def budget(self) -> int:
         """Bytes that all models may take together."""
-        return self._budget if self._budget is not None else await self._in_thread(model_budget)
+        return self._budget if self._budget is not None else await self._usual_bytes()
 
     # -- loading ---------------------------------------------------------------------------------------
 
@@ -255,8 +265,13 @@ class ModelPool:
 
     async def _budget_bytes(self) -> int:
         if self._budget is None:
-            self._budget = await self._in_thread(model_budget)
+            self._budget = await self._usual_bytes()
         return self._budget
+
+    async def _usual_bytes(self) -> int:
+        if self._usual is None:
+            self._usual = await self._in_thread(self._usual_budget)
+        return self._usual
 
     async def _share(self, model: ManagedModel, need: MemoryNeed, budget: int) -> float:
         """What a model may take: one that was named with others leaves their weights and equal pools to them."""
