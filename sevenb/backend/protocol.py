@@ -5,10 +5,11 @@ live. Activations are float32 in meaning; a backend may hold them as it likes. `
 and ``Step`` are opaque: what a backend returns from one op is only ever handed back to the same backend.
 
 **Determinism.** The result of every op for one token depends on that token's sequence alone: never on who else is
-in the batch, how a prompt was cut into chunks, or how many threads run.
+in the batch, how a prompt was cut into chunks, or how many threads run. Of ``native`` that holds to the last bit. Of
+``torch`` it holds up to rounding: libraries choose their kernels, and so the order of sums, by the size of a batch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -270,6 +271,13 @@ class Backend(Protocol):
 
     # -- one step --------------------------------------------------------------------------------------
 
+    def run(self, batch: Batch, cache: KVCache, compute: Callable[[Step, KVCache], Tensor]) -> Tensor:
+        """``compute(prepare(batch), cache)``, the logits of a batch without adapters: [R, V].
+
+        A backend may replay what ``compute``, which is always the same one for a cache, did for an earlier batch.
+        """
+        ...
+
     def prepare(self, batch: Batch) -> Step:
         """Check a batch and move it to the device."""
         ...
@@ -343,4 +351,12 @@ class CardBackend(Backend, Protocol):
 
     def reset_peak(self) -> None:
         """Count the peak of `memory` from now on."""
+        ...
+
+    def graph_shapes(self, max_num_seqs: int, max_model_len: int) -> list[tuple[int, int]]:
+        """The (sequences, context) of decode steps that are recorded when they are first run over a cache."""
+        ...
+
+    def graph_bytes(self) -> int:
+        """Bytes that recorded steps keep of the device's memory."""
         ...

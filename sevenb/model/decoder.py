@@ -7,6 +7,7 @@ import numpy as np
 
 from sevenb.backend.protocol import (
     AdaptedRows,
+    AdapterRun,
     AttentionSpec,
     AttentionWeights,
     Backend,
@@ -17,6 +18,7 @@ from sevenb.backend.protocol import (
     LayerAdapter,
     LowRank,
     MLPWeights,
+    Step,
     Tensor,
     Weight,
 )
@@ -83,23 +85,34 @@ class Decoder:
 
     def forward(self, batch: Batch, cache: KVCache) -> Tensor:
         """Compute the batch, store its keys and values in ``cache``; logits [R, vocab] of ``batch.logit_rows``."""
-        return self.forward_with_states(batch, cache, ())[0]
+        if batch.adapters:
+            return self.forward_with_states(batch, cache, ())[0]
+        return self.backend.run(batch, cache, self._compute)
+
+    def _compute(self, step: Step, cache: KVCache) -> Tensor:
+        """Logits of a step without adapters."""
+        return self.backend.logits(self._hidden(step, cache, ()), self.norm, self.config.norm_eps, self.head, step)
 
     def forward_with_states(self, batch: Batch, cache: KVCache, rows: Sequence[int]) -> tuple[Tensor, FloatArray]:
         """`forward`, and the final hidden states of the tokens ``rows`` as the head would see them: [len(rows), H]."""
+        step = self.backend.prepare(batch)
+        hidden = self._hidden(step, cache, batch.adapters)
+        states = self.backend.normed(hidden, self.norm, self.config.norm_eps, rows)
+        return self.backend.logits(hidden, self.norm, self.config.norm_eps, self.head, step), states
+
+    def _hidden(self, step: Step, cache: KVCache, adapter_runs: Sequence[AdapterRun]) -> Tensor:
+        """What comes out of the last layer: [T, H]."""
         backend, spec, eps = self.backend, self.spec, self.config.norm_eps
-        step = backend.prepare(batch)
         hidden = backend.embed(self.embedding, step)
         # An adapter that these weights lack changes nothing: a draft model guesses without.
-        runs = [(run, self._adapters[run.adapter]) for run in batch.adapters if run.adapter in self._adapters]
+        runs = [(run, self._adapters[run.adapter]) for run in adapter_runs if run.adapter in self._adapters]
         for index, layer in enumerate(self.layers):
             adapted = [AdaptedRows(run.start, run.end, adapters[index]) for run, adapters in runs]
             query = backend.norm_qkv_rope_store(hidden, layer.attention, spec, step, cache, index, adapted)
             attended = backend.paged_attention(query, spec, step, cache, index)
             hidden = backend.project_add(hidden, attended, layer.output, adapted)
             hidden = backend.gated_mlp_add(hidden, layer.mlp, eps, adapted)
-        states = backend.normed(hidden, self.norm, eps, rows)
-        return backend.logits(hidden, self.norm, eps, self.head, step), states
+        return hidden
 
 
 def kv_layout(config: ModelConfig, block_size: int, dtype: str = "f16") -> KVLayout:

@@ -6,7 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sevenb.backend.protocol import AdaptedRows, AttentionSpec, AttentionWeights, Backend, Batch, KVLayout, MLPWeights
+from sevenb.backend.protocol import (
+    AdaptedRows,
+    AttentionSpec,
+    AttentionWeights,
+    Backend,
+    Batch,
+    KVCache,
+    KVLayout,
+    MLPWeights,
+    Step,
+    Tensor,
+)
 from sevenb.backend.quant_types import QuantType, RawTensor
 from sevenb.model.config import RopeConfig
 from sevenb.model.rope import RopeProfile
@@ -106,11 +117,15 @@ class TinyLayer:
 
     def forward(self, chunks: list[Chunk], adapted: Sequence[AdaptedRows] = ()) -> npt.NDArray[np.float32]:
         """Logits of every token of ``chunks``: [T, VOCAB]."""
+        step = self.backend.prepare(make_batch(chunks, self.rope))
+        return self.backend.to_host(self.compute(step, self.cache, adapted))
+
+    def compute(self, step: Step, cache: KVCache, adapted: Sequence[AdaptedRows] = ()) -> Tensor:
+        """Logits of a step, on the device."""
         backend, spec = self.backend, self.spec
-        step = backend.prepare(make_batch(chunks, self.rope))
         hidden = backend.embed(self.embedding, step)
-        query = backend.norm_qkv_rope_store(hidden, self.attention, spec, step, self.cache, 0, adapted)
-        attended = backend.paged_attention(query, spec, step, self.cache, 0)
+        query = backend.norm_qkv_rope_store(hidden, self.attention, spec, step, cache, 0, adapted)
+        attended = backend.paged_attention(query, spec, step, cache, 0)
         hidden = backend.project_add(hidden, attended, self.output, adapted)
         hidden = backend.gated_mlp_add(hidden, self.mlp, EPS, adapted)
-        return backend.to_host(backend.logits(hidden, self.norm, EPS, self.embedding, step))
+        return backend.logits(hidden, self.norm, EPS, self.embedding, step)

@@ -1,6 +1,6 @@
 """`NativeBackend`: the protocol's ops on C++ kernels. Tensors are C-contiguous float32 arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -165,6 +165,12 @@ class NativeBackend:
         cache.write_block(block, contents)
 
     # -- one step --------------------------------------------------------------------------------------
+
+    def run(
+        self, batch: Batch, cache: NativeKVCache, compute: Callable[[NativeStep, NativeKVCache], FloatArray]
+    ) -> FloatArray:
+        """The logits of a batch: [R, V]."""
+        return compute(self.prepare(batch), cache)
 
     def prepare(self, batch: Batch) -> NativeStep:
         """Check the batch and bring its indices into the kernels' form."""

@@ -1,6 +1,6 @@
 """`ReferenceBackend`: each op of the protocol stated as plainly as NumPy allows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -151,6 +151,12 @@ class ReferenceBackend:
             start += part.size
 
     # -- one step --------------------------------------------------------------------------------------
+
+    def run(
+        self, batch: Batch, cache: ReferenceKVCache, compute: Callable[[Batch, ReferenceKVCache], FloatArray]
+    ) -> FloatArray:
+        """The logits of a batch: [R, V]."""
+        return compute(self.prepare(batch), cache)
 
     def prepare(self, batch: Batch) -> Batch:
         """Host arrays are this device's arrays."""

@@ -1,6 +1,7 @@
 """`TorchBackend`: the protocol's ops on torch tensors, of whatever device torch knows."""
 
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -20,7 +21,9 @@ from sevenb.backend.protocol import (
     Sampled,
 )
 from sevenb.backend.quant_types import RawTensor
-from sevenb.backend.torch import devices, kv, repack, sampling
+from sevenb.backend.torch import devices, graphs, kv, repack, sampling
+from sevenb.backend.torch.graphs import Compute, CudaRecorder, Recorder, StepGraphs
+from sevenb.backend.torch.kernels import fast_ops
 from sevenb.backend.torch.kv import TorchKVCache
 from sevenb.backend.torch.parallel import ProcessGroup
 from sevenb.backend.torch.plain import PlainOps
@@ -42,17 +45,24 @@ class TorchBackend:
         group: ProcessGroup | None = None,
         eager: bool = False,
         threads: int | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         """``device``: auto, cpu, cuda, cuda:1, mps, npu, xpu; ``dtype``: auto, half, float16, bfloat16, float32.
 
-        With a ``group`` this is one rank of several, with its own part of the model. ``eager`` captures no graphs.
-        ``threads`` are the processor's, in this whole process. Raises `DeviceUnavailable`, `InvalidRequest`.
+        With a ``group`` this is one rank of several, with its own part of the model. ``eager`` records no steps;
+        ``recorder`` does so in another way than the device's own. ``threads`` are the processor's, in this whole
+        process. Raises `DeviceUnavailable`, `InvalidRequest`.
         """
         self.device = devices.open_device(device)
         self.dtype = devices.open_dtype(dtype, self.device)
         self._group = group
-        self._eager = eager
-        self._ops = _ops_for(self.device, self.dtype)
+        kernels = fast_ops(self.device, self.dtype)
+        self._ops = kernels or PlainOps(self.dtype)
+        self._recorder = recorder
+        # Plain ops would attend to the whole of a recording's block tables, however long the sequences are.
+        if recorder is None and not eager and kernels is not None and self.device.type == "cuda":
+            self._recorder = CudaRecorder(self.device)
+        self._graphs: WeakKeyDictionary[TorchKVCache, StepGraphs] = WeakKeyDictionary()
         if threads is not None:
             torch.set_num_threads(threads)
 
@@ -126,6 +136,14 @@ class TorchBackend:
         """Count the peak of `memory` from now on."""
         devices.reset_peak(self.device)
 
+    def graph_shapes(self, max_num_seqs: int, max_model_len: int) -> list[tuple[int, int]]:
+        """The (sequences, context) of decode steps that are recorded when they are first run over a cache."""
+        return [] if self._recorder is None else graphs.shapes(max_num_seqs, max_model_len)
+
+    def graph_bytes(self) -> int:
+        """Bytes that recorded steps keep of the device's memory."""
+        return sum(recorded.bytes for recorded in self._graphs.values())
+
     # -- KV cache --------------------------------------------------------------------------------------
 
     def kv_block_bytes(self, layout: KVLayout) -> int:
@@ -149,6 +167,17 @@ class TorchBackend:
         cache.write_block(block, contents)
 
     # -- one step --------------------------------------------------------------------------------------
+
+    def run(self, batch: Batch, cache: TorchKVCache, compute: Compute) -> Tensor:
+        """The logits of a batch, from a recording where there can be one: [R, V]."""
+        if self._recorder is not None:
+            recorded = self._graphs.get(cache)
+            if recorded is None:
+                recorded = self._graphs[cache] = StepGraphs(compute, self._recorder)
+            logits = recorded.run(batch, cache)
+            if logits is not None:
+                return logits
+        return compute(self.prepare(batch), cache)
 
     def prepare(self, batch: Batch) -> TorchStep:
         """Check the batch and move it to the device. Raises ValueError when its parts disagree."""
@@ -265,7 +294,3 @@ class TorchBackend:
     def to_host(self, tensor: Tensor) -> FloatArray:
         """A copy in host memory."""
         return tensor.detach().to("cpu", torch.float32, copy=True).numpy()
-
-
-def _ops_for(device: torch.device, dtype: torch.dtype) -> PlainOps:
-    return PlainOps(dtype)

@@ -20,9 +20,9 @@ _PLAIN = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 _ROUNDED = {"int8": (torch.int8, 127.0), "fp8": (torch.float8_e4m3fn, 448.0)}  # the largest magnitude of a code
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TorchKVCache:
-    """Keys and values, each [layers, blocks, kv_heads, block_size, head_dim].
+    """Keys and values, each [layers, blocks + 1, kv_heads, block_size, head_dim]; the last block is for padding.
 
     Where they are codes, a head is ``codes * unit`` and still turned; to a key is added the centre of its span, which
     is kept in the block of the span's first position: ``centre_codes * centre_unit``.
@@ -36,6 +36,11 @@ class TorchKVCache:
     centre_codes: Tensor | None = None  # [layers, blocks, kv_heads, head_dim] int8
     centre_units: Tensor | None = None  # [layers, blocks, kv_heads] float32
     hadamard: Tensor | None = None  # [head_dim, head_dim] float32, its own inverse
+
+    @property
+    def padding_block(self) -> int:
+        """The block that no sequence has."""
+        return int(self.keys.shape[1]) - 1
 
     @property
     def rounded(self) -> bool:
@@ -96,9 +101,9 @@ def block_bytes(layout: KVLayout) -> int:
 
 
 def allocate_kv(layout: KVLayout, blocks: int, device: torch.device) -> TorchKVCache:
-    """Room for ``blocks`` blocks. Raises `OutOfMemory`, `InvalidRequest` for a dtype that this backend lacks."""
+    """Room for ``blocks`` blocks, and one for padding. Raises `OutOfMemory`, `InvalidRequest` for an unknown dtype."""
     size = block_bytes(layout) * blocks
-    shape = (layout.layers, blocks, layout.kv_heads, layout.block_size, layout.head_dim)
+    shape = (layout.layers, blocks + 1, layout.kv_heads, layout.block_size, layout.head_dim)
     try:
         if layout.dtype in _PLAIN:
             dtype = _PLAIN[layout.dtype]
