@@ -35,6 +35,7 @@ from sevenb.engine.output_processor import OutputProcessor, SequenceDelta, stop_
 from sevenb.engine.sampling_params import SamplingParams
 from sevenb.engine.shape import Job, Structured, constrained, constraint_of, prove, streamable
 from sevenb.errors import EngineNotReady, InvalidRequest, SevenbError
+from sevenb.model.catalog import display_name
 from sevenb.model.chat_template import ChatTemplate
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.download_progress import showing_downloads
@@ -70,10 +71,9 @@ class LLM:
         ``progress`` is called with bytes packed and in all.
         """
         store = Store()
-        reference = store.reference(str(model))
         fields = {
             "model": str(model),
-            "served_model_name": reference.stem if isinstance(reference, Path) else reference.name,
+            "served_model_name": display_name(store.reference(str(model))),
             "backend": backend,
             "threads": threads,
             "max_model_len": max_model_len,

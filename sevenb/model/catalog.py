@@ -85,6 +85,14 @@ class HubName:
 Reference: TypeAlias = CatalogEntry | HubName | Path
 
 
+def display_name(reference: Reference) -> str:
+    """What clients call a model whom nobody gave another name: files without their ending, folders as they are."""
+    if not isinstance(reference, Path):
+        return reference.name
+    path = reference.absolute()
+    return path.stem if path.suffix.lower() == ".gguf" else path.name
+
+
 @dataclass(frozen=True)
 class Catalog:
     """Names and what they stand for. ``entries`` of one family go from small to large."""
