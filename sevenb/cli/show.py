@@ -22,7 +22,12 @@ EPILOG = """Examples:
 
 def show(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A stored model, or the path of a .gguf file.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A stored model, or the path of a .gguf file or of a Hugging Face folder.",
+            show_default=False,
+        ),
     ],
     tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor on a line of its own.")] = False,
 ) -> None:
@@ -51,7 +56,7 @@ def show(
             "License": license_name,
             "Chat template": "yes" if checkpoint.metadata.get("tokenizer.chat_template") else "no",
             "Memory": _memory(checkpoint),
-            "File": str(path),
+            "Folder" if path.is_dir() else "File": str(path),
         }
         for label, value in facts.items():
             out.print(f"[bold]{label:<14}[/] {value}", soft_wrap=True)

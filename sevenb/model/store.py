@@ -14,6 +14,7 @@ A file gets its name by an atomic rename once it is whole, so a crash leaves a m
 import os
 import re
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -248,6 +249,14 @@ def default_home() -> Path:
         return Path(home).expanduser()
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "sevenb"
+
+
+def size_and_time(path: Path) -> tuple[int, int]:
+    """Bytes of a model's file, or of all files of its folder, and when the last of them was changed, in ns."""
+    files = [path, *path.iterdir()] if path.is_dir() else [path]
+    states = [file.stat() for file in files if file.exists()]
+    size = sum(state.st_size for state in states if stat.S_ISREG(state.st_mode))
+    return size, max((state.st_mtime_ns for state in states), default=0)
 
 
 def _model_at(path: Path) -> Path:

@@ -9,7 +9,7 @@ from sevenb.errors import SevenbError
 from sevenb.model.catalog import CATALOG, FIT_CONTEXT, CatalogEntry
 from sevenb.model.memory import context_for, memory_needed
 from sevenb.model.shape import ModelShape
-from sevenb.model.store import Store
+from sevenb.model.store import Store, size_and_time
 from sevenb.server.console.route import problem_record
 from sevenb.server.service import ModelStatus
 from sevenb.workspace.records import Problem
@@ -65,7 +65,7 @@ def installed_info(status: ModelStatus, *, name: str, budget: int, served: bool,
     )
     try:
         path = Store().resolve(status.root)
-        header = _read_header(path, path.stat().st_mtime_ns)
+        header = _read_header(path, size_and_time(path)[1])
     except (SevenbError, OSError) as problem:
         return replace(info, error=error or (problem_record(problem) if isinstance(problem, SevenbError) else None))
     return replace(

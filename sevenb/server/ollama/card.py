@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sevenb.errors import SevenbError
-from sevenb.model.store import Store
+from sevenb.model.store import Store, size_and_time
 
 if TYPE_CHECKING:
     from sevenb.model.checkpoint import Checkpoint
@@ -37,7 +37,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """A model's file. ``architecture`` is "" where there is none to be read; ``modified_at`` is Unix time."""
+    """A model's file or folder. ``architecture`` is "" where none can be read; ``modified_at`` is Unix time."""
 
     architecture: str = ""
     parameter_size: str = ""
@@ -47,6 +47,7 @@ class ModelCard:
     size: int = 0
     modified_at: float = 0.0
     digest: str = ""
+    format: str = "gguf"
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,7 @@ def model_card(root: str) -> ModelCard:
     """The card of a file or stored model; one without facts for what cannot be read."""
     try:
         path = Store().resolve(root)
-        status = path.stat()
-        return _card(path.resolve(), status.st_size, status.st_mtime_ns)
+        return _card(path.resolve(), *size_and_time(path))
     except (SevenbError, OSError):
         return ModelCard(digest=_sha256(root))
 
@@ -73,7 +73,7 @@ def model_facts(root: str, *, verbose: bool = False) -> ModelFacts:
     """The facts of a file or stored model; none for what cannot be read. With ``verbose`` lists are whole."""
     try:
         path = Store().resolve(root)
-        return (_facts.__wrapped__ if verbose else _facts)(path.resolve(), path.stat().st_mtime_ns, verbose)
+        return (_facts.__wrapped__ if verbose else _facts)(path.resolve(), size_and_time(path)[1], verbose)
     except (SevenbError, OSError):
         return ModelFacts()
 
@@ -94,6 +94,7 @@ def _card(path: Path, size: int, modified_ns: int) -> ModelCard:
             modified_at=modified_ns / 1e9,
             # A file of the store is called by its hash; for others, something that stays the same as long as they do.
             digest=path.name if _SHA256.fullmatch(path.name) else _sha256(f"{path} {size} {modified_ns}"),
+            format="safetensors" if path.is_dir() else "gguf",
         )
 
 

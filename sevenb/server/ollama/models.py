@@ -135,7 +135,7 @@ async def _status(service: Service, asked: str) -> tuple[str, ModelStatus]:
 def _details(card: ModelCard, status: ModelStatus, name: str) -> ModelDetails:
     return ModelDetails(
         parent_model=status.name if name in status.adapters else "",
-        format="gguf",
+        format=card.format,
         family=card.architecture,
         families=[card.architecture],
         parameter_size=card.parameter_size,
