@@ -85,20 +85,20 @@ class Decoder:
 
     def forward(self, batch: Batch, cache: KVCache) -> Tensor:
         """Compute the batch, store its keys and values in ``cache``; logits [R, vocab] of ``batch.logit_rows``."""
-        if batch.adapters:
-            return self.forward_with_states(batch, cache, ())[0]
-        return self.backend.run(batch, cache, self._compute)
-
-    def _compute(self, step: Step, cache: KVCache) -> Tensor:
-        """Logits of a step without adapters."""
-        return self.backend.logits(self._hidden(step, cache, ()), self.norm, self.config.norm_eps, self.head, step)
+        return self.forward_with_states(batch, cache, ())[0]
 
     def forward_with_states(self, batch: Batch, cache: KVCache, rows: Sequence[int]) -> tuple[Tensor, FloatArray]:
         """`forward`, and the final hidden states of the tokens ``rows`` as the head would see them: [len(rows), H]."""
+        if not rows and not batch.adapters:
+            return self.backend.run(batch, cache, self._compute), np.empty((0, self.config.hidden_size), np.float32)
         step = self.backend.prepare(batch)
         hidden = self._hidden(step, cache, batch.adapters)
         states = self.backend.normed(hidden, self.norm, self.config.norm_eps, rows)
         return self.backend.logits(hidden, self.norm, self.config.norm_eps, self.head, step), states
+
+    def _compute(self, step: Step, cache: KVCache) -> Tensor:
+        """Logits of a step without adapters."""
+        return self.backend.logits(self._hidden(step, cache, ()), self.norm, self.config.norm_eps, self.head, step)
 
     def _hidden(self, step: Step, cache: KVCache, adapter_runs: Sequence[AdapterRun]) -> Tensor:
         """What comes out of the last layer: [T, H]."""

@@ -62,6 +62,9 @@ class TorchBackend:
         # Plain ops would attend to the whole of a recording's block tables, however long the sequences are.
         if recorder is None and not eager and kernels is not None and self.device.type == "cuda":
             self._recorder = CudaRecorder(self.device)
+        if self.device.type == "cuda":  # sums stay float32 however a product is cut
+            torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
+            torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
         self._graphs: WeakKeyDictionary[TorchKVCache, StepGraphs] = WeakKeyDictionary()
         if threads is not None:
             torch.set_num_threads(threads)
