@@ -275,6 +275,8 @@ class TorchBackend:
 
     def logits(self, hidden: Tensor, norm: Tensor, norm_eps: float, head: TorchWeight, step: TorchStep) -> Tensor:
         """Final norm and output head for the wanted rows only: [R, V], float32."""
+        if not len(step.logit_rows):
+            return hidden.new_empty((0, head.rows))
         logits = self._ops.logits(hidden[step.logit_rows], norm, norm_eps, head)
         return logits if self._group is None else self._group.join_logits(logits)
 
