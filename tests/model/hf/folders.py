@@ -1,7 +1,7 @@
 """Hugging Face folders made of a real GGUF model: plain numbers, AWQ and GPTQ, in the files that the hub has."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -67,9 +67,9 @@ class FolderMaker:
 
     # -- weights ---------------------------------------------------------------------------------------
 
-    def weights(self) -> Iterator[tuple[str, FloatArray]]:
-        """Every tensor under GGUF's name, as float32, exactly as the folder holds it."""
-        for name, values, arrays in self._tensors():
+    def weights(self, layers: Iterable[int] | None = None) -> Iterator[tuple[str, FloatArray]]:
+        """Every tensor (of some layers only) under GGUF's name, as float32, exactly as the folder holds it."""
+        for name, values, arrays in self._tensors(layers):
             if arrays is not None:
                 yield name, arrays[1]
             else:
@@ -84,10 +84,13 @@ class FolderMaker:
             else:
                 yield hub_name(name), _as_number(values, self.number)
 
-    def _tensors(self) -> Iterator[tuple[str, FloatArray, tuple[Arrays, FloatArray] | None]]:
+    def _tensors(
+        self, layers: Iterable[int] | None = None
+    ) -> Iterator[tuple[str, FloatArray, tuple[Arrays, FloatArray] | None]]:
         """Name, plain values, and where it is quantised what is stored and what that means."""
+        wanted = set(range(self.layers) if layers is None else layers)
         for name, tensor in self.file.tensors.items():
-            if name == "output.weight" or (name.startswith("blk.") and int(name.split(".")[1]) >= self.layers):
+            if name == "output.weight" or (name.startswith("blk.") and int(name.split(".")[1]) not in wanted):
                 continue
             # Tied, as in the original; the head has the finer rounding.
             tied = name == "token_embd.weight" and "output.weight" in self.file.tensors
