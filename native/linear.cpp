@@ -2,11 +2,13 @@
 
 #include <algorithm>
 
+#include "chunk_ranges.h"
+
 namespace sevenb {
 namespace {
 
-// Bytes of weights that are worth the few hundred nanoseconds of handing out a chunk.
-constexpr std::size_t smallest_chunk_bytes = 32 * 1024;
+// Bytes of weights that are worth handing out a chunk.
+constexpr std::size_t smallest_chunk_bytes = 16 * 1024;
 // Enough chunks a thread that a late one does not keep the others waiting.
 constexpr int chunks_per_thread = 32;
 // With many tokens a chunk is these row groups by one tile.
@@ -27,6 +29,15 @@ int chunk_groups(int groups, std::size_t group_bytes, int tokens, int threads, i
     wanted = (bytes + group_bytes - 1) / group_bytes;
   }
   return static_cast<int>((wanted + multiple - 1) / multiple * multiple);
+}
+
+// Chunks of one tile are dealt out in ranges; with more tiles, threads do better to share each chunk's weights.
+template <class F>
+void run_chunks(ThreadPool& pool, int chunks, int tiles, F&& f) {
+  if (tiles == 1)
+    run_in_ranges(pool, chunks, f);
+  else
+    pool.run(chunks * tiles, f);
 }
 
 // Norms inputs (if there is a norm) and brings them into every precision that `to` has.
@@ -68,11 +79,11 @@ void run_projections(Workspace& workspace, ActivationBuffer& inputs, const std::
   for (const Projection& projection : projections) {
     const PackedMatrix& matrix = *projection.matrix;
     const int step = chunk_groups(static_cast<int>(total_groups), matrix.group_bytes(), inputs.tokens(),
-                                  workspace.pool.size(), 2);
+                                  workspace.pool.size(), 1);
     parts.push_back({&projection, step, chunks});
     chunks += divide_up(matrix.groups(), step);
   }
-  workspace.pool.run(chunks * inputs.tiles(), [&](int index, int) {
+  run_chunks(workspace.pool, chunks, inputs.tiles(), [&](int index, int) {
     const int tile = index / chunks, chunk = index % chunks;
     const Part* part = &parts.back();
     while (part->first_chunk > chunk) --part;
@@ -161,7 +172,7 @@ void gated_mlp_add(Workspace& workspace, float* hidden, int tokens, const Norm& 
   const std::size_t worker_floats = 2 * static_cast<std::size_t>(std::min(tokens, tile_tokens)) * widest;
   float* tiles = static_cast<float*>(workspace.tiles.reserve(sizeof(float) * worker_floats * workspace.pool.size()));
   const Precision precision = down.precision();
-  workspace.pool.run(chunks * inputs.tiles(), [&](int index, int worker) {
+  run_chunks(workspace.pool, chunks, inputs.tiles(), [&](int index, int worker) {
     const int tile = index / chunks, first = index % chunks * step;
     const int end = std::min(first + step, gate.groups());
     const int width = (end - first) * group_rows, first_row = first * group_rows;
