@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sevenb.backend.protocol import Backend, CardBackend
+from sevenb.backend.protocol import Backend
 from sevenb.engine.block_store import BlockStore, MemoryTier, cache_identity
 from sevenb.engine.device_choice import DeviceChoice, choose_device
 from sevenb.engine.disk_tier import DiskTier
@@ -13,14 +13,14 @@ from sevenb.engine.engine import Engine
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.grammars import grammars_of
 from sevenb.engine.memory_meter import CardMeter, MemoryMeter
-from sevenb.engine.memory_plan import EngineFiles, MemoryPlan, Taken, plan_memory, replan
+from sevenb.engine.memory_plan import EngineFiles, MemoryPlan, plan_memory, replan
 from sevenb.engine.messages import EngineReady, LoadPlan, LoadProgress
 from sevenb.engine.parallel import leadership
 from sevenb.engine.parallel.leadership import alone, load_decoder, own_part
 from sevenb.engine.room import on_card
 from sevenb.engine.speculation.adaptive import AdaptiveSpeculator
 from sevenb.engine.speculation.draft_loader import check_same_tokenizer, draft_model, open_draft
-from sevenb.engine.trial import trial_bytes
+from sevenb.engine.trial import record_steps, try_steps
 from sevenb.errors import DeviceLost
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.decoder import Decoder
@@ -64,11 +64,15 @@ def load_engine(
         identity += f" {config.tensor_parallel_size}"  # a block holds the parts of so many ranks
         report(plan.message(choice.notes))
         loaded = _load_weights(files, backend, report)
-    decoder = loaded.decoder
+    decoder, rope = loaded.decoder, RopeProfiles(model, plan.sizing.max_model_len)
     if on_card(backend):
-        plan = _try_steps(config, files, plan, loaded, backend)
+        taken = try_steps(config, plan.sizing, decoder=decoder, backend=backend, layout=plan.layout, rope=rope)
+        plan = replan(config, files, backend, plan, taken)
         report(plan.message(choice.notes))
+        rope = RopeProfiles(model, plan.sizing.max_model_len)
     cache = backend.allocate_kv(plan.layout, plan.sizing.blocks)
+    if on_card(backend):
+        record_steps(config, plan.sizing, decoder=decoder, backend=backend, cache=cache, rope=rope)
     disk = None
     if config.prefix_cache_dir is not None and config.enable_prefix_caching:
         disk = DiskTier(Path(config.prefix_cache_dir).expanduser(), config.prefix_cache_disk)
@@ -78,7 +82,7 @@ def load_engine(
         decoder=decoder,
         backend=backend,
         cache=cache,
-        rope=RopeProfiles(model, plan.sizing.max_model_len),
+        rope=rope,
         vocab_size=model.vocab_size,
         block_store=BlockStore(backend, cache, MemoryTier(plan.swap_bytes), disk),
         cache_identity=identity,
@@ -137,22 +141,6 @@ def _load_weights(files: EngineFiles, backend: Backend, report: ReportLoading) -
     if files.draft is None:
         return _Loaded(decoder, None)
     return _Loaded(decoder, Decoder(files.draft, alone(backend), lambda done, _: report_progress(packed + done)))
-
-
-def _try_steps(
-    config: EngineConfig, files: EngineFiles, plan: MemoryPlan, loaded: _Loaded, backend: CardBackend
-) -> MemoryPlan:
-    """Give the pool what weights and steps leave of a card, now that both can be measured."""
-    weights = backend.memory().allocated
-    steps = trial_bytes(
-        config,
-        plan.sizing,
-        decoder=loaded.decoder,
-        backend=backend,
-        layout=plan.layout,
-        rope=RopeProfiles(loaded.decoder.config, plan.sizing.max_model_len),
-    )
-    return replan(config, files, backend, plan, Taken(weights, steps, graphs=0))
 
 
 def _speculator(config: EngineConfig, plan: MemoryPlan, loaded: _Loaded, backend: Backend) -> AdaptiveSpeculator:

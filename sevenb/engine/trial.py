@@ -2,15 +2,16 @@
 
 import numpy as np
 
-from sevenb.backend.protocol import Batch, CardBackend, IntArray, KVLayout, SampleControl
+from sevenb.backend.protocol import Batch, CardBackend, IntArray, KVCache, KVLayout, SampleControl
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.kv_sizing import KVSizing
+from sevenb.engine.memory_plan import Taken
 from sevenb.engine.model_runner import Decoder, RotaryAngles
 
-_BLOCKS = 8  # of the trial's own cache: every position of a trial lives in one of these
+_BLOCKS = 8  # every position of a trial lives in one of so many; a pool has more
 
 
-def trial_bytes(
+def try_steps(
     config: EngineConfig,
     sizing: KVSizing,
     *,
@@ -18,22 +19,42 @@ def trial_bytes(
     backend: CardBackend,
     layout: KVLayout,
     rope: RotaryAngles,
-) -> int:
-    """The most that a step took beside the weights: of a prompt's chunk, and of a token for each sequence.
+) -> Taken:
+    """What a card holds, and what is taken beside that at most: by a prompt's chunk, by graphs, by choosing tokens.
 
-    Both stand at the end of the longest context that ``sizing`` leaves them. Kernels are compiled on the way, so that
-    the first request need not wait for that.
+    All stand at the end of the longest context that ``sizing`` leaves them, over a cache of a few blocks that is gone
+    afterwards. Kernels are compiled on the way, so that the first request need not wait for that.
     """
+    backend.reset_peak()
+    weights = backend.memory().allocated
     cache = backend.allocate_kv(layout, _BLOCKS)
+    held = backend.memory().allocated
+    decoder.forward(trial_batch([sizing.max_model_len], config.batched_tokens, layout.block_size, rope), cache)
+    prompt = backend.memory().peak - held
+    record_steps(config, sizing, decoder=decoder, backend=backend, cache=cache, rope=rope)
+    graphs = backend.graph_bytes()
     backend.reset_peak()
     held = backend.memory().allocated
-    prompt = trial_batch([sizing.max_model_len], config.batched_tokens, layout.block_size, rope)
-    decoder.forward(prompt, cache)
     sequences = config.max_num_seqs
     share = max(1, min(sizing.max_model_len, sizing.tokens // sequences))
     logits = decoder.forward(trial_batch([share] * sequences, 1, layout.block_size, rope), cache)
-    backend.sample(logits, [SampleControl(top_p=0.9, uniform=0.5)] * sequences)  # sorts: more than all else takes
-    return backend.memory().peak - held
+    backend.sample(logits, [SampleControl(top_p=0.9, uniform=0.5)] * sequences)  # sorts: the most that choosing takes
+    return Taken(weights, max(prompt, backend.memory().peak - held), graphs)
+
+
+def record_steps(
+    config: EngineConfig,
+    sizing: KVSizing,
+    *,
+    decoder: Decoder,
+    backend: CardBackend,
+    cache: KVCache,
+    rope: RotaryAngles,
+) -> None:
+    """Have the backend record its graphs over a cache that nobody uses yet."""
+    for sequences, context in backend.graph_shapes(config.max_num_seqs, sizing.max_model_len):
+        contexts = [min(context, sizing.max_model_len)] * sequences
+        decoder.forward(trial_batch(contexts, 1, sizing.block_size, rope), cache)
 
 
 def trial_batch(contexts: list[int], tokens: int, block_size: int, rope: RotaryAngles) -> Batch:

@@ -9,7 +9,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from sevenb.errors import ModelNotFound
 from sevenb.model.memory import kv_bytes_per_token, memory_needed
@@ -85,8 +85,17 @@ class HubName:
 Reference: TypeAlias = CatalogEntry | HubName | Path
 
 
-def display_name(reference: Reference) -> str:
-    """What clients call a model whom nobody gave another name: files without their ending, folders as they are."""
+class Named(Protocol):
+    """Whatever has a name of its own."""
+
+    @property
+    def name(self) -> str:
+        """It."""
+        ...
+
+
+def display_name(reference: Named | Path) -> str:
+    """What clients call a model that nobody gave another name: files without their ending, folders as they are."""
     if not isinstance(reference, Path):
         return reference.name
     path = reference.absolute()

@@ -82,12 +82,17 @@ class Program:
 
 
 @contextmanager
-def serving(model: Path, *arguments: str, **environment: str) -> Iterator[Program]:
-    """Start ``sevenb serve`` on a free port, wait until it says that it is ready, and kill what is left of it."""
+def serving(model: Path | str, *arguments: str, folder: Path | None = None, **environment: str) -> Iterator[Program]:
+    """Start ``sevenb serve`` on a free port, wait until it says that it is ready, and kill what is left of it.
+
+    It runs in ``folder``, or where the tests do.
+    """
     command = [sys.executable, "-m", "sevenb.cli.main", "serve", str(model), "--port", "0", *arguments]
     data = tempfile.TemporaryDirectory(prefix="sevenb-data-")
     settings = {**os.environ, "SEVENB_DATA": data.name, **environment}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=settings)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=settings, cwd=folder
+    )
     program = Program(process)
     reader = threading.Thread(target=program._read)
     reader.start()

@@ -23,6 +23,7 @@ from tests.torch_or_skip import torch
 MIB = 2**20
 CARD = 1024 * MIB
 STEPS = 96 * MIB  # that steps seem to take
+GRAPHS = 24 * MIB
 
 
 def card(total: int = CARD) -> Any:
@@ -32,6 +33,10 @@ def card(total: int = CARD) -> Any:
     class Card(TorchBackend):
         held = 0
         stepped = False
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.recorded: list[tuple[int, int]] = []  # sequences and context of each step
 
         def pack(self, tensor: Any, *, precise: bool = False) -> Any:
             weight = super().pack(tensor, precise=precise)
@@ -54,13 +59,25 @@ def card(total: int = CARD) -> Any:
         def reset_peak(self) -> None:
             self.stepped = False
 
+        def run(self, batch: Any, cache: Any, compute: Any) -> Any:
+            self.recorded.append((len(batch.context_lengths), batch.context_lengths.tolist()[0]))
+            return super().run(batch, cache, compute)
+
+        def graph_shapes(self, max_num_seqs: int, max_model_len: int) -> list[tuple[int, int]]:
+            return [(max_num_seqs, 16384), (1, 4096)]
+
+        def graph_bytes(self) -> int:
+            return GRAPHS
+
     return Card("cpu", "float32", threads=1)
 
 
 @pytest.fixture
-def on_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
+def on_a_card(monkeypatch: pytest.MonkeyPatch) -> Any:
     assert torch is not None
-    monkeypatch.setattr(loader, "open_backend", lambda config, choice=None: card())
+    backend = card()
+    monkeypatch.setattr(loader, "open_backend", lambda config, choice=None: backend)
+    return backend
 
 
 def load(model: Path, **options: Any) -> tuple[LLM, list[LoadPlan]]:
@@ -71,21 +88,26 @@ def load(model: Path, **options: Any) -> tuple[LLM, list[LoadPlan]]:
 @pytest.mark.usefixtures("on_a_card")
 class TestLoading:
     def test_the_pool_gets_what_weights_and_measured_steps_leave_of_the_share(self, smollm2: Path) -> None:
-        llm, (planned, measured) = load(smollm2, memory_utilization=0.6, max_model_len=8192)
+        llm, (planned, measured) = load(smollm2, memory_utilization=0.4, max_model_len=2048)
         with llm:
-            share = int(0.6 * CARD)
+            share = int(0.4 * CARD)
             assert planned.free_bytes == measured.free_bytes == share
             assert measured.working_bytes == STEPS
             assert measured.card_bytes == CARD
-            taken = measured.weight_bytes + measured.kv_bytes + STEPS
+            taken = measured.weight_bytes + measured.kv_bytes + STEPS + GRAPHS
             block = measured.kv_bytes * 32 // measured.kv_tokens
             assert share - block < taken <= share  # it is filled, since somebody said how much
             assert measured.taken_bytes == taken
             assert (llm.info.kv_bytes, llm.info.working_bytes) == (measured.kv_bytes, STEPS)
             assert llm.generate("def fib(n):", SamplingParams(temperature=0, max_tokens=2))[0].outputs[0].text
             memory = llm._running_engine().stats().memory
-            assert (memory.activations_peak, memory.card_total) == (STEPS, CARD)
+            assert (memory.activations_peak, memory.graphs, memory.card_total) == (STEPS, GRAPHS, CARD)
             assert memory.kv_used <= memory.kv_written <= memory.kv_reserved == measured.kv_bytes
+
+    def test_graphs_are_recorded_to_measure_them_and_again_over_the_pool(self, smollm2: Path, on_a_card: Any) -> None:
+        with load(smollm2, max_model_len=256)[0]:
+            prompt, graphs, choosing = [(1, 256)], [(4, 256), (1, 256)], [(4, 256)]
+            assert on_a_card.recorded == [*prompt, *graphs, *choosing, *graphs]
 
     def test_a_context_that_steps_leave_no_room_for_is_refused_with_numbers(self, smollm2: Path) -> None:
         with pytest.raises(OutOfMemory, match=r"weights and the steps leave free .* raise gpu-memory-utilization"):
