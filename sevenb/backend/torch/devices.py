@@ -4,7 +4,9 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from sevenb.backend.protocol import DeviceMemory
 from sevenb.errors import DeviceUnavailable, InvalidRequest
@@ -81,6 +83,17 @@ def has_fp8(device: torch.device) -> bool:
     if device.type == "cuda" and torch.version.hip is None:
         return torch.cuda.get_device_capability(device) >= _FP8_CARD
     return device.type in ("cpu", "xpu")
+
+
+def upload(values: npt.NDArray[Any], device: torch.device) -> Tensor:
+    """A host array on the device. It may share the array's memory, which nobody may then write to.
+
+    To a card it is copied from pinned memory: then the host need not wait until the card has done all before.
+    """
+    host = torch.from_numpy(values)
+    if device.type == "cuda":
+        host = host.pin_memory()
+    return host.to(device, non_blocking=True)
 
 
 def device_name(device: torch.device) -> str:

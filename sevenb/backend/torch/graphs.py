@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sevenb.backend.protocol import Batch
+from sevenb.backend.torch.devices import upload
 from sevenb.backend.torch.kv import TorchKVCache
 from sevenb.backend.torch.step import StepShape, TorchStep, angles_of, integers_of, step_over
 
@@ -118,8 +119,7 @@ class _RecordedStep:
         self._padding_block = cache.padding_block
         empty = self._padded(None)
         device = cache.keys.device
-        self._integers = torch.from_numpy(integers_of(empty)).to(device)
-        self._angles = torch.from_numpy(angles_of(empty)).to(device)
+        self._integers, self._angles = upload(integers_of(empty), device), upload(angles_of(empty), device)
         starts, contexts = tuple(range(shape.sequences + 1)), (context,) * shape.sequences
         step = step_over(self._integers, self._angles, shape, starts, contexts)
         self.recording = recorder.record(lambda: compute(step, cache))
@@ -127,8 +127,8 @@ class _RecordedStep:
     def run(self, batch: Batch) -> Tensor:
         """Fill the buffers, replay; the logits of the batch's own rows, in a tensor of their own."""
         padded = self._padded(batch)
-        self._integers.copy_(torch.from_numpy(integers_of(padded)), non_blocking=True)
-        self._angles.copy_(torch.from_numpy(angles_of(padded)), non_blocking=True)
+        self._integers.copy_(upload(integers_of(padded), self._integers.device))
+        self._angles.copy_(upload(angles_of(padded), self._angles.device))
         return self.recording.replay()[: len(batch.logit_rows)].clone()
 
     def _padded(self, batch: Batch | None) -> Batch:

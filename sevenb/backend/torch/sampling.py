@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sevenb.backend.protocol import SampleControl, Sampled
+from sevenb.backend.torch.devices import upload
 from sevenb.backend.torch.plain import PlainOps
 from sevenb.errors import NumberOverflow
 
@@ -70,7 +71,7 @@ def _with_logprobs(logits: Tensor, rows: Sequence[int], token_ids: Sequence[int]
     """Given tokens of some rows, with the ``top`` best of the row, ties by lower id."""
     clean = _without_nan(logits[list(rows)])
     logprobs = clean - clean.logsumexp(-1, keepdim=True)
-    own = logprobs.gather(1, torch.tensor(token_ids, device=logits.device).unsqueeze(1)).flatten().tolist()
+    own = logprobs.gather(1, upload(np.array(token_ids, np.int64), logits.device).unsqueeze(1)).flatten().tolist()
     if top == 0:
         return [Sampled(token_id, logprob) for token_id, logprob in zip(token_ids, own, strict=True)]
     values, ids = logprobs.sort(dim=-1, descending=True, stable=True)
@@ -121,7 +122,7 @@ def _adjusted(logits: Tensor, controls: Sequence[SampleControl]) -> Tensor:
 
 def _bits(mask: npt.NDArray[np.uint32], vocabulary: int, device: torch.device) -> Tensor:
     """A bitmask as booleans, false beyond its words: [vocabulary]."""
-    words = torch.from_numpy(np.ascontiguousarray(mask).view(np.uint8)).to(device)
+    words = upload(np.array(mask).view(np.uint8), device)
     bits = (words.unsqueeze(1) >> torch.arange(8, dtype=torch.uint8, device=device) & 1).flatten()[:vocabulary].bool()
     return F.pad(bits, (0, vocabulary - len(bits)))
 
@@ -129,11 +130,11 @@ def _bits(mask: npt.NDArray[np.uint32], vocabulary: int, device: torch.device) -
 def _ids(token_ids: Sequence[int], line: Tensor) -> Tensor:
     if token_ids and not (min(token_ids) >= 0 and max(token_ids) < len(line)):
         raise ValueError(f"a control names a token outside of the vocabulary of {len(line)}")
-    return torch.tensor(token_ids, dtype=torch.int64).to(line.device)
+    return upload(np.array(token_ids, np.int64), line.device)
 
 
 def _numbers(token_ids: Iterable[int], amounts: Iterable[float], line: Tensor) -> tuple[Tensor, Tensor]:
-    return _ids(list(token_ids), line), torch.tensor(list(amounts), dtype=line.dtype).to(line.device)
+    return _ids(list(token_ids), line), upload(np.array(list(amounts), np.float32), line.device)
 
 
 # -- temperature, top-k, top-p, min-p ------------------------------------------------------------------
@@ -143,11 +144,12 @@ def _choose(ops: PlainOps, adjusted: Tensor, controls: Sequence[SampleControl]) 
     """One id a row: [R] int64."""
     best = adjusted.amax(-1)
     firsts = [0 if control.allowed is None else _first_allowed(control.allowed) for control in controls]
-    chosen = torch.where(best == -torch.inf, torch.tensor(firsts).to(adjusted.device), ops.argmax(adjusted))
+    lowest = upload(np.array(firsts, np.int64), adjusted.device)
+    chosen = torch.where(best == -torch.inf, lowest, ops.argmax(adjusted))
     drawn = [row for row, control in enumerate(controls) if control.temperature > 0]
     if not drawn:
         return chosen
-    rows = torch.tensor(drawn).to(adjusted.device)
+    rows = upload(np.array(drawn, np.int64), adjusted.device)
     ids = _draw(adjusted[rows], [controls[row] for row in drawn])
     chosen[rows] = torch.where(best[rows].isfinite(), ids, chosen[rows])
     return chosen
@@ -155,26 +157,20 @@ def _choose(ops: PlainOps, adjusted: Tensor, controls: Sequence[SampleControl]) 
 
 def _draw(logits: Tensor, controls: Sequence[SampleControl]) -> Tensor:
     """One id a row by temperature, top-k, top-p, min-p and the inverse CDF: [R] int64."""
-    # Apple GPUs have no float64; 32 bits add up a vocabulary to five digits.
-    wide = torch.float32 if logits.device.type == "mps" else torch.float64
-
-    def column(values: Iterable[float]) -> Tensor:
-        return torch.tensor(list(values), dtype=wide).to(logits.device).unsqueeze(1)
-
     values, ids = _in_order(logits, controls)
-    scaled = values.to(wide) / column(control.temperature for control in controls)
+    wanted = [(c.temperature, c.top_k or values.shape[1], c.top_p, c.min_p, c.uniform) for c in controls]
+    # Apple GPUs have no float64; 32 bits add up a vocabulary to five digits.
+    wide = np.float32 if logits.device.type == "mps" else np.float64
+    temperature, top_k, top_p, min_p, uniform = upload(np.array(wanted, wide).T.copy(), logits.device).unsqueeze(-1)
+    scaled = values.to(temperature.dtype) / temperature
     probabilities = (scaled - scaled[:, :1]).exp()
-    rank = torch.arange(values.shape[1], device=logits.device)
-    kept = rank < column(control.top_k or values.shape[1] for control in controls)
-    probabilities = probabilities * kept
+    probabilities = probabilities * (torch.arange(values.shape[1], device=logits.device) < top_k)
     probabilities = probabilities / probabilities.sum(-1, keepdim=True)
     # A token stays while the mass before it is below top_p, so the first always stays.
     before = probabilities.cumsum(-1) - probabilities
-    kept = before < column(control.top_p if control.top_p < 1.0 else torch.inf for control in controls)
-    kept &= probabilities >= column(control.min_p for control in controls) * probabilities[:, :1]
+    kept = ((before < top_p) | (top_p >= 1)) & (probabilities >= min_p * probabilities[:, :1])
     cumulative = (probabilities * kept).cumsum(-1)
-    at = column(control.uniform for control in controls) * cumulative[:, -1:]
-    index = torch.searchsorted(cumulative, at, right=True).clamp(max=values.shape[1] - 1)
+    index = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True).clamp(max=values.shape[1] - 1)
     return ids.gather(1, index).flatten()
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sevenb.backend.protocol import Batch, FloatArray, IntArray
+from sevenb.backend.torch.devices import upload
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,7 @@ class TorchStep:
 def step_on(batch: Batch, device: torch.device) -> TorchStep:
     """Check a batch and move it to the device. Raises ValueError when its parts disagree."""
     shape = StepShape.of(batch)
-    integers = torch.from_numpy(integers_of(batch)).to(device, non_blocking=True)
-    angles = torch.from_numpy(angles_of(batch)).to(device, non_blocking=True)
+    integers, angles = upload(integers_of(batch), device), upload(angles_of(batch), device)
     return step_over(integers, angles, shape, tuple(batch.query_starts.tolist()), tuple(batch.context_lengths.tolist()))
 
 
