@@ -66,12 +66,17 @@ class Settings:
     def __init__(self, **values: object) -> None:
         """Those that are not None replace the defaults. Raises `InvalidRequest` for one that cannot be."""
         self._values: dict[str, object] = {}
+        self._recommended: Mapping[str, object] = {}
         for name, value in values.items():
             if value is not None:
                 self._change(name, value)
 
     def __getitem__(self, name: str) -> object:
-        return self._values.get(name, parameter(name).default)
+        return self._values.get(name, self._recommended.get(name, parameter(name).default))
+
+    def recommend(self, values: Mapping[str, object]) -> None:
+        """Take what a model's makers recommend instead of the defaults."""
+        self._recommended = values
 
     @property
     def system(self) -> str | None:

@@ -135,6 +135,7 @@ def run(
         num_speculative_tokens=num_speculative_tokens,
         **memory_fields(swap_space=swap_space, prefix_cache_dir=prefix_cache_dir, prefix_cache_disk=prefix_cache_disk),
     )
+    settings.recommend(llm.recommended_sampling)
     if text is None:
         from sevenb.cli.chat import Chat
         from sevenb.errors import InvalidRequest

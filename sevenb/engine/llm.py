@@ -39,6 +39,7 @@ from sevenb.model.catalog import display_name
 from sevenb.model.chat_template import ChatTemplate
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.download_progress import showing_downloads
+from sevenb.model.recommended_sampling import recommended_sampling
 from sevenb.model.store import Store
 from sevenb.model.tokenizer import Tokenizer
 
@@ -94,7 +95,7 @@ class LLM:
             texts = beside.submit(_load_texts, path)
             self._engine, self.info = load_engine(config, _loading_reporter(announce, progress))
         try:
-            self.tokenizer, self.chat_template = texts.result()
+            self.tokenizer, self.chat_template, self.recommended_sampling = texts.result()
         except SevenbError:
             self._engine.close()
             raise
@@ -126,7 +127,7 @@ class LLM:
         listed = _as_list(prompts)
         texts = [prompt if isinstance(prompt, str) else None for prompt in listed]
         token_ids = [self._encode(prompt) for prompt in listed]
-        params = sampling_params or (SamplingParams() if structured is None else SamplingParams(max_tokens=None))
+        params = sampling_params or self.default_sampling_params(16 if structured is None else None)
         return self._complete(texts, token_ids, params, structured, adapter, progress=progress)
 
     def chat(
@@ -147,7 +148,7 @@ class LLM:
         conversations = [messages] if one else messages
         token_ids = [self.render_chat(conversation, **template_variables) for conversation in conversations]  # type: ignore[arg-type]
         texts = [None] * len(token_ids)
-        params = sampling_params or SamplingParams(max_tokens=None)
+        params = sampling_params or self.default_sampling_params()
         return self._complete(texts, token_ids, params, structured, adapter, progress=progress)
 
     # -- as it comes -----------------------------------------------------------------------------------
@@ -164,7 +165,7 @@ class LLM:
 
         A shape that only a check of the whole answer can guarantee is refused with `InvalidRequest`.
         """
-        params = streamable(sampling_params or SamplingParams(), structured)
+        params = streamable(sampling_params or self.default_sampling_params(16), structured)
         return CompletionStream(self, self._encode(prompt), params, adapter)
 
     def stream_chat(
@@ -178,10 +179,14 @@ class LLM:
     ) -> "CompletionStream":
         """Answer one conversation piece by piece; see `stream`."""
         token_ids = self.render_chat(messages, **template_variables)
-        params = streamable(sampling_params or SamplingParams(max_tokens=None), structured)
+        params = streamable(sampling_params or self.default_sampling_params(), structured)
         return CompletionStream(self, token_ids, params, adapter)
 
     # -- around ----------------------------------------------------------------------------------------
+
+    def default_sampling_params(self, max_tokens: int | None = None) -> SamplingParams:
+        """What counts where no `SamplingParams` are given: what the model's makers recommend, else plain sampling."""
+        return SamplingParams.from_fields({**self.recommended_sampling, "max_tokens": max_tokens})
 
     def render_chat(self, messages: Sequence[Message], **template_variables: object) -> list[int]:
         """Token ids of a conversation up to where the model answers. Special tokens typed in a message are text."""
@@ -378,11 +383,12 @@ def _ensure(store: Store, name: str) -> Path:
         return store.ensure(name, progress)
 
 
-def _load_texts(path: Path) -> tuple[Tokenizer, ChatTemplate]:
-    """What turns text into tokens and conversations into text, from a model's file."""
+def _load_texts(path: Path) -> tuple[Tokenizer, ChatTemplate, dict[str, float]]:
+    """What turns text into tokens and conversations into text, and how to sample, from a model's file."""
     with Checkpoint.open(path) as checkpoint:
-        tokenizer = Tokenizer.from_metadata(checkpoint.metadata)
-        return tokenizer, ChatTemplate.from_metadata(checkpoint.metadata, tokenizer)
+        metadata = checkpoint.metadata
+        tokenizer = Tokenizer.from_metadata(metadata)
+        return tokenizer, ChatTemplate.from_metadata(metadata, tokenizer), recommended_sampling(metadata)
 
 
 def _loading_reporter(

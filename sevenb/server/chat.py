@@ -17,6 +17,7 @@ from sevenb.errors import ContextOverflow
 from sevenb.server.bodies import TimingsBody, Usage
 from sevenb.server.chat_prompt import SYSTEM_ROLES, render_chat, tool_style
 from sevenb.server.generation import Generation, Proof, last_tokens
+from sevenb.server.recommended import with_recommended
 from sevenb.server.service import ServedModel, Service
 from sevenb.structured.output_format import OutputFormat
 from sevenb.structured.tools import reader as tool_reader
@@ -42,6 +43,7 @@ class ChatTurn:
 
     messages: Sequence[Mapping[str, Any]]
     params: SamplingParams  # without a grammar: `open_turn` adds it
+    left_out: frozenset[str] = frozenset()  # of `params`, what the client did not say and the model may recommend
     tools: Sequence[Tool] = ()
     tool_choice: ToolChoice = field(default_factory=ToolChoice)
     output: OutputFormat | None = None
@@ -146,12 +148,17 @@ async def count_turn(service: Service, model: ServedModel, turn: ChatTurn) -> in
     return len(await service.in_thread(partial(_prompt, model, turn, turn.messages)))
 
 
+def as_recommended(turn: ChatTurn, model: ServedModel) -> ChatTurn:
+    """The turn with what the model's makers recommend, where the client left it open."""
+    return replace(turn, params=with_recommended(turn.params, turn.left_out, model.text.sampling), left_out=frozenset())
+
+
 async def open_turn(service: Service, model: ServedModel, turn: ChatTurn) -> "ChatGeneration":
     """Render the prompt and build the constraint, both in a thread.
 
     Raises `InvalidRequest` for messages, tools or a format that cannot be served, `ContextOverflow` for too long ones.
     """
-    ready = await service.in_thread(partial(_prepare, model, turn))
+    ready = await service.in_thread(partial(_prepare, model, as_recommended(turn, model)))
     generation = Generation(
         service,
         model,

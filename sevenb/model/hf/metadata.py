@@ -13,7 +13,14 @@ from sevenb.model.tokenizer.vocabulary import END_TOKENS
 _MEAN, _LAST = 1, 3  # of {architecture}.pooling_type
 _SPECIAL = {"bos_token": "bos", "eos_token": "eos", "pad_token": "padding", "unk_token": "unknown"}
 _OTHER_TOKENIZERS = ("tokenizer.model", "vocab.json", "tekken.json", "qwen.tiktoken")
-_SAMPLING = {"temperature": "temp", "top_p": "top_p", "top_k": "top_k", "min_p": "min_p"}
+_SAMPLING = {
+    "temperature": "temp",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "min_p": "min_p",
+    "repetition_penalty": "penalty_repeat",
+}
+_LARGEST_SETTING = 1e9
 
 
 def folder_metadata(folder: Path, config: Mapping[str, Any], model: ModelConfig) -> dict[str, object]:
@@ -121,15 +128,11 @@ def _template(folder: Path, settings: Mapping[str, Any]) -> Iterator[tuple[str, 
 def _sampling(generation: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     """How the model's makers sample, in llama.cpp's keys."""
     if generation.get("do_sample") is False:
-        yield "general.sampling.temp", 0.0
         return
     for theirs, ours in _SAMPLING.items():
         value = generation.get(theirs)
-        if type(value) in (int, float):
+        if type(value) in (int, float) and abs(value) < _LARGEST_SETTING:
             yield f"general.sampling.{ours}", value
-    penalty = generation.get("repetition_penalty")
-    if type(penalty) in (int, float):
-        yield "general.sampling.penalty_repeat", penalty
 
 
 def _pooling(folder: Path, architecture: str) -> Iterator[tuple[str, object]]:

@@ -20,6 +20,7 @@ from sevenb.server.anthropic.types import (
 )
 from sevenb.server.chat import ChatTurn
 from sevenb.server.errors import invalid_request_from
+from sevenb.server.recommended import left_out
 from sevenb.structured.output_format import OutputFormat
 from sevenb.structured.tools.tools import Tool, ToolChoice
 
@@ -61,6 +62,7 @@ def chat_turn(body: TurnRequest, *, client: str = "") -> ChatTurn:
     return ChatTurn(
         messages=messages,
         params=_sampling_params(body) if isinstance(body, MessagesRequest) else SamplingParams(),
+        left_out=left_out(body),
         tools=tuple(_tool(tool, f"tools[{i}]") for i, tool in enumerate(body.tools or ())),
         tool_choice=_tool_choice(body.tool_choice),
         output=output,

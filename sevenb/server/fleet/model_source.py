@@ -13,6 +13,7 @@ from sevenb.engine.handle import EngineHandle
 from sevenb.model.catalog import FIT_CONTEXT
 from sevenb.model.embedding import EmbeddingStyle, Pooling
 from sevenb.model.memory import memory_needed
+from sevenb.model.recommended_sampling import recommended_sampling
 from sevenb.model.shape import ModelShape
 from sevenb.model.store import Store
 from sevenb.model.stored_model import StoredModel
@@ -138,7 +139,8 @@ class LocalModel:
             metadata = checkpoint.metadata
             tokenizer = Tokenizer.from_metadata(metadata)
             template = ChatTemplate.from_metadata(metadata, tokenizer)
-            return ModelText(tokenizer, template, EmbeddingStyle.from_metadata(metadata, tokenizer, self.pooling))
+            style = EmbeddingStyle.from_metadata(metadata, tokenizer, self.pooling)
+            return ModelText(tokenizer, template, style, recommended_sampling(metadata))
 
     @property
     def _path(self) -> Path:

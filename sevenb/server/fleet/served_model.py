@@ -1,6 +1,7 @@
 """`ServedModel`: a loaded model as one name means it, which is what a route works with."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelText:
-    """What turns text into token ids and back for one model, and how it makes vectors of them."""
+    """What turns text into token ids and back for one model, and how it makes vectors of them.
+
+    ``sampling`` is what its makers recommend, for what requests leave out.
+    """
 
     tokenizer: "Tokenizer"
     chat_template: "ChatTemplate"
     embedding: EmbeddingStyle = field(default_factory=EmbeddingStyle)
+    sampling: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

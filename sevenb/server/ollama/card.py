@@ -92,8 +92,7 @@ def _card(path: Path, size: int, modified_ns: int) -> ModelCard:
             license=str(checkpoint.metadata.get("general.license", "")),
             size=max(size, checkpoint.total_bytes),
             modified_at=modified_ns / 1e9,
-            # A file of the store is called by its hash; for others, something that stays the same as long as they do.
-            digest=path.name if _SHA256.fullmatch(path.name) else _sha256(f"{path} {size} {modified_ns}"),
+            digest=_digest(path) or _sha256(f"{path} {size} {modified_ns}"),
             format="safetensors" if path.is_dir() else "gguf",
         )
 
@@ -127,6 +126,17 @@ def _parameters(checkpoint: "Checkpoint") -> int:
 
     repeated = head_repeats_embedding(checkpoint.tensors)
     return checkpoint.config.parameters - (math.prod(checkpoint.tensors["output.weight"].shape) if repeated else 0)
+
+
+def _digest(path: Path) -> str | None:
+    """The hash of a model of the store, whose files are called by theirs; None for one whose content nobody read."""
+    if not path.is_dir():
+        return path.name if _SHA256.fullmatch(path.name) else None
+    files = {file.name: file.resolve().name for file in path.iterdir() if file.suffix in (".json", ".safetensors")}
+    files.pop("manifest.json", None)
+    if not files or not all(map(_SHA256.fullmatch, files.values())):
+        return None
+    return _sha256("\n".join(f"{name} {sha256}" for name, sha256 in sorted(files.items())))
 
 
 def _sha256(text: str) -> str:

@@ -12,7 +12,7 @@ from sevenb.server.bodies import check_token_ids
 from sevenb.server.chat import ChatTurn
 from sevenb.server.chat_prompt import render_chat
 from sevenb.server.ollama.template import jinja_of
-from sevenb.server.ollama.turn import sampling_params, thinking
+from sevenb.server.ollama.turn import options_left_out, sampling_params, thinking
 from sevenb.server.ollama.types import GenerateRequest
 from sevenb.server.service import ModelText
 from sevenb.structured.output_format import OutputFormat
@@ -34,6 +34,7 @@ def generate_turn(text: ModelText, body: GenerateRequest, *, client: str = "") -
         messages=(),
         prompt=_prompt(text, body),
         params=params,
+        left_out=options_left_out(body),
         output=OutputFormat.from_ollama(body.format),
         parameter="prompt",
         client=client,

@@ -9,6 +9,7 @@ from sevenb.engine.sampling_params import SamplingParams
 from sevenb.errors import InvalidRequest
 from sevenb.server.chat import ChatTurn
 from sevenb.server.ollama.types import Call, ChatMessage, ChatRequest, GenerateRequest, Options
+from sevenb.server.recommended import left_out
 from sevenb.structured.output_format import OutputFormat
 from sevenb.structured.tools.tools import Tool, tools_from_openai
 
@@ -32,6 +33,7 @@ def chat_turn(body: ChatRequest, *, client: str = "") -> ChatTurn:
         messages=messages,
         continue_final_message=last.get("role") == "assistant" and bool(last["content"]) and "tool_calls" not in last,
         params=sampling_params(body),
+        left_out=options_left_out(body),
         tools=_tools(body.tools),
         output=OutputFormat.from_ollama(body.format),
         drop_oldest=body.truncate is True,
@@ -68,6 +70,13 @@ def sampling_params(body: ChatRequest | GenerateRequest) -> SamplingParams:
     fields = {**_DEFAULTS, **{name: value for name, value in given.items() if value is not None}}
     max_tokens = options.num_predict if options.num_predict is not None and options.num_predict > 0 else None
     return SamplingParams.from_fields({**fields, "max_tokens": max_tokens})
+
+
+def options_left_out(body: ChatRequest | GenerateRequest) -> frozenset[str]:
+    """The options that were not sent: there what a model recommends, as a Modelfile would, goes before the defaults."""
+    options = body.options or _NO_OPTIONS
+    penalized = options.repeat_penalty is not None or options.repeat_last_n == 0
+    return left_out(options) - ({"repetition_penalty"} if penalized else set())
 
 
 # -- messages --------------------------------------------------------------------------------------------

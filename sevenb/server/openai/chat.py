@@ -42,6 +42,7 @@ from sevenb.server.openai.chat_types import (
     TopLogprob,
 )
 from sevenb.server.openai.parameters import output_format, refuse_unsupported, sampling_params, tools_and_choice
+from sevenb.server.recommended import left_out
 from sevenb.server.service import ServedModel
 from sevenb.server.streaming import (
     DONE,
@@ -87,6 +88,7 @@ def _turn(body: ChatCompletionRequest, client: str) -> ChatTurn:
             max_tokens=body.max_completion_tokens or body.max_tokens,
             logprobs=(body.top_logprobs or 0) if body.logprobs else None,
         ),
+        left_out=left_out(body),
         tools=tools,
         tool_choice=tool_choice,
         output=output_format(body),

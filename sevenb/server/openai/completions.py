@@ -23,6 +23,7 @@ from sevenb.server.generation import Generation, Proof, last_tokens
 from sevenb.server.json_body import JsonRoute
 from sevenb.server.openai.parameters import as_list, output_format, refuse_unsupported, sampling_params
 from sevenb.server.openai.types import Completion, CompletionChoice, CompletionLogprobs, CompletionRequest
+from sevenb.server.recommended import left_out, with_recommended
 from sevenb.server.service import ServedModel
 from sevenb.server.streaming import (
     DONE,
@@ -49,6 +50,7 @@ async def completions(service: ServiceDependency, request: Request, body: Comple
     refuse_unsupported(body)
     params, output = _params(body), output_format(body)
     model = await service.model(body.model)
+    params = with_recommended(params, left_out(body), model.text.sampling)
     ready = await service.in_thread(partial(_prepare, model, body, params, output))
     generation = Generation(
         service,

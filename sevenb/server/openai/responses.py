@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from sevenb.errors import InvalidRequest
 from sevenb.server.access.clients import client_of, owner_of
-from sevenb.server.chat import ChatTurn, count_turn, open_turn
+from sevenb.server.chat import ChatTurn, as_recommended, count_turn, open_turn
 from sevenb.server.dependencies import ServiceDependency
 from sevenb.server.errors import HttpError
 from sevenb.server.json_body import JsonRoute
@@ -34,6 +34,7 @@ from sevenb.server.openai.responses_types import (
     ResponseContext,
     ResponseRequest,
 )
+from sevenb.server.recommended import left_out
 from sevenb.server.streaming import EventStream, unless_client_leaves
 from sevenb.structured.output_format import OutputFormat
 
@@ -73,6 +74,7 @@ async def create_response(
     asked = _asked(body, store, owner)
     turn = _turn(body, [*asked.history, *asked.items], client_of(request, body.user))
     model = await service.model(body.model)
+    turn = as_recommended(turn, model)
     generation = await open_turn(service, model, turn)
 
     def keep(response: ResponseBody) -> None:
@@ -176,6 +178,7 @@ def _turn(body: ResponseRequest, items: Sequence[Item], client: str) -> ChatTurn
     return ChatTurn(
         messages=messages_from(items, body.instructions),
         params=sampling_params(body, max_tokens=body.max_output_tokens, logprobs=_logprobs(body)),
+        left_out=left_out(body),
         tools=tools,
         tool_choice=tool_choice,
         output=only_one([_text_format(body), structured_output(body)]),

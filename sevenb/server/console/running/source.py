@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sevenb.engine.sampling_params import SamplingParams
+from sevenb.model.recommended_sampling import RECOMMENDED
 from sevenb.server.bodies import TimingsBody, Usage
 from sevenb.server.chat import ChatEvent, ChatTurn, count_turn, open_turn
 from sevenb.server.generation import ROOM_FOR_ANSWER
@@ -115,6 +116,7 @@ def _turn(asked: Asked) -> ChatTurn:
     return ChatTurn(
         messages=asked.messages,
         params=params,
+        left_out=frozenset(RECOMMENDED) - asked.sampling.keys(),
         tools=asked.tools,
         output=asked.output,
         continue_final_message=asked.continues,
