@@ -15,41 +15,40 @@ _BLOCK = 32
 _STRIP = 64
 
 
-def four_bit_blocks(codes: Bytes, scales: Halves, zeros: Bytes | None) -> Bytes:
+def four_bit_blocks(codes: Bytes, scales: Halves, zeros: Bytes | None, group_size: int) -> Bytes:
     """Q4_Z blocks, or Q4_0 where ``zeros`` is None and means 8: [outputs * inputs / 32 * block bytes].
 
-    ``codes`` [inputs, outputs] are 0 to 15, of neighbouring inputs in groups; ``scales`` and ``zeros`` [groups,
-    outputs].
+    ``codes`` [inputs, outputs] are 0 to 15; ``scales`` and ``zeros`` [groups, outputs] serve ``group_size``
+    neighbouring inputs each, a multiple of 32, the last one perhaps fewer.
     """
     quant_type = QuantType.Q4_0 if zeros is None else QuantType.Q4_Z
-    blocks = _blocks(codes, scales, quant_type)
+    blocks = _blocks(codes, scales, group_size, quant_type)
     if zeros is not None:
-        _put(blocks, 2, _of_blocks(zeros, codes).astype("<f2"))
+        _put(blocks, 2, _of_blocks(zeros, len(codes), group_size).astype("<f2"))
     halves = codes.reshape(-1, 2, _BLOCK // 2, codes.shape[1])
     _put_values(blocks, halves[:, 0] | halves[:, 1] << 4)
     return blocks.reshape(-1)
 
 
-def eight_bit_blocks(codes: Bytes, scales: Halves) -> Bytes:
+def eight_bit_blocks(codes: Bytes, scales: Halves, group_size: int) -> Bytes:
     """Q8_0 blocks of ``codes`` [inputs, outputs] whose zero point is 128."""
-    blocks = _blocks(codes, scales, QuantType.Q8_0)
+    blocks = _blocks(codes, scales, group_size, QuantType.Q8_0)
     # Less 128, as a signed byte.
     _put_values(blocks, (codes ^ 0x80).reshape(-1, _BLOCK, codes.shape[1]))
     return blocks.reshape(-1)
 
 
-def _blocks(codes: Bytes, scales: Halves, quant_type: QuantType) -> Bytes:
+def _blocks(codes: Bytes, scales: Halves, group_size: int, quant_type: QuantType) -> Bytes:
     """Blocks [outputs, blocks, bytes] that hold their scales and nothing else yet."""
     inputs, outputs = codes.shape
     blocks = np.empty((outputs, inputs // _BLOCK, quant_type.block_bytes), np.uint8)
-    _put(blocks, 0, _of_blocks(scales, codes).astype("<f2"))
+    _put(blocks, 0, _of_blocks(scales, inputs, group_size).astype("<f2"))
     return blocks
 
 
-def _of_blocks(groups: npt.NDArray[Any], codes: Bytes) -> npt.NDArray[Any]:
-    """[groups, outputs] as [outputs, blocks]; the last group may be shorter."""
-    blocks = len(codes) // _BLOCK
-    return np.repeat(groups, -(-blocks // len(groups)), axis=0)[:blocks].T
+def _of_blocks(groups: npt.NDArray[Any], inputs: int, group_size: int) -> npt.NDArray[Any]:
+    """[groups, outputs] as [outputs, blocks]."""
+    return groups[np.arange(0, inputs, _BLOCK) // group_size].T
 
 
 def _put(blocks: Bytes, offset: int, halves: npt.NDArray[Any]) -> None:

@@ -106,12 +106,13 @@ class _Layer:
             zeros = unpack_zeros(zero_words, quantization.bits, less_one=quantization.zeros_less_one)
         if (order := self.column_order()) is not None:
             codes = codes[order]
+        group_size = self._group_size(len(codes))
         middle = 1 << (quantization.bits - 1)
         if quantization.symmetric and (zeros != middle).any():
             self._corrupt("qzeros", f"holds zero points other than {middle}, and the configuration calls it symmetric")
         if quantization.bits == 8:
-            return eight_bit_blocks(codes, self._scales())
-        return four_bit_blocks(codes, self._scales(), None if quantization.symmetric else zeros)
+            return eight_bit_blocks(codes, self._scales(), group_size)
+        return four_bit_blocks(codes, self._scales(), None if quantization.symmetric else zeros, group_size)
 
     def _scales(self) -> npt.NDArray[np.float16]:
         """In half precision: others are rounded, as by the kernels that such files are made for."""

@@ -124,10 +124,12 @@ def test_zero_points_of_zero_survive_being_stored_less_one(checkpoint_format: st
     np.testing.assert_array_equal(dequantize(read(matrix)), matrix.values)
 
 
-def test_a_last_group_may_be_shorter() -> None:
-    matrix = rounded(weights(16, 128), Rounding("gptq", group_size=64))
-    shorter = {"qweight": matrix.arrays()["qweight"][:12], "g_idx": matrix.groups[:96]}
-    np.testing.assert_array_equal(dequantize(read(matrix, **shorter)), matrix.values[:, :96])
+@pytest.mark.parametrize(("group_size", "inputs"), [(64, 96), (128, 288), (96, 352)])
+def test_a_last_group_may_be_shorter(group_size: int, inputs: int) -> None:
+    whole = -(-inputs // group_size) * group_size
+    matrix = rounded(weights(16, whole), Rounding("gptq", group_size=group_size))
+    shorter = {"qweight": matrix.arrays()["qweight"][: inputs // 8], "g_idx": matrix.groups[:inputs]}
+    np.testing.assert_array_equal(dequantize(read(matrix, **shorter)), matrix.values[:, :inputs])
 
 
 @pytest.mark.parametrize("dtype", ["bf16", "f32"])
