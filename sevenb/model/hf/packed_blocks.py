@@ -26,15 +26,16 @@ def four_bit_blocks(codes: Bytes, scales: Halves, zeros: Bytes | None, group_siz
     if zeros is not None:
         _put(blocks, 2, _of_blocks(zeros, len(codes), group_size).astype("<f2"))
     halves = codes.reshape(-1, 2, _BLOCK // 2, codes.shape[1])
-    _put_values(blocks, halves[:, 0] | halves[:, 1] << 4)
+    pairs: Bytes = halves[:, 0] | halves[:, 1] << np.uint8(4)
+    _put_values(blocks, pairs)
     return blocks.reshape(-1)
 
 
 def eight_bit_blocks(codes: Bytes, scales: Halves, group_size: int) -> Bytes:
     """Q8_0 blocks of ``codes`` [inputs, outputs] whose zero point is 128."""
     blocks = _blocks(codes, scales, group_size, QuantType.Q8_0)
-    # Less 128, as a signed byte.
-    _put_values(blocks, (codes ^ 0x80).reshape(-1, _BLOCK, codes.shape[1]))
+    signed: Bytes = codes ^ np.uint8(128)  # less 128, as a signed byte
+    _put_values(blocks, signed.reshape(-1, _BLOCK, codes.shape[1]))
     return blocks.reshape(-1)
 
 
@@ -48,7 +49,8 @@ def _blocks(codes: Bytes, scales: Halves, group_size: int, quant_type: QuantType
 
 def _of_blocks(groups: npt.NDArray[Any], inputs: int, group_size: int) -> npt.NDArray[Any]:
     """[groups, outputs] as [outputs, blocks]."""
-    return groups[np.arange(0, inputs, _BLOCK) // group_size].T
+    of_blocks: npt.NDArray[Any] = groups[np.arange(0, inputs, _BLOCK) // group_size]
+    return of_blocks.T
 
 
 def _put(blocks: Bytes, offset: int, halves: npt.NDArray[Any]) -> None:
