@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sevenb.backend.protocol import Backend
+from sevenb.backend.protocol import Backend, KVCache
 from sevenb.engine.block_store import BlockStore, MemoryTier, cache_identity
 from sevenb.engine.device_choice import DeviceChoice, choose_device
 from sevenb.engine.disk_tier import DiskTier
@@ -13,8 +13,9 @@ from sevenb.engine.engine import Engine
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.grammars import grammars_of
 from sevenb.engine.memory_meter import CardMeter, MemoryMeter
-from sevenb.engine.memory_plan import EngineFiles, MemoryPlan, plan_memory, replan
+from sevenb.engine.memory_plan import EngineFiles, MemoryPlan, Taken, plan_memory, replan
 from sevenb.engine.messages import EngineReady, LoadPlan, LoadProgress
+from sevenb.engine.model_runner import RotaryAngles
 from sevenb.engine.parallel import leadership
 from sevenb.engine.parallel.leadership import alone, load_decoder, own_part
 from sevenb.engine.room import on_card
@@ -23,7 +24,7 @@ from sevenb.engine.speculation.draft_loader import check_same_tokenizer, draft_m
 from sevenb.engine.trial import record_steps, try_steps
 from sevenb.errors import DeviceLost
 from sevenb.model.checkpoint import Checkpoint
-from sevenb.model.decoder import Decoder
+from sevenb.model.decoder import Decoder, kv_layout
 from sevenb.model.hf.quantized import check_quantization
 from sevenb.model.lora import LoraAdapter
 from sevenb.model.rope import RopeProfiles
@@ -67,6 +68,8 @@ def load_engine(
     decoder, rope = loaded.decoder, RopeProfiles(model, plan.sizing.max_model_len)
     if on_card(backend):
         taken = try_steps(config, plan.sizing, decoder=decoder, backend=backend, layout=plan.layout, rope=rope)
+        if loaded.draft is not None:
+            taken = taken.beside(_try_draft(config, plan, loaded.draft))
         plan = replan(config, files, backend, plan, taken)
         report(plan.message(choice.notes))
         rope = RopeProfiles(model, plan.sizing.max_model_len)
@@ -86,7 +89,7 @@ def load_engine(
         vocab_size=model.vocab_size,
         block_store=BlockStore(backend, cache, MemoryTier(plan.swap_bytes), disk),
         cache_identity=identity,
-        speculator=_speculator(config, plan, loaded, backend) if config.speculation else None,
+        speculator=_speculator(config, plan, loaded) if config.speculation else None,
         grammars=grammars_of(path, model.vocab_size),
         # On a disk a name may come to mean another adapter.
         adapters={key: adapter.digest() if disk is not None else key for key, adapter in files.adapters.items()},
@@ -143,12 +146,25 @@ def _load_weights(files: EngineFiles, backend: Backend, report: ReportLoading) -
     return _Loaded(decoder, Decoder(files.draft, alone(backend), lambda done, _: report_progress(packed + done)))
 
 
-def _speculator(config: EngineConfig, plan: MemoryPlan, loaded: _Loaded, backend: Backend) -> AdaptiveSpeculator:
+def _try_draft(config: EngineConfig, plan: MemoryPlan, draft: Decoder) -> Taken:
+    assert on_card(draft.backend)
+    layout = kv_layout(draft.config, plan.layout.block_size, plan.layout.dtype)
+    rope = RopeProfiles(draft.config, plan.sizing.max_model_len)
+    return try_steps(config, plan.sizing, decoder=draft, backend=draft.backend, layout=layout, rope=rope)
+
+
+def _speculator(config: EngineConfig, plan: MemoryPlan, loaded: _Loaded) -> AdaptiveSpeculator:
     """What guesses ahead, with the draft model if there is one."""
-    model = None
-    if loaded.draft is not None:
-        vocabulary = loaded.decoder.config.vocab_size
-        model = draft_model(loaded.draft, alone(backend), plan.sizing, dtype=plan.layout.dtype, vocab_size=vocabulary)
+    if loaded.draft is None:
+        return AdaptiveSpeculator(config.num_speculative_tokens, None)
+    draft, backend = loaded.draft, loaded.draft.backend
+
+    def record(cache: KVCache, rope: RotaryAngles) -> None:
+        if on_card(backend):
+            record_steps(config, plan.sizing, decoder=draft, backend=backend, cache=cache, rope=rope)
+
+    vocabulary, dtype = loaded.decoder.config.vocab_size, plan.layout.dtype
+    model = draft_model(draft, backend, plan.sizing, dtype=dtype, vocab_size=vocabulary, prepare=record)
     return AdaptiveSpeculator(config.num_speculative_tokens, model)
 
 

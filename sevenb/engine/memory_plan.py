@@ -76,6 +76,10 @@ class Taken:
     steps: int
     graphs: int
 
+    def beside(self, draft: "Taken") -> "Taken":
+        """With what the draft model takes, whose steps come between this one's. Both were measured with all weights."""
+        return Taken(self.weights, max(self.steps, draft.steps), self.graphs + draft.graphs)
+
 
 def plan_memory(config: EngineConfig, files: EngineFiles, backend: Backend) -> MemoryPlan:
     """Divide the memory before anything is taken of it. Raises `OutOfMemory` with what would fit, `InvalidRequest`."""

@@ -109,6 +109,12 @@ class TestLoading:
             prompt, graphs, choosing = [(1, 256)], [(4, 256), (1, 256)], [(4, 256)]
             assert on_a_card.recorded == [*prompt, *graphs, *choosing, *graphs]
 
+    def test_a_draft_model_is_measured_too_and_has_graphs_of_its_own(self, smollm2: Path, on_a_card: Any) -> None:
+        llm, (_, measured) = load(smollm2, max_model_len=256, speculative_model=str(smollm2))
+        with llm:
+            assert measured.graph_bytes == 2 * GRAPHS
+            assert on_a_card.recorded[-2:] == on_a_card.recorded[-4:-2] == [(4, 256), (1, 256)]
+
     def test_a_context_that_steps_leave_no_room_for_is_refused_with_numbers(self, smollm2: Path) -> None:
         with pytest.raises(OutOfMemory, match=r"weights and the steps leave free .* raise gpu-memory-utilization"):
             load(smollm2, memory_utilization=0.32, max_model_len=8192)

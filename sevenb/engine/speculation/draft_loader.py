@@ -1,9 +1,9 @@
 """From a configuration to a `DraftModel`: opened and checked before anything is loaded."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 
-from sevenb.backend.protocol import Backend, FloatArray, IntArray
+from sevenb.backend.protocol import Backend, FloatArray, IntArray, KVCache
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.kv_sizing import KVSizing
 from sevenb.engine.model_runner import ModelRunner, RotaryAngles
@@ -38,11 +38,24 @@ def check_same_tokenizer(model: Checkpoint, draft: Checkpoint) -> None:
         )
 
 
-def draft_model(decoder: Decoder, backend: Backend, sizing: KVSizing, *, dtype: str, vocab_size: int) -> DraftModel:
-    """Give a loaded draft model as many blocks as the model's own pool has. Raises `OutOfMemory`."""
+def draft_model(
+    decoder: Decoder,
+    backend: Backend,
+    sizing: KVSizing,
+    *,
+    dtype: str,
+    vocab_size: int,
+    prepare: Callable[[KVCache, RotaryAngles], None] | None = None,
+) -> DraftModel:
+    """Give a loaded draft model as many blocks as the model's own pool has. Raises `OutOfMemory`.
+
+    ``prepare`` sees these blocks before anybody uses them.
+    """
     config = decoder.config
     cache = backend.allocate_kv(kv_layout(config, sizing.block_size, dtype), sizing.blocks)
     rope = _KnownProfiles(RopeProfiles(config, sizing.max_model_len))
+    if prepare is not None:
+        prepare(cache, rope)
     return DraftModel(
         ModelRunner(decoder, backend, cache, rope),
         backend,
