@@ -1,7 +1,8 @@
 """`PromptLookup`: guesses that a sequence goes on as its own prompt or answer went on at an earlier place.
 
 As in A. Saxena, "Prompt lookup decoding" (2023); the places are found by suffix automata, as in Hu et al., "SAM
-decoding: speculative decoding via suffix automaton" (2024, arXiv 2411.10666).
+decoding: speculative decoding via suffix automaton" (2024, arXiv 2411.10666). Where the answer copies the prompt with
+changes, it is followed beyond them.
 """
 
 from dataclasses import dataclass, field
@@ -9,13 +10,14 @@ from typing import NamedTuple
 
 from sevenb.engine.request import Request
 from sevenb.engine.sequence import Sequence
+from sevenb.engine.speculation.alignment import Alignment
 from sevenb.engine.speculation.suffix_automaton import NO_MATCH, Match, SuffixAutomaton
 
 LONGEST_PROMPT = 1 << 17  # tokens; of a longer one only the beginning is looked at
 
 
 class Proposal(NamedTuple):
-    """Guessed tokens, and how many tokens before the first of them agree with the place where they were found."""
+    """Guessed tokens, and how many tokens before the first of them speak for the place where they were found."""
 
     tokens: list[int]
     agreement: int
@@ -30,6 +32,7 @@ class _Answer:
 
     text: SuffixAutomaton = field(default_factory=SuffixAutomaton)
     place: Match | None = None  # None while the prompt is not read to its end
+    alignment: Alignment = field(default_factory=Alignment)  # with the prompt
     followed: int = 0  # output tokens that ``place`` has seen
 
 
@@ -61,6 +64,11 @@ class PromptLookup:
         self._follow(sequence, texts.prompt, answer)
         prompt, output = texts.prompt, answer.text
         in_prompt, in_output = answer.place or NO_MATCH, output.repeated_suffix()
+        aligned = answer.alignment.agreement
+        if aligned > max(in_output.length, in_prompt.length) and (
+            tokens := answer.alignment.onwards(prompt.text, most)
+        ):
+            return Proposal(tokens, aligned)
         if in_output.length >= in_prompt.length:
             tokens, agreement = _onwards(output, in_output, most), in_output.length
         else:
@@ -93,6 +101,7 @@ class PromptLookup:
             answer.place = prompt.repeated_suffix() if len(prompt) == sequence.prompt_length else NO_MATCH
         for token in tokens[sequence.prompt_length + answer.followed :]:
             answer.place = prompt.follow(answer.place, token)
+            answer.alignment.follow(prompt.text, token, prompt.first_end(answer.place) + 1, answer.place.length)
         answer.followed = sequence.output_length
 
 
