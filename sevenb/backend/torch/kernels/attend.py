@@ -10,7 +10,7 @@ them. Softmax is computed as one goes (FlashAttention, arXiv 2205.14135), in pow
 import triton
 import triton.language as tl
 
-from sevenb.backend.torch.kernels.launch import matrix_product
+from sevenb.backend.torch.kernels.launch import matrix_product, narrow
 from sevenb.backend.torch.kv import CENTRE_SPAN
 
 _CENTRE_SPAN = tl.constexpr(CENTRE_SPAN)
@@ -76,6 +76,6 @@ def attend(
         )
         if CODES:
             weights *= tl.load(value_units_ptr + place, mask=alive, other=0.0)[None, :]
-        mixed = matrix_product(weights.to(query.dtype), values.to(query.dtype), mixed * shrink[:, None])
+        mixed = matrix_product(narrow(weights, query.dtype), values.to(query.dtype), mixed * shrink[:, None])
         largest = new_largest
     return largest, total, mixed

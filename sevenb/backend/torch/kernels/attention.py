@@ -10,6 +10,7 @@ from sevenb.backend.protocol import AttentionSpec
 from sevenb.backend.torch.kernels.decode_attention import combine_kernel, part_kernel
 from sevenb.backend.torch.kernels.prefill_attention import prefill_kernel
 from sevenb.backend.torch.kernels.products import processors_of
+from sevenb.backend.torch.kernels.turn import turn_kernel
 from sevenb.backend.torch.kv import TorchKVCache
 from sevenb.backend.torch.step import TorchStep
 
@@ -21,20 +22,14 @@ _FEW_ROWS = 64
 _TILE = 64
 _MOST_PARTS = 64
 _CHUNK = 16  # parts that are put together at once
+_TURNED = 4  # heads a program turns: few, as there are only dozens in a step of one token
 
 
 def attention(query: Tensor, spec: AttentionSpec, step: TorchStep, cache: TorchKVCache, layer: int) -> Tensor:
-    """[T, heads * head_dim], of the query's dtype. Heads are turned before and after where the cache is."""
-    if cache.hadamard is None:
+    """What `PlainOps.attention` says. Heads are turned before and after where those in the cache are."""
+    if not cache.rounded:
         return _attention(query.contiguous(), spec, step, cache, layer)
-    return _turned(_attention(_turned(query, cache.hadamard), spec, step, cache, layer), cache.hadamard)
-
-
-def parts_of(sequences: int, kv_heads: int, longest_context: int, processors: int) -> int:
-    """Into how many parts to cut contexts: two programs a processor, and no part without a tile."""
-    wanted = triton.cdiv(2 * processors, sequences * kv_heads)
-    parts = max(1, min(wanted, triton.cdiv(longest_context, _TILE), _MOST_PARTS))
-    return 1 << (parts.bit_length() - 1)  # few kernels: a power of two
+    return _turned(_attention(_turned(query.contiguous(), spec), spec, step, cache, layer), spec)
 
 
 def _attention(query: Tensor, spec: AttentionSpec, step: TorchStep, cache: TorchKVCache, layer: int) -> Tensor:
@@ -45,10 +40,12 @@ def _attention(query: Tensor, spec: AttentionSpec, step: TorchStep, cache: Torch
     lengths = [end - start for start, end in zip(step.starts, step.starts[1:], strict=False)]
     state = (step.query_starts, step.context_lengths, step.block_tables, *_cache_of(cache, layer))
     widest, scale = step.block_tables.shape[1], spec.softmax_scale * math.log2(math.e)
-    dim = triton.next_power_of_2(max(spec.head_dim, 16))
+    heads = {
+        "HEAD_DIM": spec.head_dim, "DIM": triton.next_power_of_2(max(spec.head_dim, 16)),
+    }  # fmt: skip
     shape = {
-        "FEW": few, "GROUP": group, "BLOCK": cache.layout.block_size, "HEAD_DIM": spec.head_dim,
-        "WINDOW": spec.window or 0, "CODES": cache.rounded, "DIM": dim, "TILE": _TILE,
+        "FEW": few, "GROUP": group, "BLOCK": cache.layout.block_size, "WINDOW": spec.window or 0,
+        "CODES": cache.rounded, "TILE": _TILE, **heads,
     }  # fmt: skip
     short = [length for length in lengths if length <= few]
     if short:
@@ -62,8 +59,8 @@ def _attention(query: Tensor, spec: AttentionSpec, step: TorchStep, cache: Torch
         )  # fmt: skip
         if parts > 1:
             combine_kernel[(tokens, spec.heads)](
-                out, partial, sums, step.query_starts, step.sequences, spec.heads, parts, FEW=few,
-                HEAD_DIM=spec.head_dim, DIM=dim, MOST=_MOST_PARTS, CHUNK=_CHUNK, num_warps=4,
+                out, partial, sums, step.query_starts, step.sequences, spec.heads, parts,
+                FEW=few, **heads, MOST=_MOST_PARTS, CHUNK=_CHUNK, num_warps=4,
             )  # fmt: skip
     if len(short) < sequences:
         # 128 rows of 128 channels are two warp groups of Hopper's products; 8 warps hold them without spilling.
@@ -76,10 +73,23 @@ def _attention(query: Tensor, spec: AttentionSpec, step: TorchStep, cache: Torch
     return out
 
 
+def parts_of(sequences: int, kv_heads: int, longest_context: int, processors: int) -> int:
+    """Into how many parts to cut contexts: two programs a processor, and no part without a tile."""
+    wanted = triton.cdiv(2 * processors, sequences * kv_heads)
+    parts = max(1, min(wanted, triton.cdiv(longest_context, _TILE), _MOST_PARTS))
+    return 1 << (parts.bit_length() - 1)  # few kernels: a power of two
+
+
 def _cache_of(cache: TorchKVCache, layer: int) -> tuple[Tensor, ...]:
     parts = (cache.key_units, cache.value_units, cache.centre_codes, cache.centre_units)
     return (cache.keys[layer], cache.values[layer], *(cache.keys if part is None else part[layer] for part in parts))
 
 
-def _turned(heads: Tensor, turn: Tensor) -> Tensor:
-    return (heads.view(len(heads), -1, len(turn)).float() @ turn).view(heads.shape).to(heads.dtype)
+def _turned(query: Tensor, spec: AttentionSpec) -> Tensor:
+    out = torch.empty_like(query)
+    heads = query.numel() // spec.head_dim
+    turn_kernel[(triton.cdiv(heads, _TURNED),)](
+        query, out, heads, HEAD_DIM=spec.head_dim, TURN=spec.head_dim & -spec.head_dim,
+        ROWS=_TURNED, DIM=triton.next_power_of_2(max(spec.head_dim, 16)), num_warps=1,
+    )  # fmt: skip
+    return out

@@ -12,6 +12,7 @@ import triton
 import triton.language as tl
 
 from sevenb.backend.torch.kernels.attend import attend
+from sevenb.backend.torch.kernels.launch import narrow
 
 
 @triton.jit(do_not_specialize=["widest", "parts"])
@@ -76,7 +77,9 @@ def part_kernel(
     )  # fmt: skip
     if WHOLE:
         out = mixed / tl.where(total > 0.0, total, 1.0)[:, None]
-        tl.store(out_ptr + head_row[:, None] * HEAD_DIM + dim[None, :], out.to(out_ptr.dtype.element_ty), mask=mask)
+        tl.store(
+            out_ptr + head_row[:, None] * HEAD_DIM + dim[None, :], narrow(out, out_ptr.dtype.element_ty), mask=mask
+        )
     else:
         own = head_row * parts + part
         tl.store(state_ptr + own * 2, largest, mask=row_alive)
@@ -126,4 +129,4 @@ def combine_kernel(
         )
         mixed += tl.sum(values * weight[:, None], axis=0)
     out = mixed / tl.where(total > 0.0, total, 1.0)
-    tl.store(out_ptr + row * HEAD_DIM + dim, out.to(out_ptr.dtype.element_ty), mask=dim < HEAD_DIM)
+    tl.store(out_ptr + row * HEAD_DIM + dim, narrow(out, out_ptr.dtype.element_ty), mask=dim < HEAD_DIM)

@@ -32,6 +32,21 @@ def matrix_product(a, b, total):
 
 
 @triton.jit
+def narrow(x, dtype: tl.constexpr):
+    """Float32 as another type, to the nearest number. The interpreter would cut off, or drop a carry."""
+    if _interpreted:  # noqa: SIM102
+        if dtype == tl.bfloat16 or dtype == tl.float8e4nv:
+            gone: tl.constexpr = 16 if dtype == tl.bfloat16 else 20  # bits of the mantissa
+            bits = x.to(tl.int32, bitcast=True)
+            bits = (bits + (1 << (gone - 1)) - 1 + ((bits >> gone) & 1)) & -(1 << gone)
+            rounded = bits.to(tl.float32, bitcast=True)
+            if dtype == tl.float8e4nv:  # below 1/64 in steps of 1/512
+                rounded = tl.where(tl.abs(x) < 0.015625, (x + 24576.0) - 24576.0, rounded)
+            x = rounded
+    return x.to(dtype)
+
+
+@triton.jit
 def is_last(counter_ptr, parts):
     """Whether this program is the last of ``parts`` to come here; what the others stored before is then visible.
 

@@ -10,7 +10,7 @@ for the tensor cores: then the weights are written out once in 16 bits and the v
 import triton
 import triton.language as tl
 
-from sevenb.backend.torch.kernels.launch import matrix_product
+from sevenb.backend.torch.kernels.launch import is_last, matrix_product, narrow
 from sevenb.backend.torch.kernels.walk import MINIMA, ZEROS, offset_code
 
 _ZEROS, _MINIMA = tl.constexpr(ZEROS), tl.constexpr(MINIMA)
@@ -51,8 +51,9 @@ def matrix_kernel(
     codes_ptr,
     scales_ptr,
     shifts_ptr,
-    bias_ptr,
     out_ptr,  # [tokens, out_stride]; with ADD what is there is added to
+    partial_ptr,  # [PARTS, tiles, ROWS, TOKENS] float32, or anything where PARTS is 1
+    counter_ptr,  # [tiles] zeros
     tokens,
     row_count,
     blocks,
@@ -62,8 +63,8 @@ def matrix_kernel(
     GROUP: tl.constexpr,
     SHIFT: tl.constexpr,
     ZERO: tl.constexpr,
-    BIAS: tl.constexpr,
     ADD: tl.constexpr,
+    PARTS: tl.constexpr,
     ROWS: tl.constexpr,
     TOKENS: tl.constexpr,
     BLOCKS: tl.constexpr,
@@ -77,7 +78,8 @@ def matrix_kernel(
     row_alive = rows < row_count
     token_alive = token < tokens
     total = tl.zeros((ROWS, TOKENS), tl.float32)
-    for start in tl.range(0, blocks, BLOCKS):
+    part = tl.program_id(2)
+    for start in tl.range(part * BLOCKS, blocks, PARTS * BLOCKS):
         word = start * 4 + tl.arange(0, BLOCKS * 4)
         block = word // 4
         alive = block < blocks
@@ -92,14 +94,22 @@ def matrix_kernel(
                 other=0.0,
             )
             number = tl.where(alive[None, :], number, 0.0)
-            total = matrix_product(number.to(x.dtype), x, total)
+            total = matrix_product(narrow(number, x.dtype), x, total)
+    if PARTS > 1:
+        tiles = tl.num_programs(0) * tl.num_programs(1)
+        tile = tl.program_id(1) * tl.num_programs(0) + tl.program_id(0)
+        within = tl.arange(0, ROWS)[:, None] * TOKENS + tl.arange(0, TOKENS)[None, :]
+        tl.store(partial_ptr + (part * tiles + tile) * (ROWS * TOKENS) + within, total)
+        if not is_last(counter_ptr + tile, PARTS):
+            return
+        total = tl.zeros((ROWS, TOKENS), tl.float32)
+        for other in tl.static_range(PARTS):  # in order: the same sum whoever comes last
+            total += tl.load(partial_ptr + (other * tiles + tile) * (ROWS * TOKENS) + within, cache_modifier=".cg")
     place = token[None, :].to(tl.int64) * out_stride + rows[:, None]
     mask = row_alive[:, None] & token_alive[None, :]
-    if BIAS:
-        total += tl.load(bias_ptr + rows, mask=row_alive, other=0.0)[:, None]
     if ADD:
         total += tl.load(out_ptr + place, mask=mask, other=0.0)
-    tl.store(out_ptr + place, total.to(out_ptr.dtype.element_ty), mask=mask)
+    tl.store(out_ptr + place, narrow(total, out_ptr.dtype.element_ty), mask=mask)
 
 
 @triton.jit
@@ -130,4 +140,4 @@ def dequantize_kernel(
         number = _numbers(words, i, scales_ptr, shifts_ptr, rows, block, mask, groups, BITS, GROUP, SHIFT, ZERO)
         column = block * columns + 4 * i + word % 4
         place = rows[:, None].to(tl.int64) * (blocks * columns) + column[None, :]
-        tl.store(out_ptr + place, number.to(out_ptr.dtype.element_ty), mask=mask)
+        tl.store(out_ptr + place, narrow(number, out_ptr.dtype.element_ty), mask=mask)

@@ -6,6 +6,8 @@
 import triton
 import triton.language as tl
 
+from sevenb.backend.torch.kernels.launch import narrow
+
 
 @triton.jit
 def rms_norm_kernel(
@@ -29,7 +31,7 @@ def rms_norm_kernel(
         alive = column < columns
         x = tl.load(x_ptr + row + column, mask=alive, other=0.0)
         weight = tl.load(weight_ptr + column, mask=alive, other=0.0)
-        tl.store(out_ptr + row + column, (x * factor * weight).to(out_ptr.dtype.element_ty), mask=alive)
+        tl.store(out_ptr + row + column, narrow(x * factor * weight, out_ptr.dtype.element_ty), mask=alive)
 
 
 @triton.jit(do_not_specialize=["count"])
@@ -39,4 +41,4 @@ def silu_multiply_kernel(gate_ptr, up_ptr, out_ptr, count, WIDTH: tl.constexpr):
     alive = place < count
     gate = tl.load(gate_ptr + place, mask=alive, other=0.0).to(tl.float32)
     up = tl.load(up_ptr + place, mask=alive, other=0.0).to(tl.float32)
-    tl.store(out_ptr + place, (gate / (1.0 + tl.exp(-gate)) * up).to(out_ptr.dtype.element_ty), mask=alive)
+    tl.store(out_ptr + place, narrow(gate / (1.0 + tl.exp(-gate)) * up, out_ptr.dtype.element_ty), mask=alive)

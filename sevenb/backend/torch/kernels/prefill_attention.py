@@ -7,6 +7,7 @@ import triton
 import triton.language as tl
 
 from sevenb.backend.torch.kernels.attend import attend
+from sevenb.backend.torch.kernels.launch import narrow
 
 
 @triton.jit(do_not_specialize=["sequences", "widest"])
@@ -75,4 +76,4 @@ def prefill_kernel(
         BLOCK, HEAD_DIM, WINDOW, CODES, ROWS, DIM, TILE, STAGES,
     )  # fmt: skip
     out = mixed / tl.where(total > 0.0, total, 1.0)[:, None]
-    tl.store(out_ptr + head_row[:, None] * HEAD_DIM + dim[None, :], out.to(out_ptr.dtype.element_ty), mask=mask)
+    tl.store(out_ptr + head_row[:, None] * HEAD_DIM + dim[None, :], narrow(out, out_ptr.dtype.element_ty), mask=mask)

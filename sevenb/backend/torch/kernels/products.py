@@ -22,16 +22,19 @@ WRITE_OUT_FROM = 512
 # (600 ns at 3.35 TB/s), an A100 about 1.2 MB: 8 warps a processor are enough for both, and leave room for the next.
 _WARPS_A_PROCESSOR = 8
 _BLOCKS = 32  # a block a thread
+_MATRIX_ROWS, _MATRIX_BLOCKS = 64, 8  # of a tile for the tensor cores: 256 columns of 4 bits at a time
+_PROGRAMS_A_PROCESSOR = 2  # of those, which is what shared memory has room for
 _PARTS = (1, 2, 4, 8)  # few, as each is a kernel of its own
 _SLICE = 1 << 25  # weights written out at a time: 64 MB, about what the second-level cache of an H100 holds
 
 
 @lru_cache(maxsize=1 << 12)
-def parts_of(tiles: int, blocks: int, processors: int) -> int:
-    """Into how many parts to cut the columns so that all processors have work; none without a block a thread."""
-    wanted = _WARPS_A_PROCESSOR * processors / tiles
-    possible = triton.cdiv(blocks, _BLOCKS)
-    return max(parts for parts in _PARTS if parts == 1 or (parts < 2 * wanted and parts <= possible))
+def parts_of(tiles: int, blocks: int, processors: int, wanted: int = _WARPS_A_PROCESSOR, least: int = _BLOCKS) -> int:
+    """Into how many parts to cut columns: each processor has ``wanted`` programs of ``least`` blocks or more."""
+    if tiles > COUNTERS:
+        return 1
+    enough, possible = wanted * processors / tiles, triton.cdiv(blocks, least)
+    return max(parts for parts in _PARTS if parts == 1 or (parts < 2 * enough and parts <= possible))
 
 
 @lru_cache
@@ -70,8 +73,9 @@ def vector_product(
     tokens, rows = len(x), rows_of(len(x))
     tiles = sum(triton.cdiv(weight.rows, rows) for weight in weights)
     blocks = weights[0].columns // _block(weights[0])
-    parts = parts_of(tiles, blocks, processors_of(x.device)) if tiles <= COUNTERS else 1
-    partial = out if parts == 1 else torch.empty(parts * tokens * tiles * (rows + 1), device=x.device)
+    parts = parts_of(tiles, blocks, processors_of(x.device))
+    room = parts * tokens * tiles * (rows + 1)
+    partial = out if parts == 1 else torch.empty(room, dtype=torch.float32, device=x.device)
     bias = any(given is not None for given in biases)
     slots = []
     for index in range(3):
@@ -112,10 +116,15 @@ def matrix_product(x: Tensor, weight: GroupedWeight, out: Tensor, *, add: bool =
     # 64 rows are the least that Hopper's products take. Twice as many tokens a tile halve how often codes are decoded;
     # beyond 64 accumulators crowd out the words on their way.
     tile = min(64, max(16, triton.next_power_of_2(tokens)))
-    matrix_kernel[(triton.cdiv(weight.rows, 64), triton.cdiv(tokens, tile))](
-        x, *_parts_of_weight(weight), out, out, tokens, weight.rows, weight.columns // _block(weight),
-        x.stride(0), out.stride(0), **_format(weight), BIAS=False, ADD=add,
-        ROWS=64, TOKENS=tile, BLOCKS=8, num_warps=4,
+    blocks = weight.columns // _block(weight)
+    across, along = triton.cdiv(weight.rows, _MATRIX_ROWS), triton.cdiv(tokens, tile)
+    parts = parts_of(across * along, blocks, processors_of(x.device), _PROGRAMS_A_PROCESSOR, _MATRIX_BLOCKS)
+    room = parts * across * along * _MATRIX_ROWS * tile
+    partial = out if parts == 1 else torch.empty(room, dtype=torch.float32, device=x.device)
+    matrix_kernel[(across, along, parts)](
+        x, *_parts_of_weight(weight), out, partial, counters(x.device), tokens, weight.rows, blocks,
+        x.stride(0), out.stride(0), **_format(weight), ADD=add, PARTS=parts,
+        ROWS=_MATRIX_ROWS, TOKENS=tile, BLOCKS=_MATRIX_BLOCKS, num_warps=4, num_stages=2,
     )  # fmt: skip
 
 

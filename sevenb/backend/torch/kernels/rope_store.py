@@ -12,7 +12,8 @@ import triton
 import triton.language as tl
 from triton.language.extra import libdevice
 
-from sevenb.backend.torch.kernels.launch import INTERPRETED
+from sevenb.backend.torch.kernels.launch import INTERPRETED, narrow
+from sevenb.backend.torch.kernels.turn import turned
 from sevenb.backend.torch.kv import CENTRE_LARGEST, CENTRE_SPAN
 
 _interpreted = tl.constexpr(INTERPRETED)
@@ -26,16 +27,6 @@ def _rounded_half_even(x):
     if _interpreted:  # without libdevice: x + 1.5 * 2**23 has no room for a fraction
         return (x + 12582912.0) - 12582912.0
     return libdevice.rint(x)
-
-
-@triton.jit
-def _as_e4m3(x):
-    """Float32 as `tl.float8e4nv`. The interpreter drops the carry where rounding up reaches the next power of two."""
-    if _interpreted:
-        bits = x.to(tl.int32, bitcast=True)
-        normal = ((bits + 0x7FFFF + ((bits >> 20) & 1)) & -0x100000).to(tl.float32, bitcast=True)
-        x = tl.where(tl.abs(x) < 0.015625, (x + 24576.0) - 24576.0, normal)  # below: steps of 1/512
-    return x.to(tl.float8e4nv)
 
 
 @triton.jit
@@ -95,24 +86,15 @@ def _keep(
         unit = tl.max(tl.abs(heads), axis=1) / LARGEST
         tl.store(units_ptr + place, unit, mask=alive)
         heads = heads / tl.where(unit > 0.0, unit, 1.0)[:, None]
-        if kept == tl.int8:
-            heads = _rounded_half_even(heads)
-        else:
-            heads = _as_e4m3(tl.minimum(tl.maximum(heads, -LARGEST), LARGEST))
+        limited = tl.minimum(tl.maximum(heads, -LARGEST), LARGEST)
+        heads = _rounded_half_even(heads) if kept == tl.int8 else limited
     elif kept == tl.float16:
         heads = tl.minimum(tl.maximum(heads, -_F16_LARGEST), _F16_LARGEST, propagate_nan=tl.PropagateNan.ALL)
     tl.store(
         codes_ptr + place[:, None] * HEAD_DIM + dim[None, :],
-        heads.to(kept),
+        narrow(heads, kept),
         mask=alive[:, None] & (dim < HEAD_DIM)[None, :],
     )
-
-
-@triton.jit
-def _turned(heads, hadamard_ptr, dim, HEAD_DIM: tl.constexpr):
-    mask = (dim < HEAD_DIM)[:, None] & (dim < HEAD_DIM)[None, :]
-    matrix = tl.load(hadamard_ptr + dim[:, None] * HEAD_DIM + dim[None, :], mask=mask, other=0.0)
-    return tl.dot(heads, matrix, input_precision="tf32x3")
 
 
 @triton.jit(do_not_specialize=["tokens", "widest"])
@@ -137,7 +119,6 @@ def rope_store_kernel(
     value_units_ptr,
     centre_codes_ptr,
     centre_units_ptr,
-    hadamard_ptr,
     tokens,
     heads,
     kv_heads,
@@ -155,6 +136,7 @@ def rope_store_kernel(
     BLOCK: tl.constexpr,
     HEAD_DIM: tl.constexpr,
     LARGEST: tl.constexpr,
+    TURN: tl.constexpr,  # channels that are turned together in a cache of codes
     TOKENS: tl.constexpr,
     DIM: tl.constexpr,
 ):
@@ -174,7 +156,7 @@ def rope_store_kernel(
             query = query / tl.load(balance_ptr + own + dim, mask=dim < HEAD_DIM, other=1.0)[None, :]
         tl.store(
             out_ptr + (rows * heads + head)[:, None] * HEAD_DIM + dim[None, :],
-            query.to(out_ptr.dtype.element_ty),
+            narrow(query, out_ptr.dtype.element_ty),
             mask=alive[:, None] & (dim < HEAD_DIM)[None, :],
         )
     else:
@@ -197,8 +179,8 @@ def rope_store_kernel(
             balance = tl.load(balance_ptr + kv_head * HEAD_DIM + dim, mask=dim < HEAD_DIM, other=1.0)[None, :]
             key = key * balance
         if LARGEST > 0:
-            key = _turned(key, hadamard_ptr, dim, HEAD_DIM)
-            value = _turned(value, hadamard_ptr, dim, HEAD_DIM)
+            key = turned(key, TOKENS, DIM, TURN)
+            value = turned(value, TOKENS, DIM, TURN)
         if CENTRE:
             # A span may begin in this very step, at a token of another program: its centre is made here again then.
             into = position % _CENTRE_SPAN
@@ -212,7 +194,7 @@ def rope_store_kernel(
             centre = tl.where(((pair >= HALF // 2) | (dim >= 2 * HALF))[None, :], centre, 0.0)
             if BALANCE:
                 centre = centre * balance
-            centre = _turned(centre, hadamard_ptr, dim, HEAD_DIM)
+            centre = turned(centre, TOKENS, DIM, TURN)
             unit = tl.max(tl.abs(centre), axis=1) / _CENTRE_LARGEST
             codes = _rounded_half_even(centre / tl.where(unit > 0.0, unit, 1.0)[:, None])
             home = tl.load(table + (position - into) // BLOCK, mask=alive, other=0).to(tl.int64) * kv_heads + kv_head

@@ -9,7 +9,7 @@ from sevenb.backend.torch.kernels.rope_store import rope_store_kernel
 from sevenb.backend.torch.kv import TorchKVCache
 from sevenb.backend.torch.step import TorchStep
 
-_TOKENS = 16  # a tile; the least that a product with the Hadamard matrix takes, and enough to share its loads
+_TOKENS = 16  # a tile
 
 
 def rope_store(
@@ -27,8 +27,8 @@ def rope_store(
     out = torch.empty((tokens, spec.heads * spec.head_dim), dtype=query.dtype, device=query.device)
     if not tokens:
         return out
-    # One token a program where there are few, so that all run at once; a turn of heads needs 16 rows.
-    tile = _TOKENS if cache.rounded or tokens > 64 else 1
+    # One token a program where there are few, so that all run at once; else enough to share what they have in common.
+    tile = 1 if tokens <= 64 else _TOKENS
 
     def given(part: Tensor | None) -> Tensor:
         return out if part is None else part
@@ -53,7 +53,6 @@ def rope_store(
         cache.values[layer],
         *(part[layer] if part is not None else out for part in (cache.key_units, cache.value_units)),
         *(part[layer] if part is not None else out for part in (cache.centre_codes, cache.centre_units)),
-        given(cache.hadamard),
         tokens,
         spec.heads,
         spec.kv_heads,
@@ -71,6 +70,7 @@ def rope_store(
         BLOCK=cache.layout.block_size,
         HEAD_DIM=spec.head_dim,
         LARGEST=cache.largest if rounded else 0.0,
+        TURN=spec.head_dim & -spec.head_dim,
         TOKENS=tile,
         DIM=triton.next_power_of_2(max(spec.head_dim, 16)),
         num_warps=4 if tile > 1 else 1,

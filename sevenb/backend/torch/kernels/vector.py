@@ -10,7 +10,7 @@ part that arrives last adds up in order, so that the result does not depend on w
 import triton
 import triton.language as tl
 
-from sevenb.backend.torch.kernels.launch import is_last
+from sevenb.backend.torch.kernels.launch import is_last, narrow
 from sevenb.backend.torch.kernels.walk import walk_floats, walk_grouped
 
 
@@ -157,7 +157,7 @@ def _finish(
         total += tl.load(bias_ptr + rows, mask=alive, other=0.0)
     if ADD:
         total += tl.load(out_ptr + rows, mask=alive, other=0.0)
-    tl.store(out_ptr + rows, total.to(out_ptr.dtype.element_ty), mask=alive)
+    tl.store(out_ptr + rows, narrow(total, out_ptr.dtype.element_ty), mask=alive)
 
 
 @triton.jit
@@ -198,4 +198,4 @@ def gate_up_kernel(
         factor = tl.rsqrt(lengths[m] / (blocks * (8 if BITS == 16 else 128 // BITS)) + eps)
         gate = gates[m] * factor
         value = gate / (1.0 + tl.exp(-gate)) * (ups[m] * factor)
-        tl.store(out_ptr + m * out_stride + rows, value.to(out_ptr.dtype.element_ty), mask=rows < row_count)
+        tl.store(out_ptr + m * out_stride + rows, narrow(value, out_ptr.dtype.element_ty), mask=rows < row_count)

@@ -105,10 +105,11 @@ def attend(queries: int, cache_dtype: str, dtype: torch.dtype) -> None:
     """Attention, and what stands before it."""
     ops, step, cache = TritonOps(dtype), step_of(queries, 32768), cache_of(cache_dtype)
     sizes = [heads * HEAD_DIM for heads in (HEADS, KV_HEADS, KV_HEADS)]
-    joined = torch.split(torch.empty(queries, sum(sizes), dtype=dtype), sizes, 1)
+    joined = torch.empty(queries, sum(sizes), dtype=dtype)
+    first, key, value = torch.split(joined, sizes, 1)
     bias = torch.empty(KV_HEADS * HEAD_DIM)
     weights = AttentionWeights(norm=None, query=None, key=None, value=None, key_bias=bias, key_balance=bias)
-    ops.rope_store(*joined, weights, SPEC, step, cache, 0)
+    ops.rope_store(first, key, value, weights, SPEC, step, cache, 0)
     query = torch.zeros(queries, HEADS * HEAD_DIM, dtype=dtype)
     ops.attention(query, SPEC, step, cache, 0)
 
@@ -118,10 +119,16 @@ def write_out() -> None:
     TritonOps(torch.float16).linear(torch.zeros(512, 1024, dtype=torch.float16), awq(64, 1024))
 
 
+def multiply() -> None:
+    """One product for the tensor cores."""
+    TritonOps(torch.float16).linear(torch.zeros(64, HIDDEN, dtype=torch.float16), awq(HIDDEN, HIDDEN))
+
+
 STEPS: dict[str, Callable[[], None]] = {
     "awq-1": lambda: project(awq, 1, torch.float16),
     "awq-4": lambda: project(awq, 4, torch.float16),
     "awq-64": lambda: project(awq, 64, torch.float16),
+    "matrix": multiply,
     "awq-512": write_out,
     "q4_k-1": lambda: project(q4_k, 1, torch.bfloat16),
     "q4_k-64": lambda: project(q4_k, 64, torch.bfloat16),
@@ -168,7 +175,7 @@ def main(architecture: int, names: list[str]) -> None:
             print(json.dumps({"step": name, "kernel": kernel.metadata.name, "grid": list(grid), **told}), flush=True)
         return kernel
 
-    JITFunction.run = compile_only  # type: ignore[method-assign]
+    JITFunction.run = compile_only
     for name in names or STEPS:
         STEPS[name]()
 

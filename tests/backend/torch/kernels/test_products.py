@@ -49,7 +49,7 @@ def floats(rows: int, columns: int, dtype: torch.dtype) -> FloatWeight:
 def close(ours: torch.Tensor, plain: torch.Tensor, dtype: torch.dtype) -> None:
     assert ours.dtype == plain.dtype
     assert ours.shape == plain.shape
-    tolerance = 0.004 if dtype == torch.float16 else 0.03  # plain torch also rounds weights and normed inputs
+    tolerance = 0.004 if dtype == torch.float16 else 0.02  # plain torch also rounds weights and normed inputs
     assert (ours - plain).abs().max() <= tolerance * plain.abs().max()
 
 
@@ -66,12 +66,12 @@ def same_products(weight: TorchWeight, tokens: int, dtype: torch.dtype = torch.f
 
 @pytest.mark.parametrize(("bits", "group", "shift"), FORMATS)
 def test_one_token_with_grouped_weights(bits: int, group: int, shift: str) -> None:
-    same_products(grouped(11, 384, bits, group, shift), 1)
+    same_products(grouped(9, 128 if group > 32 else 96, bits, group, shift), 1)
 
 
 @pytest.mark.parametrize(("bits", "group", "shift"), FORMATS)
 def test_many_tokens_with_grouped_weights(bits: int, group: int, shift: str) -> None:
-    same_products(grouped(70, 384, bits, group, shift), 19)
+    same_products(grouped(70, 384 if group > 32 else 288, bits, group, shift), 19)
 
 
 @pytest.mark.parametrize("tokens", [2, 3, 4])
@@ -106,11 +106,14 @@ def test_columns_in_another_order(tokens: int) -> None:
     same_products(weight, tokens)
 
 
-@pytest.mark.parametrize("parts", [1, 2, 8])
-def test_columns_cut_into_parts_give_the_same_sums_every_time(monkeypatch: pytest.MonkeyPatch, parts: int) -> None:
+@pytest.mark.parametrize("tokens", [2, 6])
+@pytest.mark.parametrize("parts", [2, 8])
+def test_columns_cut_into_parts_give_the_same_sums_every_time(
+    monkeypatch: pytest.MonkeyPatch, parts: int, tokens: int
+) -> None:
     monkeypatch.setattr(products, "parts_of", lambda *_: parts)
-    weight = grouped(9, 2208, 4, 32, "zeros")  # 69 blocks: parts of unequal length
-    inputs = torch.randn(2, weight.columns).to(DEVICE, torch.float16)
+    weight = grouped(5, 2208, 4, 32, "zeros")  # 69 blocks: parts of unequal length
+    inputs = torch.randn(tokens, weight.columns).to(DEVICE, torch.float16)
     first = TritonOps(torch.float16).linear(inputs, weight)
     assert torch.equal(first, TritonOps(torch.float16).linear(inputs, weight))
     close(first, PlainOps(torch.float16).linear(inputs, weight), torch.float16)
@@ -120,8 +123,8 @@ def test_columns_cut_into_parts_give_the_same_sums_every_time(monkeypatch: pytes
 @pytest.mark.parametrize("alike", [True, False])
 def test_norm_then_query_key_and_value_with_and_without_bias(tokens: int, alike: bool) -> None:
     value = grouped(5, 96, 4, 32, "constant") if alike else grouped(5, 96, 8, 32, "constant")
-    weights = (grouped(13, 96, 4, 32, "constant"), grouped(6, 96, 4, 32, "constant"), value)
-    biases = (torch.randn(13).to(DEVICE), None, torch.randn(5).to(DEVICE))
+    weights = (grouped(7, 96, 4, 32, "constant"), grouped(5, 96, 4, 32, "constant"), value)
+    biases = (torch.randn(7).to(DEVICE), None, torch.randn(5).to(DEVICE))
     hidden, norm = torch.randn(tokens, 96).to(DEVICE) * 3, (torch.rand(96) + 0.5).to(DEVICE)
     ours = TritonOps(torch.float16).norm_linears(hidden, norm, 1e-5, weights, biases)
     plain = PlainOps(torch.float16).norm_linears(hidden, norm, 1e-5, weights, biases)
@@ -141,7 +144,7 @@ def test_norm_gate_up_and_silu(tokens: int, kind: str) -> None:
 
 @pytest.mark.parametrize("rows", [1, 5])
 def test_logits(rows: int) -> None:
-    head = grouped(50, 64, 8, 32, "constant")
+    head = grouped(18, 64, 8, 32, "constant")
     hidden, norm = torch.randn(rows, 64).to(DEVICE), (torch.rand(64) + 0.5).to(DEVICE)
     ours = TritonOps(torch.float16).logits(hidden, norm, 1e-5, head)
     close(ours, PlainOps(torch.float16).logits(hidden, norm, 1e-5, head), torch.float16)

@@ -8,7 +8,7 @@ from sevenb.backend.torch.kv import TorchKVCache
 from sevenb.backend.torch.plain import PlainOps
 from tests.backend.torch.kernels.steps import DEVICE, Shape, attention_weights, copy_of, random_cache, step_of
 
-LENGTHS = [(1, 300), (3, 258), (20, 20), (1, 257)]
+LENGTHS = [(1, 300), (3, 258), (9, 9), (1, 257)]
 
 
 def both(
@@ -85,7 +85,7 @@ def test_what_float16_cannot_hold_stays_finite() -> None:
 @pytest.mark.parametrize("bias", [False, True])
 def test_codes_of_turned_heads(cache_dtype: str, bias: bool) -> None:
     """Rounding may fall to the other side where sums differ in their last bit: one code, or an eighth in fp8."""
-    caches = both(Shape(heads=2), cache_dtype, [*LENGTHS, (30, 270)], bias=bias, balance=bias)
+    caches = both(Shape(heads=2), cache_dtype, [*LENGTHS, (8, 262)], bias=bias, balance=bias)
     ours, plain = caches
     assert ours.centre_codes is not None
     assert plain.centre_codes is not None
