@@ -14,6 +14,8 @@ EPILOG = """Examples:
 
 [dim]$[/] sevenb pull Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q8_0  [dim]# any hub repository[/]
 
+[dim]$[/] sevenb pull Qwen/Qwen2.5-7B-Instruct-AWQ  [dim]# safetensors, where there are no GGUF files[/]
+
 A stopped download goes on where it was: run the same command again."""
 
 

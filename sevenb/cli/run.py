@@ -61,7 +61,8 @@ def run(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL", help="Catalog name (see sevenb list --all), hub repository or path of a .gguf file."
+            metavar="MODEL",
+            help="Catalog name (see sevenb list --all), hub repository or path of a .gguf file or Hugging Face folder.",
         ),
     ] = DEFAULT_MODEL,
     prompt: Annotated[

@@ -17,7 +17,9 @@ EPILOG = """Examples:
 
 [dim]$[/] sevenb show qwen2.5-coder:0.5b
 
-[dim]$[/] sevenb show ~/Downloads/model.gguf --tensors"""
+[dim]$[/] sevenb show ~/Downloads/model.gguf --tensors
+
+[dim]$[/] sevenb show ~/Downloads/Qwen2.5-7B-Instruct-AWQ"""
 
 
 def show(

@@ -153,7 +153,7 @@ class Catalog:
             return f"There is no model {name!r}; did you mean {' or '.join(near)}?"
         return (
             f"There is no model {name!r}; `sevenb list --all` shows the catalog, and a Hugging Face repository "
-            "(org/repo) or the path of a .gguf file works too."
+            "(org/repo) or the path of a .gguf file or model folder works too."
         )
 
 
