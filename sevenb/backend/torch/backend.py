@@ -22,6 +22,7 @@ from sevenb.backend.protocol import (
 )
 from sevenb.backend.quant_types import RawTensor
 from sevenb.backend.torch import devices, graphs, kv, repack, sampling
+from sevenb.backend.torch.failures import told_apart
 from sevenb.backend.torch.graphs import Compute, CudaRecorder, Recorder, StepGraphs
 from sevenb.backend.torch.kernels import fast_ops
 from sevenb.backend.torch.kv import TorchKVCache
@@ -172,15 +173,20 @@ class TorchBackend:
     # -- one step --------------------------------------------------------------------------------------
 
     def run(self, batch: Batch, cache: TorchKVCache, compute: Compute) -> Tensor:
-        """The logits of a batch, from a recording where there can be one: [R, V]."""
-        if self._recorder is not None:
-            recorded = self._graphs.get(cache)
-            if recorded is None:
-                recorded = self._graphs[cache] = StepGraphs(compute, self._recorder)
-            logits = recorded.run(batch, cache)
-            if logits is not None:
-                return logits
-        return compute(self.prepare(batch), cache)
+        """The logits of a batch, from a recording where there can be one: [R, V].
+
+        Raises `OutOfMemory`, and `DeviceLost` where only a new process helps.
+        """
+        with told_apart(self.device):
+            logits = self._replayed(batch, cache, compute)
+            return compute(self.prepare(batch), cache) if logits is None else logits
+
+    def _replayed(self, batch: Batch, cache: TorchKVCache, compute: Compute) -> Tensor | None:
+        if self._recorder is None:
+            return None
+        if cache not in self._graphs:
+            self._graphs[cache] = StepGraphs(compute, self._recorder)
+        return self._graphs[cache].run(batch, cache)
 
     def prepare(self, batch: Batch) -> TorchStep:
         """Check the batch and move it to the device. Raises ValueError when its parts disagree."""
@@ -290,11 +296,13 @@ class TorchBackend:
 
     def sample(self, logits: Tensor, controls: Sequence[SampleControl]) -> list[Sampled]:
         """One token a row. Raises `NumberOverflow` where float16 was too small for the model."""
-        return sampling.sample(self._ops, logits, controls)
+        with told_apart(self.device):
+            return sampling.sample(self._ops, logits, controls)
 
     def token_logprobs(self, logits: Tensor, rows: Sequence[int], token_ids: Sequence[int], top: int) -> list[Sampled]:
         """Log-probabilities of given tokens. Raises `NumberOverflow` as `sample` does."""
-        return sampling.token_logprobs(self._ops, logits, rows, token_ids, top)
+        with told_apart(self.device):
+            return sampling.token_logprobs(self._ops, logits, rows, token_ids, top)
 
     def to_host(self, tensor: Tensor) -> FloatArray:
         """A copy in host memory."""
