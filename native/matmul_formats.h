@@ -63,7 +63,7 @@ SEVENB_INLINE RowFloats negated(RowFloats a) { return all_rows(0.0f) - a; }
 
 template <int Shift, bool HasOffset>
 struct BlockFormat {
-  static constexpr int tokens = tokens_at_once;
+  static constexpr int tokens = tokens_at_once<!HasOffset && Shift != as_signed>;
 
   struct Block {
     RowBytes steps[8];
@@ -169,7 +169,7 @@ struct Format<WeightType::q8_0> : BlockFormat<as_signed, false> {
 
 template <int Shift, bool HasOffset>
 struct HalfBlockFormat {
-  static constexpr int tokens = (tokens_at_once + 1) / 2;  // each takes two sums
+  static constexpr int tokens = (tokens_at_once<true> + 1) / 2;  // each takes two sums
 
   struct Block {
     RowBytes steps[8];

@@ -46,6 +46,7 @@ inline void multiply_tile(const PackedMatrix& matrix, int group, const Activatio
   using L = Layout<T>;
   using F = Format<T>;
   constexpr int ahead_bytes = L::bytes / L::blocks;  // asked for with each block
+  constexpr int tokens_at_once = Width == 1 ? 1 : (F::tokens + Planes - 1) / Planes;
   const int width = Width ? Width : tokens;
   const int records = matrix.columns() / L::columns;
   const std::uint8_t* record = matrix.group(group);
@@ -59,7 +60,7 @@ inline void multiply_tile(const PackedMatrix& matrix, int group, const Activatio
       for (int v = 0; v < vectors_per_group; ++v) {
         typename F::Block block;
         F::load(record, b, v, block);
-        accumulate_tile<F, Width == 1 ? 1 : F::tokens>(block, x, width, sums + v * width);
+        accumulate_tile<F, tokens_at_once>(block, x, width, sums + v * width);
       }
     }
   }

@@ -15,6 +15,9 @@ namespace {
 constexpr int as_held = -1;
 constexpr int as_signed = -2;
 
+// tokens_at_once<Plain>, of each instruction set: how many tokens a block of weights meets side by side, as registers
+// allow. Weights that are not plain have offsets or signs, which take some.
+
 // Which of a plane's sums belongs to `Count` steps from `First` on.
 template <int First, int Count>
 constexpr int sums_index = Count == 8 ? 0 : 1 + First / 4;

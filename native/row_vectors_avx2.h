@@ -14,7 +14,8 @@ using RowInts = I32x8;
 using RowBytes = U8x32;
 
 constexpr int lanes = 8;
-constexpr int tokens_at_once = 4;
+template <bool Plain>
+constexpr int tokens_at_once = Plain ? 4 : 2;
 constexpr bool words_at_int16 = true;
 
 SEVENB_INLINE RowFloats all_rows(float x) { return broadcast(x); }

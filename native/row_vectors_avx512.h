@@ -9,6 +9,7 @@ using RowInts = __m512i;
 using RowBytes = __m512i;
 
 constexpr int lanes = 16;
+template <bool Plain>
 constexpr int tokens_at_once = 8;
 constexpr bool words_at_int16 = false;
 

@@ -9,6 +9,7 @@ using RowInts = I32x8;
 using RowBytes = U8x32;
 
 constexpr int lanes = 8;
+template <bool Plain>
 constexpr int tokens_at_once = 1;
 constexpr bool words_at_int16 = false;
 
