@@ -30,7 +30,7 @@ from sevenb.cli.engine_options import (
     memory_fields,
 )
 from sevenb.errors import InvalidRequest
-from sevenb.model.catalog import DEFAULT_MODEL
+from sevenb.model.catalog import DEFAULT_MODEL, display_name
 
 if TYPE_CHECKING:
     from sevenb.model.store import Store
@@ -85,6 +85,8 @@ def serve(
     quantization: Quantization = None,
     tensor_parallel_size: TensorParallelSize = 1,
     enforce_eager: EnforceEager = False,
+    replicas: options.Replicas = 1,
+    ray: options.Ray = False,
     threads: Threads = None,
     cpu_isa: options.CpuIsa = None,
     max_num_batched_tokens: options.MaxNumBatchedTokens = None,
@@ -100,6 +102,8 @@ def serve(
     from sevenb.cli.console import download_progress, stoppable
     from sevenb.cli.launch import Launch
     from sevenb.cli.lora_modules import parse_lora_modules
+    from sevenb.cluster.ray_engines import RayCluster
+    from sevenb.cluster.replication import Replication
     from sevenb.engine.device_choice import check_device
     from sevenb.engine.engine_config import EngineConfig
     from sevenb.model.store import Store
@@ -142,13 +146,16 @@ def serve(
         lora_modules=adapters,
         **memory_fields(swap_space=swap_space, prefix_cache_dir=prefix_cache_dir, prefix_cache_disk=prefix_cache_disk),
     )
-    check_device(config)  # before a download of gigabytes
+    if not ray:  # whose machines have devices of their own
+        check_device(config)  # before a download of gigabytes
     with listen(host, port) as listener:  # before anything slow: a port in use is known at once
         with stoppable("What arrived is kept; run the same command again to go on."), download_progress() as progress:
             paths = [store.ensure(model, progress) for model in wanted]
             draft = draft_path(store, speculative_model, progress)
         begin_listening(listener)
-        config = msgspec.structs.replace(config, model=str(paths[0]), speculative_model=draft)
+        # Other machines have the model under its name, not at this one's path.
+        model = wanted[0] if ray and not isinstance(store.reference(wanted[0]), Path) else str(paths[0])
+        config = msgspec.structs.replace(config, model=model, speculative_model=draft)
         launch = Launch(
             config=config,
             paths=paths,
@@ -165,6 +172,7 @@ def serve(
             keep_alive=stay,
             memory_budget=options.budget_bytes(memory_budget),
             pooling=pooling,
+            replication=Replication(replicas, RayCluster() if ray else None),
             allowed_origins=allowed_origins or [],
             log_level=log_level,
         )
@@ -173,8 +181,7 @@ def serve(
 
 def _display_names(store: "Store", models: Sequence[str]) -> list[str]:
     """What clients call models that the user gave no other names. Raises `InvalidRequest` where two are the same."""
-    references = [store.reference(model) for model in models]
-    names = [reference.stem if isinstance(reference, Path) else reference.name for reference in references]
+    names = [display_name(store.reference(model)) for model in models]
     for name in names:
         if names.count(name) > 1:
             raise InvalidRequest(f"Two models here are called {name}; name each model once, files by their own names.")

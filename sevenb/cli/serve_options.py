@@ -10,6 +10,7 @@ from sevenb.cli.engine_options import COMPUTING, GIB, MEMORY
 ACCESS = "Address and access"
 LIMITS = "Limits"
 MODELS = "Models"
+REPLICAS = "Replicas"
 
 DEFAULT_MAX_QUEUE = 1024  # requests
 DEFAULT_MAX_BODY_SIZE = 32.0  # MiB
@@ -127,6 +128,29 @@ MaxBodySize = Annotated[
     float,
     typer.Option(
         "--max-body-size", metavar="MIB", min=0.001, help="Size of the largest request.", rich_help_panel=LIMITS
+    ),
+]
+
+# -- replicas ----------------------------------------------------------------------------------------
+
+Replicas = Annotated[
+    int,
+    typer.Option(
+        "--replicas",
+        "--data-parallel-size",
+        "-dp",
+        metavar="N",
+        min=1,
+        help="Engines of the first model, among which requests are shared out.",
+        rich_help_panel=REPLICAS,
+    ),
+]
+Ray = Annotated[
+    bool,
+    typer.Option(
+        "--ray",
+        help="Place the replicas on the machines of a Ray cluster: that of RAY_ADDRESS, else this machine alone.",
+        rich_help_panel=REPLICAS,
     ),
 ]
 

@@ -16,7 +16,11 @@ def merged_plan(plans: Sequence[LoadPlan | None]) -> LoadPlan | None:
     told = [plan for plan in plans if plan is not None]
     if not told or len(told) < len(plans):
         return None
-    return _summed(told, max_model_len=min(plan.max_model_len for plan in told))
+    return _summed(
+        told,
+        max_model_len=min(plan.max_model_len for plan in told),
+        free_bytes=max(plan.free_bytes for plan in told),  # they may be on one machine
+    )
 
 
 def merged_progress(progress: Sequence[LoadProgress | None]) -> LoadProgress | None:

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from sevenb.engine.client import EngineClient
+from sevenb.cluster.replication import ONE_ENGINE, Replication
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.handle import EngineHandle
 from sevenb.model.catalog import FIT_CONTEXT
@@ -90,6 +90,7 @@ class LocalModel:
     max_queue: int = 1024
     fit_context: bool = False
     pooling: Pooling | None = None  # how vectors are made; None: as the file says
+    replication: Replication = ONE_ENGINE
 
     @property
     def root(self) -> str:
@@ -120,14 +121,14 @@ class LocalModel:
         pool = memory_needed(shape, weights, context) - weights
         return MemoryNeed(weights, weights + int(pool / (self.config.memory_utilization or 0.5)))
 
-    def engine(self, memory: int | None) -> EngineClient:
+    def engine(self, memory: int | None) -> EngineHandle:
         """Its engine, not started yet."""
         config = self.config
         if memory is not None:
             config = msgspec.structs.replace(config, memory_budget=memory)
         if self.fit_context and config.max_model_len is not None:
             config = msgspec.structs.replace(config, max_model_len=min(config.max_model_len, self._longest_context()))
-        return EngineClient(msgspec.json.encode(config), max_open_requests=self.max_open_requests)
+        return self.replication.engine(config, self.max_open_requests)
 
     def load_text(self) -> ModelText:
         """Its tokenizer, chat template and ``pooling``. Only the header of the file is read."""

@@ -1,0 +1,134 @@
+"""The Ray process: places engines in a Ray cluster as actors, and tells when they end.
+
+Started as ``python -m sevenb.cluster.ray_host``, so that the API process stays free of Ray's threads and signals. Its
+standard input is its lifeline; when it ends, Ray ends the actors it had placed.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+from typing import Any
+
+import msgspec
+
+from sevenb.cluster.ray_messages import (
+    ClusterFailed,
+    ClusterReady,
+    EngineEnded,
+    EngineStarted,
+    KillEngine,
+    RayCommand,
+    RayReport,
+    StartEngine,
+)
+from sevenb.engine.starting import Launch
+
+KILLED = -9
+
+
+class EngineActor:
+    """One engine, in a process that Ray gave it."""
+
+    def where(self) -> tuple[int, str]:
+        """Process id, and the name of the machine."""
+        return os.getpid(), os.uname().nodename
+
+    def serve(self, launch: bytes, model: str) -> int:
+        """Load and serve until the API process has enough; returns an exit code."""
+        from sevenb.engine.process import load_configured_engine, serve
+        from sevenb.model.store import Store
+
+        logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        Store().ensure(model)
+        return serve(load_configured_engine, msgspec.json.decode(launch, type=Launch))
+
+
+class RayHost:
+    """Takes commands from standard input, one a line, and reports on standard output."""
+
+    def __init__(self) -> None:
+        self._output = os.fdopen(os.dup(1), "wb", buffering=0)
+        os.dup2(2, 1)  # what Ray prints must not get among the reports
+        self._actors: dict[str, Any] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> int:
+        """Until the API process is gone; returns an exit code."""
+        try:
+            import ray
+        except ImportError:
+            self._tell(
+                ClusterFailed(message="Ray is not installed: pip install 'sevenb[cluster]', or leave out --ray.")
+            )
+            return 1
+        try:
+            ray.init(include_dashboard=False, logging_level=logging.ERROR, log_to_driver=True)
+        except Exception as error:
+            where = os.environ.get("RAY_ADDRESS", "this machine")
+            self._tell(
+                ClusterFailed(message=f"Ray could not be reached at {where}: {' '.join(str(error).split())[:300]}.")
+            )
+            return 1
+        resources = ray.cluster_resources()
+        self._tell(
+            ClusterReady(
+                address=ray.util.get_node_ip_address(),
+                machines=sum(node["Alive"] for node in ray.nodes()),
+                cpus=resources.get("CPU", 0.0),
+                gpus=resources.get("GPU", 0.0),
+            )
+        )
+        loop = asyncio.get_running_loop()
+        decoder = msgspec.json.Decoder(RayCommand)
+        while line := await loop.run_in_executor(None, sys.stdin.buffer.readline):
+            command = decoder.decode(line)
+            if isinstance(command, StartEngine):
+                task = asyncio.create_task(self._serve(command))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            elif isinstance(command, KillEngine) and (actor := self._actors.pop(command.name, None)) is not None:
+                ray.kill(actor)
+        return 0
+
+    async def _serve(self, command: StartEngine) -> None:
+        import ray
+        from ray.exceptions import RayActorError, RayError
+
+        options = {"num_cpus": command.cpus, "num_gpus": command.gpus, "scheduling_strategy": "SPREAD"}
+        actor = ray.remote(**options)(EngineActor).remote()
+        self._actors[command.name] = actor
+        try:
+            pid, machine = await actor.where.remote()
+            self._tell(EngineStarted(name=command.name, pid=pid, machine=machine))
+            code = await actor.serve.remote(msgspec.json.encode(command.launch), command.model)
+            self._tell(EngineEnded(name=command.name, exit_code=code))
+        except RayActorError as error:
+            self._tell(EngineEnded(name=command.name, exit_code=KILLED, reason=_one_line(error)))
+        except RayError as error:
+            cause = getattr(error, "cause", None) or error
+            self._tell(EngineEnded(name=command.name, exit_code=1, reason=_one_line(cause)))
+        finally:
+            if self._actors.pop(command.name, None) is not None:
+                ray.kill(actor)  # it has nothing more to do, and holds its CPUs
+
+    def _fail(self, message: str) -> None:
+        self._tell(ClusterFailed(message=message))
+
+    def _tell(self, report: RayReport) -> None:
+        self._output.write(msgspec.json.encode(report) + b"\n")
+
+
+def _one_line(error: object) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def main() -> int:
+    """The life of the Ray process; returns its exit code."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    code = asyncio.run(RayHost().run())
+    os._exit(code)  # Ray's own farewell may take seconds; its daemons notice all the same
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""`Replication`: how many engines a model gets, and where: one process, several here, or several in a Ray cluster."""
+
+import os
+from dataclasses import dataclass
+
+import msgspec
+
+from sevenb.backend.accelerators import signs_of_accelerators
+from sevenb.cluster.ray_engines import RayCluster, RayStarter
+from sevenb.cluster.replicas import Replicas
+from sevenb.engine.client import EngineClient
+from sevenb.engine.engine_config import EngineConfig
+from sevenb.engine.handle import EngineHandle
+from sevenb.engine.starting import LocalStarter
+from sevenb.host import free_memory, usable_cores
+
+_VISIBLE_CARDS = "CUDA_VISIBLE_DEVICES"
+
+
+@dataclass(frozen=True)
+class Replication:
+    """``count`` engines of one model; on the machines of a Ray cluster where there is one."""
+
+    count: int = 1
+    cluster: RayCluster | None = None
+
+    def engine(self, config: EngineConfig, max_open_requests: int) -> EngineHandle:
+        """A model's engines as one handle, not started yet. They share what ``config`` allows one to take."""
+        if self.count == 1 and self.cluster is None:
+            return EngineClient(msgspec.json.encode(config), max_open_requests=max_open_requests)
+        if self.cluster is not None:
+            starter = RayStarter(self.cluster, self.count)
+            encoded = msgspec.json.encode(config)
+            clients = [
+                EngineClient(encoded, starter=starter, max_open_requests=max_open_requests) for _ in range(self.count)
+            ]
+        else:
+            share = msgspec.json.encode(self._share(config))
+            clients = [
+                EngineClient(
+                    share,
+                    starter=LocalStarter(environment=_cards(config, index)),
+                    max_open_requests=max_open_requests,
+                )
+                for index in range(self.count)
+            ]
+        return Replicas(clients, max_open_requests)
+
+    def _share(self, config: EngineConfig) -> EngineConfig:
+        """What one of several engines on this machine may take; cards are not shared."""
+        if _on_cards(config):
+            return config
+        budget = config.memory_budget
+        return msgspec.structs.replace(
+            config,
+            threads=config.threads or max(1, usable_cores() // self.count),
+            memory_budget=(free_memory() if budget is None else budget) // self.count,
+        )
+
+
+def _on_cards(config: EngineConfig) -> bool:
+    return config.device != "cpu" if config.device != "auto" else bool(signs_of_accelerators())
+
+
+def _cards(config: EngineConfig, index: int) -> dict[str, str]:
+    """The environment that shows each of several engines cards of its own."""
+    if not _on_cards(config):
+        return {}
+    first = index * config.tensor_parallel_size
+    cards = range(first, first + config.tensor_parallel_size)
+    visible = os.environ.get(_VISIBLE_CARDS, "").split(",")
+    return {_VISIBLE_CARDS: ",".join(visible[card] if card < len(visible) > 1 else str(card) for card in cards)}
+
+
+ONE_ENGINE = Replication()
