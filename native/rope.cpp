@@ -29,12 +29,18 @@ void norm_head(const float* weight, float epsilon, int dim, float* head) {
 }
 
 void rotate(const float* from, float* to, const float* cos, const float* sin, int half, bool interleaved) {
-  const int step = interleaved ? 2 : 1, partner = interleaved ? 1 : half;
-  for (int i = 0; i < half; ++i) {
-    const float first = from[i * step], second = from[i * step + partner];
-    to[i * step] = first * cos[i] - second * sin[i];
-    to[i * step + partner] = first * sin[i] + second * cos[i];
+  if (interleaved) {
+    for (int i = 0; i < half; ++i) {
+      const float first = from[2 * i], second = from[2 * i + 1];
+      to[2 * i] = first * cos[i] - second * sin[i];
+      to[2 * i + 1] = first * sin[i] + second * cos[i];
+    }
+    return;
   }
+  float copied[kMostHeadDim];  // `to` may be `from`: without a copy compilers find no vectors here
+  std::copy(from, from + 2 * half, copied);
+  for (int i = 0; i < half; ++i) to[i] = copied[i] * cos[i] - copied[half + i] * sin[i];
+  for (int i = 0; i < half; ++i) to[half + i] = copied[i] * sin[i] + copied[half + i] * cos[i];
 }
 
 void balance_key(const RopeStore& task, int head, float* key) {
@@ -43,10 +49,10 @@ void balance_key(const RopeStore& task, int head, float* key) {
   for (int d = 0; d < dim; ++d) key[d] *= task.key_balance[head * dim + d];
 }
 
-void balance_query(const RopeStore& task, int head, float* query) {
-  if (task.key_balance == nullptr) return;
-  const int dim = task.cache->shape().head_dim;
-  for (int d = 0; d < dim; ++d) query[d] /= task.key_balance[head * dim + d];
+// `inverses` of the balance of one KV head, if there is one.
+void balance_query(const float* inverses, int dim, float* query) {
+  if (inverses == nullptr) return;
+  for (int d = 0; d < dim; ++d) query[d] *= inverses[d];
 }
 
 // Rounds to nearest even and saturates: what was finite stays finite.
@@ -162,16 +168,22 @@ void rope_store_tokens(const RopeStore& task, int first, int last) {
   const PagedBatch& batch = *task.batch;
   const KVShape& shape = task.cache->shape();
   const int group = task.heads / shape.kv_heads;
-  float rotated[kMostHeadDim];
+  float rotated[kMostHeadDim], inverses[kMostHeadDim];
+  // Heads outside, tokens inside: one division a channel, whose result is exact for powers of two.
+  for (int head = 0; head < task.heads; ++head) {
+    const float* balance = task.key_balance;
+    if (balance != nullptr && head % group == 0)
+      for (int d = 0; d < shape.head_dim; ++d) inverses[d] = 1.0f / balance[head / group * shape.head_dim + d];
+    for (int token = first; token < last; ++token) {
+      float* query = task.query + token * task.query_stride + head * shape.head_dim;
+      norm_head(task.query_norm, task.norm_epsilon, shape.head_dim, query);
+      rotate(query, query, batch.cos_of(token), batch.sin_of(token), batch.rotary_half, task.interleaved);
+      balance_query(balance != nullptr ? inverses : nullptr, shape.head_dim, query);
+    }
+  }
   for (int token = first; token < last; ++token) {
     const float* cos = batch.cos_of(token);
     const float* sin = batch.sin_of(token);
-    for (int head = 0; head < task.heads; ++head) {
-      float* query = task.query + token * task.query_stride + head * shape.head_dim;
-      norm_head(task.query_norm, task.norm_epsilon, shape.head_dim, query);
-      rotate(query, query, cos, sin, batch.rotary_half, task.interleaved);
-      balance_query(task, head / group, query);
-    }
     const Slot slot = slot_at(task, token, batch.positions[token]);
     for (int head = 0; head < shape.kv_heads; ++head) {
       const float* key = task.key + token * task.key_stride + head * shape.head_dim;
