@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from sevenb.backend.protocol import Backend, KVCache
 from sevenb.engine.block_store import BlockStore, MemoryTier, cache_identity
 from sevenb.engine.device_choice import DeviceChoice, choose_device
@@ -45,9 +47,21 @@ def load_engine(
     read, where a configuration cannot fit.
     """
     started = time.monotonic()
-    report = report or (lambda _: None)
     choice = choose_device(config)
     backend = open_backend(config, choice)
+    try:
+        engine, ready = _load_onto(backend, config, choice, report or (lambda _: None))
+    except BaseException:
+        leadership.close(backend)
+        raise
+    if on_loss is not None:
+        leadership.on_loss(backend, on_loss)
+    return engine, msgspec.structs.replace(ready, load_seconds=time.monotonic() - started)
+
+
+def _load_onto(
+    backend: Backend, config: EngineConfig, choice: DeviceChoice, report: ReportLoading
+) -> tuple[Engine, EngineReady]:
     if on_card(backend):
         config = config.for_card()
     path = Store().resolve(config.model)
@@ -96,8 +110,6 @@ def load_engine(
         memory=_meter(plan, decoder, backend),
         on_close=lambda: leadership.close(backend),
     )
-    if on_loss is not None:
-        leadership.on_loss(backend, on_loss)
     ready = EngineReady(
         model_name=name,
         max_model_len=plan.sizing.max_model_len,
@@ -107,7 +119,7 @@ def load_engine(
         swap_bytes=plan.swap_bytes,
         weight_bytes=decoder.weight_bytes,
         device=backend.describe(),
-        load_seconds=time.monotonic() - started,
+        load_seconds=0.0,  # known to who opened the backend
         adapters=list(files.adapters),
         max_num_seqs=config.max_num_seqs,
         working_bytes=plan.working_bytes if plan.room.card else 0,

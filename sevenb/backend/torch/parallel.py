@@ -32,13 +32,12 @@ class ProcessGroup:
         self.size = size
         self._library = _LIBRARIES[device.type]
         self._tokens: list[range] = []
-        if distributed.is_initialized():
-            raise DeviceUnavailable(
-                "This process already shares a model with other ranks; close that one before loading another."
-            )
+        self.check_free()
         # All ranks are on this machine: nothing listens where others could connect.
         loopback = "lo" if sys.platform == "linux" else "lo0"
         os.environ.setdefault(f"{self._library.upper()}_SOCKET_IFNAME", loopback)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # what NCCL and Triton take for granted
         try:
             distributed.init_process_group(
                 self._library,
@@ -57,6 +56,14 @@ class ProcessGroup:
                 f"The {size} ranks of a tensor-parallel engine cannot meet over {self._library} "
                 f"({_first_line(error)}); set {variable} and read the log, or do without --tensor-parallel-size."
             ) from None
+
+    @staticmethod
+    def check_free() -> None:
+        """Raise `DeviceUnavailable` where this process is in a group already."""
+        if distributed.is_initialized():
+            raise DeviceUnavailable(
+                "This process already shares a model with other ranks; close that one before loading another."
+            )
 
     def share_vocabulary(self, tokens: int) -> None:
         """Say how many tokens the model has, whose embeddings and logits the ranks divide among them."""

@@ -14,7 +14,7 @@ from sevenb.backend.torch.devices import open_device
 from sevenb.backend.torch.kv import TorchKVCache
 from sevenb.backend.torch.parallel import ProcessGroup
 from sevenb.engine.engine_config import EngineConfig
-from sevenb.engine.parallel.devices import check_devices, meeting_in, rank_device, rank_threads
+from sevenb.engine.parallel.devices import check_devices, rank_device, rank_threads
 from sevenb.engine.parallel.messages import (
     AllocateCache,
     Allocated,
@@ -23,7 +23,6 @@ from sevenb.engine.parallel.messages import (
     DropCache,
     Forward,
     FreeMemory,
-    Join,
     Loaded,
     LoadWeights,
     MeasureMemory,
@@ -56,14 +55,12 @@ class LeadingBackend(TorchBackend):
         ranks = config.tensor_parallel_size
         opened = open_device(device)
         check_devices(opened.type, ranks, torch.cuda.device_count())
+        ProcessGroup.check_free()
         own = rank_device(opened.type, 0)
         self._config = config
         self.ranks = Ranks(config, opened.type, ranks)
         try:
-            self.ranks.open()
-            self.ranks.tell(Join())
-            group = ProcessGroup(0, ranks, meeting_in(self.ranks.folder), open_device(own))
-            weakref.finalize(self.ranks, group.close)
+            group = self.ranks.meet(open_device(own))
             super().__init__(
                 own,
                 config.dtype,
@@ -108,6 +105,7 @@ class LeadingBackend(TorchBackend):
         self._numbers += 1
         number = self._numbers
         command = AllocateCache(number=number, blocks=blocks, block_size=layout.block_size, dtype=layout.dtype)
+        self._tell_dropped()
         answers = self.ranks.ask(command, Allocated)
         cache = super().allocate_kv(layout, blocks)
         others = [answer.block_bytes for answer in answers()]
@@ -139,10 +137,12 @@ class LeadingBackend(TorchBackend):
         super().write_block(cache, block, parts[0])
 
     def number_of(self, cache: TorchKVCache) -> int:
-        """What the other ranks know a cache by. Tells them first which ones are gone."""
+        """What the other ranks know a cache by."""
+        return self._caches[id(cache)].number
+
+    def _tell_dropped(self) -> None:
         while self._dropped:
             self.ranks.tell(DropCache(self._dropped.pop()))
-        return self._caches[id(cache)].number
 
     def _forget(self, identity: int) -> None:
         self._dropped.append(self._caches.pop(identity).number)
@@ -162,7 +162,7 @@ class LeadingDecoder(Decoder):
 
     def forward_with_states(self, batch: Batch, cache: TorchKVCache, rows: Sequence[int]) -> tuple[Tensor, FloatArray]:
         """Compute a batch on all ranks. Raises `DeviceLost` where one cannot."""
-        self._ranks.tell(Forward.of(batch, self._number_of(cache)))
+        self._ranks.tell(Forward.of(batch, self._number_of(cache), states=bool(rows)))
         try:
             return super().forward_with_states(batch, cache, rows)
         except Exception as error:

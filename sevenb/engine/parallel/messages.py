@@ -51,14 +51,18 @@ class DropCache(msgspec.Struct, frozen=True, tag=True):
 
 
 class Forward(msgspec.Struct, frozen=True, tag=True):
-    """Compute your part of a batch; its arrays are given as their bytes."""
+    """Compute your part of a batch; its arrays are given as their bytes.
+
+    ``states``: rank 0 wants hidden states, too. It computes such a step in another way, and so must all.
+    """
 
     cache: int
+    states: bool
     arrays: tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes]
     adapters: tuple[tuple[int, int, str], ...] = ()
 
     @classmethod
-    def of(cls, batch: Batch, cache: int) -> "Forward":
+    def of(cls, batch: Batch, cache: int, *, states: bool) -> "Forward":
         """The message that says a batch."""
         arrays = (
             batch.token_ids.tobytes(),
@@ -70,7 +74,7 @@ class Forward(msgspec.Struct, frozen=True, tag=True):
             batch.rope_cos.tobytes(),
             batch.rope_sin.tobytes(),
         )
-        return cls(cache, arrays, tuple((run.start, run.end, run.adapter) for run in batch.adapters))
+        return cls(cache, states, arrays, tuple((run.start, run.end, run.adapter) for run in batch.adapters))
 
     def batch(self) -> Batch:
         """The batch it says."""

@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import torch
 import zmq
 
+from sevenb.backend.torch.parallel import ProcessGroup
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.failures import rebuild_error
-from sevenb.engine.parallel.messages import Opened, RankAnswer, RankCommand, RankFailed, RankLaunch
+from sevenb.engine.parallel.devices import meeting_in
+from sevenb.engine.parallel.messages import Join, Opened, RankAnswer, RankCommand, RankFailed, RankLaunch
 from sevenb.errors import DeviceLost, SevenbError
 
 logger = logging.getLogger(__name__)
@@ -46,11 +49,12 @@ class Ranks:
         self._sockets: list[zmq.Socket[bytes]] = []
         self._processes: list[subprocess.Popen[bytes]] = []
         self._watch = _Watch(ranks)
+        self._groups: list[ProcessGroup] = []
         self._awaited: Callable[[], object] | None = None
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(RankAnswer)
         self.close = weakref.finalize(
-            self, _end, self._watch, self._processes, self._sockets, self._context, self.folder
+            self, _end, self._watch, self._processes, self._groups, self._sockets, self._context, self.folder
         )
         encoded = msgspec.Raw(msgspec.json.encode(config))
         for rank in range(1, ranks):
@@ -59,9 +63,13 @@ class Ranks:
             self._processes.append(_start(launch))
             self._watch.follow(rank, self._processes[-1])
 
-    def open(self) -> None:
-        """Wait until every rank has its device. Raises what kept one from it."""
+    def meet(self, device: torch.device) -> ProcessGroup:
+        """Wait until every rank has its device, and meet them. Raises what keeps one from it, `DeviceUnavailable`."""
         self._collect(Opened)
+        self.tell(Join())
+        group = ProcessGroup(0, self.ranks, meeting_in(self.folder), device)
+        self._groups.append(group)
+        return group
 
     def tell(self, command: RankCommand) -> None:
         """Tell all ranks the same; nothing is waited for."""
@@ -207,6 +215,7 @@ def _start(launch: RankLaunch) -> "subprocess.Popen[bytes]":
 def _end(
     watch: _Watch,
     processes: "list[subprocess.Popen[bytes]]",
+    groups: list[ProcessGroup],
     sockets: "list[zmq.Socket[bytes]]",
     context: "zmq.Context[zmq.Socket[bytes]]",
     folder: Path,
@@ -215,6 +224,8 @@ def _end(
     for process in processes:
         assert process.stdin is not None
         process.stdin.close()
+    for group in groups:
+        group.close()
     for socket in sockets:
         socket.close()
     context.term()
@@ -223,4 +234,5 @@ def _end(
             process.wait(_LAST_WORD)
         except subprocess.TimeoutExpired:
             process.kill()
+            process.wait()
     shutil.rmtree(folder, ignore_errors=True)

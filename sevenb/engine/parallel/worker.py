@@ -67,8 +67,8 @@ class Worker:
     def obey(self, command: RankCommand) -> RankAnswer | None:
         """Do what a command says; its answer, if it has one."""
         match command:
-            case Forward(cache=number):
-                self._decoder.forward(command.batch(), self._caches[number])
+            case Forward(cache=number, states=states):
+                self._decoder.forward_with_states(command.batch(), self._caches[number], (0,) if states else ())
             case CopyBlocks(cache=number, pairs=pairs):
                 self._backend.copy_blocks(self._caches[number], pairs)
             case WriteBlock(cache=number, block=block, contents=contents):

@@ -1,0 +1,126 @@
+"""Processes that share a model end together, and whoever waits for an answer is told why."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from sevenb.engine.client import EngineClient
+from sevenb.engine.engine_config import EngineConfig
+from sevenb.engine.messages import AddRequest
+from sevenb.engine.sampling_params import SamplingParams
+from sevenb.errors import EngineDied, InvalidRequest
+from tests.model.tiny_gguf import TinyModel
+
+PATIENCE = 60.0  # seconds
+HIDDEN = 256
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return TinyModel(heads=8, kv_heads=4, head_dim=32).write(tmp_path_factory.mktemp("models") / "tiny.gguf")
+
+
+@asynccontextmanager
+async def engine(model: Path, ranks: int) -> AsyncIterator[EngineClient]:
+    config = EngineConfig(
+        model=str(model), backend="torch", device="cpu", tensor_parallel_size=ranks, threads=1, speculation=False
+    )
+    client = EngineClient(msgspec.json.encode(config))
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def answer(client: EngineClient, tokens: int) -> list[int]:
+    request = AddRequest(
+        request_id="r",
+        prompt_token_ids=[1, 2, 3],
+        params=SamplingParams(temperature=0, max_tokens=tokens),
+        stop_token_ids=[],
+        arrival=time.monotonic(),
+    )
+    async with client.submit(request) as stream:
+        return [token.token_id async for output in stream for one in output.sequences for token in one.tokens]
+
+
+async def embedding(client: EngineClient) -> bytes:
+    request = AddRequest(
+        request_id="e",
+        prompt_token_ids=[1, 2, 3],
+        params=SamplingParams(max_tokens=1),
+        stop_token_ids=[],
+        arrival=time.monotonic(),
+        pooling="last",
+    )
+    async with client.submit(request) as stream:
+        vectors = [output.embedding async for output in stream if output.embedding is not None]
+    return vectors[0]
+
+
+def ranks_of(client: EngineClient) -> list[psutil.Process]:
+    assert client.pid is not None
+    return psutil.Process(client.pid).children()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def test_the_end_of_a_rank_ends_the_engine_which_starts_again(tiny: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        async with engine(tiny, 3) as client:
+            await client.wait_ready(PATIENCE)
+            expected = await answer(client, 4)
+            assert len(await embedding(client)) == HIDDEN * 4
+            first, second = ranks_of(client)
+            # In the middle of an answer.
+            waiting = asyncio.create_task(answer(client, 400))
+            await until(lambda: client.stats is not None and client.stats.running == 1)
+            first.kill()
+            with pytest.raises(EngineDied, match="send the request again"):
+                await waiting
+            await until(lambda: client.restarts == 1 and client.state == "ready")
+            assert not second.is_running()
+            assert "Rank 1 of 3, one of the processes that share the model, was killed" in caplog.text
+            assert await answer(client, 4) == expected
+            # While nothing is asked.
+            ranks_of(client)[1].kill()
+            await until(lambda: client.restarts == 2 and client.state == "ready")
+            assert await answer(client, 4) == expected
+            # The engine itself.
+            ranks = ranks_of(client)
+            assert client.pid is not None
+            psutil.Process(client.pid).kill()
+            assert not psutil.wait_procs(ranks, PATIENCE)[1]
+
+    asyncio.run(test())
+
+
+def test_an_engine_that_is_closed_leaves_no_rank_behind(tiny: Path) -> None:
+    async def test() -> None:
+        async with engine(tiny, 2) as client:
+            await client.wait_ready(PATIENCE)
+            ranks = ranks_of(client)
+        assert len(ranks) == 1
+        assert not psutil.wait_procs(ranks, PATIENCE)[1]
+
+    asyncio.run(test())
+
+
+def test_what_keeps_an_engine_from_starting_is_told(tiny: Path) -> None:
+    async def test() -> None:
+        async with engine(tiny, 9) as client:
+            with pytest.raises(InvalidRequest, match="choose 1 to 8"):
+                await client.wait_ready(PATIENCE)
+
+    asyncio.run(test())
