@@ -13,7 +13,7 @@ from types import ModuleType
 from unittest.mock import patch
 
 from benchmarks.remote import serve
-from sevenb.backend.native import _kernels, backend, kv, sampling
+from sevenb.backend.native import _kernels, backend, kv, ordered, sampling
 from sevenb.engine.block_store import MemoryTier
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.loader import load_engine
@@ -86,7 +86,7 @@ class SevenB:
         """The part of a decode step that is spent outside of the kernels, between 0 and 1."""
         kernels = _TimedKernels("timed kernels")
         with ExitStack() as stack:
-            for module in (backend, kv, sampling):
+            for module in (backend, kv, ordered, sampling):
                 stack.enter_context(patch.object(module, "_kernels", kernels))
             self._start([prompt], steps)
             kernels.seconds = 0.0
