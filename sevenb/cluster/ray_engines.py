@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 _COMMAND = (sys.executable, "-m", "sevenb.cluster.ray_host")
 _ANY_INTERFACE = "0.0.0.0"
-CONNECT_SECONDS = 60.0
+CONNECT_SECONDS = 180.0
 PLACE_SECONDS = 300.0  # a cluster that grows by demand needs minutes for a new machine
 
 

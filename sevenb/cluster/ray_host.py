@@ -7,6 +7,7 @@ standard input is its lifeline; when it ends, Ray ends the actors it had placed.
 import asyncio
 import logging
 import os
+import socket
 import sys
 from typing import Any
 
@@ -55,6 +56,7 @@ class RayHost:
 
     async def run(self) -> int:
         """Until the API process is gone; returns an exit code."""
+        os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # read when Ray is imported; busy machines
         try:
             import ray
         except ImportError:
@@ -63,6 +65,7 @@ class RayHost:
             )
             return 1
         try:
+            _check_reachable(os.environ.get("RAY_ADDRESS", ""))
             ray.init(include_dashboard=False, logging_level=logging.ERROR, log_to_driver=True)
         except Exception as error:
             where = os.environ.get("RAY_ADDRESS", "this machine")
@@ -117,6 +120,13 @@ class RayHost:
 
     def _tell(self, report: RayReport) -> None:
         self._output.write(msgspec.json.encode(report) + b"\n")
+
+
+def _check_reachable(address: str) -> None:
+    """Raise OSError where nobody listens: Ray itself would go on trying for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 def _one_line(error: object) -> str:

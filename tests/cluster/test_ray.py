@@ -1,0 +1,105 @@
+"""A server over two engines that a real Ray cluster placed: one is killed under load, and nothing is lost."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+import httpx
+import psutil
+import pytest
+
+from tests.e2e.conftest import Program, serving
+from tests.needed import leave_out
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Program]:
+    """SmolLM2 on two engines in a Ray cluster of this machine alone."""
+    if find_spec("ray") is None:
+        leave_out("ray is not installed: pip install 'sevenb[cluster]'")
+    options = ("--ray", "--replicas", "2", "--no-console", "--max-model-len", "1024", "--only")
+    with serving("smollm2:135m", *options) as program:
+        yield program
+
+
+def actors() -> list[psutil.Process]:
+    """The processes of the engines."""
+    found = [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"]]
+    return [process for process in found if process.info["cmdline"][0].startswith("ray::EngineActor")]
+
+
+async def stream(http: httpx.AsyncClient, number: int) -> str:
+    """The text of a streamed answer. Raises AssertionError where it ends with an error."""
+    body = {"model": "smollm2:135m", "prompt": f"Story {number}: once upon a time", "max_tokens": 12, "stream": True,
+            "ignore_eos": True, "temperature": 0}  # fmt: skip
+    text = ""
+    async with http.stream("POST", "/v1/completions", json=body) as response:
+        assert response.status_code == 200, await response.aread()
+        async for line in response.aiter_lines():
+            if line.startswith("data: {"):
+                event = json.loads(line[6:])
+                assert "error" not in event, event
+                text += "".join(choice["text"] for choice in event["choices"])
+    return text
+
+
+def test_both_engines_answer_as_one_server(cluster: Program) -> None:
+    with cluster.http as http:
+        texts = [
+            http.post(
+                "/v1/completions",
+                json={"model": "smollm2:135m", "prompt": "The sun is", "max_tokens": 8, "temperature": 0},
+            ).json()["choices"][0]["text"]
+            for _ in range(4)
+        ]
+    assert len(set(texts)) == 1
+    assert len(actors()) == 2
+    assert "2 × native" in "".join(cluster.output)
+
+
+def test_an_engine_killed_under_load_loses_no_request_that_had_not_begun(cluster: Program) -> None:
+    async def test() -> list[str]:
+        async with httpx.AsyncClient(base_url=cluster.url, timeout=120) as http:
+            victim = actors()[0]
+            os.kill(victim.pid, signal.SIGSTOP)  # what it is sent does not begin
+            streams = [asyncio.create_task(stream(http, number)) for number in range(24)]
+            while sum(task.done() for task in streams) < 12:
+                await asyncio.sleep(0.05)
+            os.kill(victim.pid, signal.SIGKILL)
+            return await asyncio.gather(*streams)
+
+    assert all(asyncio.run(asyncio.wait_for(test(), 200)))
+    with cluster.http as http:
+        assert http.get("/health").status_code == 200
+
+
+def test_without_ray_it_says_what_to_install() -> None:
+    hidden = "import sys; sys.modules['ray'] = None; from sevenb.cluster.ray_host import main; main()"
+    done = subprocess.run([sys.executable, "-c", hidden], input="", capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "pip install 'sevenb[cluster]'" in json.loads(done.stdout)["message"]
+
+
+def test_a_cluster_that_is_not_there_is_named() -> None:
+    if find_spec("ray") is None:
+        leave_out("ray is not installed: pip install 'sevenb[cluster]'")
+    done = subprocess.run(
+        [sys.executable, "-m", "sevenb.cluster.ray_host"],
+        input="", capture_output=True, text=True, check=False, env={**os.environ, "RAY_ADDRESS": "127.0.0.1:1"},
+    )  # fmt: skip
+    assert "Ray could not be reached at 127.0.0.1:1" in json.loads(done.stdout.splitlines()[0])["message"]
+
+
+def test_engines_end_with_a_server_that_is_killed(cluster: Program) -> None:
+    """The last of all here: nothing of the cluster is left."""
+    engines = actors()
+    assert engines
+    cluster.process.kill()
+    cluster.process.wait()
+    _, alive = psutil.wait_procs(engines, timeout=60)
+    assert alive == []
