@@ -131,7 +131,7 @@ def _sampling(generation: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
         return
     for theirs, ours in _SAMPLING.items():
         value = generation.get(theirs)
-        if type(value) in (int, float) and abs(value) < _LARGEST_SETTING:
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST_SETTING:
             yield f"general.sampling.{ours}", value
 
 
