@@ -18,7 +18,7 @@ CONSOLE_SOURCES := $(shell find console -name node_modules -prune -o -type f -pr
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help serve install console test test-all test-long lint bench size clean
+.PHONY: help serve install console test devices test-all test-long lint bench size clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,7 +39,10 @@ test: $(VENV)/.developer install ## lint and run all tests that need no torch: A
 	@$(BIN)/sevenb pull $(MODELS_OF_TESTS)
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-all: $(VENV)/.devices test ## the same with those that need torch, Triton and Ray, which it installs
+devices: $(VENV)/.devices ## install torch, Triton and Ray, for the tests of other devices
+	@:
+
+test-all: devices test ## the same with those that need torch, Triton and Ray, which it installs
 	@:
 
 test-long: $(VENV)/.developer install ## find facts in documents of 32K and 64K tokens: half an hour
