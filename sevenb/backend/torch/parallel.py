@@ -97,6 +97,9 @@ class ProcessGroup:
         """Leave the group; whoever still waits for this rank fails."""
         if distributed.is_initialized():
             distributed.destroy_process_group()
+        else:
+            # A group that could not be made counts all the same, and the next one would be looked for by its number.
+            distributed.distributed_c10d._world.group_count = 0
 
     def _lost(self, error: RuntimeError) -> DeviceLost:
         return DeviceLost(

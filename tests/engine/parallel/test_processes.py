@@ -117,10 +117,12 @@ def test_an_engine_that_is_closed_leaves_no_rank_behind(tiny: Path) -> None:
     asyncio.run(test())
 
 
-def test_what_keeps_an_engine_from_starting_is_told(tiny: Path) -> None:
+def test_what_keeps_an_engine_from_starting_is_told(tmp_path: Path) -> None:
+    narrow = TinyModel(heads=2, kv_heads=1, head_dim=128).write(tmp_path / "narrow.gguf")
+
     async def test() -> None:
-        async with engine(tiny, 9) as client:
-            with pytest.raises(InvalidRequest, match="choose 1 to 8"):
+        async with engine(narrow, 3) as client:
+            with pytest.raises(InvalidRequest, match="choose 1 to 2"):
                 await client.wait_ready(PATIENCE)
 
     asyncio.run(test())
