@@ -11,6 +11,7 @@ from sevenb.model.checkpoint import Checkpoint
 from tests.engine.parallel.shared import open_llm, other_ranks, texts
 from tests.model.random_adapter import RandomAdapter
 from tests.model.tiny_gguf import TinyModel
+from tests.torch_or_skip import torch  # noqa: F401
 
 BLOCK_BYTES = 16 * 2 * 2 * 2 * 32 * 4  # of a rank's part: positions, layers, K and V, KV heads, head_dim, float32
 

@@ -16,6 +16,7 @@ from sevenb.engine.messages import AddRequest
 from sevenb.engine.sampling_params import SamplingParams
 from sevenb.errors import EngineDied, InvalidRequest
 from tests.model.tiny_gguf import TinyModel
+from tests.torch_or_skip import torch  # noqa: F401
 
 PATIENCE = 60.0  # seconds
 HIDDEN = 256
