@@ -114,7 +114,10 @@ def steps_of(metadata: Mapping[str, object]) -> Steps:
         normalizer = json.loads(str(metadata.get(NORMALIZER)) or "null")
         stated = json.loads(str(stated))
         read = tokenizers.Tokenizer.from_str(json.dumps(empty | {"normalizer": normalizer, "pre_tokenizer": stated}))
-    except Exception as error:  # the library raises bare Exceptions
+        read.pre_tokenizer.pre_tokenize_str("a 1")  # some settings fail at the first text only
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the library raises bare Exceptions, and where it panics not even those
         raise UnsupportedModel(
             f"The model's tokenizer.json has steps before its merges that cannot be used ({error!s:.200}); choose "
             "another build of the model."

@@ -249,6 +249,11 @@ def _bpe(**changes: Any) -> dict[str, Any]:
     return tiny_tokenizer(model=tiny_tokenizer()["model"] | changes)
 
 
+def _split_into(step: dict[str, Any]) -> dict[str, Any]:
+    steps = [step, tiny_tokenizer()["pre_tokenizer"]]
+    return tiny_tokenizer(pre_tokenizer={"type": "Sequence", "pretokenizers": steps})
+
+
 @pytest.mark.parametrize(
     ("document", "error", "words"),
     [
@@ -264,6 +269,8 @@ def _bpe(**changes: Any) -> dict[str, Any]:
         (tiny_tokenizer(pre_tokenizer={"type": "Whitespace"}), UnsupportedModel, "steps before its merges"),
         (tiny_tokenizer(pre_tokenizer={"type": "Sequence", "pretokenizers": 3}), UnsupportedModel, "before its merges"),
         (tiny_tokenizer(normalizer={"type": "Nonsense"}), UnsupportedModel, "cannot be used"),
+        (tiny_tokenizer(normalizer={"type": "Precompiled", "precompiled_charsmap": ""}), UnsupportedModel, "cannot"),
+        (_split_into({"type": "FixedLength", "length": 0}), UnsupportedModel, "cannot be used"),
         (tiny_tokenizer(added_tokens=[{"id": 10**6, "content": "x"}]), CorruptModelFile, "token id"),
     ],
 )
