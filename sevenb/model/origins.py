@@ -63,6 +63,7 @@ FOLDER_FILES = (
     "generation_config.json",
     "quantize_config.json",
     "quant_config.json",
+    "1_Pooling/config.json",
     "model.safetensors.index.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -98,12 +99,14 @@ def choose_folder(files: Sequence[ModelFile]) -> tuple[ModelFile, ...]:
 
     An empty answer means that there is none: no configuration, or no safetensors files.
     """
-    top = {file.name: file for file in files if "/" not in file.name}
+    top = {file.name: file for file in files if "/" not in file.name or file.name in FOLDER_FILES}
     names = [name for name in top if name.endswith(".safetensors") and not name.startswith("consolidated")]
     weights = [name for name in names if re.fullmatch(r"model(-\d{5}-of-\d{5})?\.safetensors", name)]
     if "model.safetensors" in weights:
         weights = ["model.safetensors"]
-    weights = weights or (names if len(names) == 1 else [])
+        top.pop("model.safetensors.index.json", None)  # it may name shards that stand beside the whole file
+    stems = {re.sub(r"-\d{5}-of-\d{5}\.safetensors$", "", name) for name in names}
+    weights = weights or (names if len(stems) == 1 else [])
     if "config.json" not in top or not weights:
         return ()
     small = [name for name in FOLDER_FILES if name in top]

@@ -18,7 +18,8 @@ class StoredFile(msgspec.Struct, frozen=True):
     def link_name(self) -> str:
         """What it is called in the model's folder."""
         # A repository may keep its files in folders, and a hostile one may send "../": only the last part is a name.
-        return PurePosixPath(self.name).name
+        # The one file that we read of a folder within a repository has the name of another.
+        return "pooling.json" if self.name == "1_Pooling/config.json" else PurePosixPath(self.name).name
 
 
 class StoredModel(msgspec.Struct, frozen=True):

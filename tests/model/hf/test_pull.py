@@ -8,7 +8,9 @@ import pytest
 
 from sevenb.errors import DownloadFailed, HashMismatch, UnsupportedModel
 from sevenb.model.checkpoint import Checkpoint
+from sevenb.model.origins import ModelFile, choose_folder
 from sevenb.model.store import Store
+from sevenb.model.stored_model import StoredFile
 from tests.hub import Hub, serve
 from tests.model.hf.tiny_folder import config, write_tiny_folder
 
@@ -53,6 +55,28 @@ def test_only_what_is_read_is_downloaded(hub: Hub, store: Store) -> None:
     model = store.pull(NAME)
     assert {file.name for file in model.files} == GIT | {"model.safetensors"}
     assert model.size == sum(len(hub.files[file.name]) for file in model.files)
+
+
+@pytest.mark.parametrize(
+    ("weights", "chosen"),
+    [
+        ("model.safetensors model.safetensors.index.json model-00001-of-00002.safetensors", "model.safetensors"),
+        ("4bit-00001-of-00002.safetensors 4bit-00002-of-00002.safetensors", None),
+        ("a.safetensors b.safetensors", ""),
+        ("a.safetensors a-00001-of-00001.safetensors", ""),
+        ("model.safetensors deep/config.json", "model.safetensors"),
+    ],
+)
+def test_the_files_that_belong_together_are_chosen(weights: str, chosen: str | None) -> None:
+    files = [ModelFile(name) for name in ("config.json", *weights.split())]
+    wanted = weights.split() if chosen is None else chosen.split()
+    assert [file.name for file in choose_folder(files)] == (["config.json", *wanted] if wanted else [])
+
+
+def test_how_vectors_are_made_is_pulled_under_a_name_of_its_own() -> None:
+    files = [ModelFile(name) for name in ("1_Pooling/config.json", "config.json", "model.safetensors")]
+    links = [StoredFile(file.name, 1, "").link_name for file in choose_folder(files)]
+    assert links == ["config.json", "pooling.json", "model.safetensors"]
 
 
 def test_a_second_pull_fetches_no_weights_again(hub: Hub, store: Store) -> None:
