@@ -96,7 +96,9 @@ class MessagesRequest(TurnRequest):
 
     max_tokens: int = Field(ge=0, lt=2**31, description="0 only reads the prompt into the cache.")
     stop_sequences: list[Annotated[str, Field(min_length=1)]] | None = Field(None, max_length=MAX_STOP_STRINGS)
-    temperature: float | None = Field(None, ge=0, le=1, description="0 is greedy; 1 when left out.")
+    temperature: float | None = Field(
+        None, ge=0, le=1, description="0 is greedy; as the model recommends, else 1, when left out."
+    )
     top_p: float | None = Field(None, gt=0, le=1)
     top_k: int | None = Field(None, ge=0, lt=2**31)
     stream: bool | None = None

@@ -38,7 +38,10 @@ NoImages = Annotated[
 
 
 class Options(RequestBody):
-    """Sampling, with Ollama's names and defaults. ``num_ctx`` is let pass: the context is what the model has here."""
+    """Sampling, with Ollama's names and defaults; what a model recommends goes before these.
+
+    ``num_ctx`` is let pass: the context is what the model has here.
+    """
 
     num_predict: WholeNumber | None = Field(None, ge=-(2**31), lt=2**31, description="The rest of the context if ≤ 0.")
     temperature: float | None = Field(None, description="0 is greedy; 0.8 when left out.")

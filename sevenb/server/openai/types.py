@@ -56,7 +56,7 @@ class SamplingFields(RequestBody):
     """What every request that generates shares: OpenAI's sampling parameters and vLLM's."""
 
     model: str | None = Field(None, description="A name that /v1/models lists; the served model when left out.")
-    temperature: float | None = Field(None, description="0 is greedy; 1 when left out.")
+    temperature: float | None = Field(None, description="0 is greedy; as the model recommends, else 1, when left out.")
     top_p: float | None = None
     top_k: int | None = Field(None, description="0 or -1: off.")
     min_p: float | None = None
