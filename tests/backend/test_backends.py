@@ -81,6 +81,22 @@ def test_neighbours_in_the_batch_change_nothing(backend: Backend) -> None:
     _assert_same(backend, together[1], alone[-1])
 
 
+@pytest.mark.parametrize(
+    ("backend", "kv_dtype"),
+    [(name, dtype) for name in ("torch", "reference") for dtype in KV_DTYPES[name]],
+    indirect=["backend"],
+)
+def test_what_others_left_in_a_block_changes_nothing(backend: Backend, kv_dtype: str) -> None:
+    def last_tokens(contents: bytes) -> np.ndarray:
+        layer = TinyLayer(backend, kv_dtype=kv_dtype)
+        for block in range(32):
+            backend.write_block(layer.cache, block, contents * backend.kv_block_bytes(layer.layout))
+        layer.forward([Chunk(PROMPT[:-1], 0, BLOCKS), Chunk(OTHER[:-1], 0, OTHER_BLOCKS)])
+        return layer.forward([Chunk(PROMPT[-1:], 44, BLOCKS), Chunk(OTHER[-1:], 19, OTHER_BLOCKS)])
+
+    np.testing.assert_array_equal(last_tokens(b"\xff"), last_tokens(b"\0"))  # all ones are no number
+
+
 def test_threads_change_nothing() -> None:
     one = TinyLayer(NativeBackend(threads=1)).forward([Chunk(PROMPT, 0, BLOCKS)])
     three = TinyLayer(NativeBackend(threads=3)).forward([Chunk(PROMPT, 0, BLOCKS)])

@@ -24,8 +24,8 @@ def _decode(query: Tensor, spec: AttentionSpec, step: TorchStep, cache: TorchKVC
     keys, values = _history(step.block_tables[:, :widest], query.dtype, cache, layer)
     seen_from = torch.arange(keys.shape[2], device=query.device)
     visible = _visible(seen_from, step.positions[:, None], spec.window)  # [S, widest * block_size]
-    # What was left in a block by others is not even multiplied by zero: it might be no number.
-    values = torch.where(visible[:, None, :, None], values, 0)
+    # What was left in a block by others is not even multiplied by zero or masked by a sum: it might be no number.
+    keys, values = (torch.where(visible[:, None, :, None], stored, 0) for stored in (keys, values))
     heads = query.view(len(query), spec.kv_heads, -1, spec.head_dim)
     attended = F.scaled_dot_product_attention(
         heads, keys, values, attn_mask=visible[:, None, None], scale=spec.softmax_scale
