@@ -87,7 +87,8 @@ def plan_memory(config: EngineConfig, files: EngineFiles, backend: Backend) -> M
     room = room_of(config, backend)
     working = _card_working_bytes(config, files) if room.card else 0
     sizing = _sized(config, files, backend, room, dtype, files.weight_bytes, working)
-    host = free_memory() - sizing.bytes if room.card else room.free - files.weight_bytes
+    # A card's pool takes nothing of the host's memory: all of that is what it leaves.
+    host = free_memory() + sizing.bytes if room.card else room.free - files.weight_bytes
     swap = swap_bytes(config.swap_space, pool_bytes=sizing.bytes, free_bytes=host)
     if not room.card and backend.name == "native":
         working = _processor_working_bytes(config, files, sizing)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sevenb.backend.protocol import DeviceMemory
-from sevenb.engine import loader
+from sevenb.engine import loader, memory_plan
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.llm import LLM
 from sevenb.engine.messages import LoadPlan
@@ -108,6 +108,15 @@ class TestLoading:
         with load(smollm2, max_model_len=256)[0]:
             prompt, graphs, choosing = [(1, 256)], [(4, 256), (1, 256)], [(4, 256)]
             assert on_a_card.recorded == [*prompt, *graphs, *choosing, *graphs]
+
+    def test_prompts_are_remembered_in_a_quarter_of_the_hosts_memory(
+        self, smollm2: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(memory_plan, "free_memory", lambda: 64 * MIB)
+        llm, (planned, _) = load(smollm2, max_model_len=2048)
+        with llm:
+            assert planned.kv_bytes > 64 * MIB  # of the card
+            assert planned.swap_bytes == llm.info.swap_bytes == 16 * MIB
 
     def test_a_draft_model_is_measured_too_and_has_graphs_of_its_own(self, smollm2: Path, on_a_card: Any) -> None:
         llm, (_, measured) = load(smollm2, max_model_len=256, speculative_model=str(smollm2))
