@@ -57,6 +57,8 @@ class TorchBackend:
         self.device = devices.open_device(device)
         self.dtype = devices.open_dtype(dtype, self.device)
         self._group = group
+        if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)  # Triton launches on the current one, whatever its tensors are on
         kernels = fast_ops(self.device, self.dtype)
         self._ops = kernels or PlainOps(self.dtype)
         self._recorder = recorder
