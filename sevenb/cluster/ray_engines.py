@@ -45,7 +45,11 @@ class RayCluster:
         """What the cluster has. Raises `EngineDied` where there is none."""
         if self._connecting is None:
             self._connecting = asyncio.create_task(self._connect())
-        return await asyncio.shield(self._connecting)
+        try:
+            return await asyncio.shield(self._connecting)
+        except (EngineDied, OSError):
+            self._connecting = None  # the next try may find a cluster
+            raise
 
     async def start(self, launch: Launch, model: str, cpus: float, gpus: float) -> EngineProcess:
         """Begin an engine wherever there is room. Raises `EngineDied`, or `EngineNotReady` where there is none."""
