@@ -14,20 +14,12 @@ from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.config import ModelConfig
 from sevenb.model.gguf import GGUFFile
 from sevenb.model.gguf_header import corrupt, quoted
+from sevenb.model.hf.names import LAYER_MATRICES
 from sevenb.model.safetensors import SafetensorsFile
 
 _LARGEST_CONFIG = 1 << 20  # bytes
 _PEFT_TENSOR = re.compile(r"(?:base_model\.model\.)?(?P<module>.+)\.lora_(?P<side>[AB])(?:\.[^.]+)?\.weight")
 _PEFT_MODULE = re.compile(r"(?:.+\.)?layers\.(?P<layer>\d+)\.(?P<part>(?:self_attn|mlp)\.\w+)")
-_PEFT_PARTS = {
-    "self_attn.q_proj": "attn_q",
-    "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output",
-    "mlp.gate_proj": "ffn_gate",
-    "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down",
-}
 # Beginnings that take something out of the model's own weights, which an adapter alone then does not tell.
 _CHANGED_BASE = ("pissa", "olora", "corda", "loftq")
 
@@ -180,9 +172,9 @@ def _unsupported(source: str, field: str, value: Any) -> NoReturn:
 def _gguf_name(module: str) -> str:
     """``model.layers.3.mlp.up_proj`` is ``blk.3.ffn_up``; a name that GGUF has no other for stays."""
     parts = _PEFT_MODULE.fullmatch(module)
-    if parts is None or parts["part"] not in _PEFT_PARTS:
+    if parts is None or parts["part"] not in LAYER_MATRICES:
         return module
-    return f"blk.{int(parts['layer'])}.{_PEFT_PARTS[parts['part']]}"
+    return f"blk.{int(parts['layer'])}.{LAYER_MATRICES[parts['part']]}"
 
 
 def _as_in_gguf(name: str, expand: RawTensor, model: ModelConfig) -> RawTensor:

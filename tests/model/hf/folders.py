@@ -14,6 +14,7 @@ from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.gguf import GGUFFile
 from sevenb.model.tokenizer.vocabulary import TokenType, numbers_of, strings_of
 from tests.model.hf.quantiser import Arrays, FloatArray, Rounding, rounded
+from tests.model.random_adapter import PEFT_NAMES
 
 ROUNDINGS = {
     "awq": Rounding("awq"),
@@ -26,13 +27,7 @@ ROUNDINGS = {
 }
 _TORCH_DTYPES = {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}
 _MODULES = {
-    "attn_q": "self_attn.q_proj",
-    "attn_k": "self_attn.k_proj",
-    "attn_v": "self_attn.v_proj",
-    "attn_output": "self_attn.o_proj",
-    "ffn_gate": "mlp.gate_proj",
-    "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj",
+    **PEFT_NAMES,
     "attn_norm": "input_layernorm",
     "ffn_norm": "post_attention_layernorm",
 }
