@@ -27,7 +27,7 @@ from sevenb.engine.trial import record_steps, try_steps
 from sevenb.errors import DeviceLost
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.decoder import Decoder, kv_layout
-from sevenb.model.hf.quantized import check_quantization
+from sevenb.model.hf.quantization_config import check_quantization
 from sevenb.model.lora import LoraAdapter
 from sevenb.model.rope import RopeProfiles
 from sevenb.model.store import Store

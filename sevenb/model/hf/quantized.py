@@ -13,17 +13,8 @@ from sevenb.model.gguf_header import quoted
 from sevenb.model.hf.awq import unpack_awq
 from sevenb.model.hf.gptq import act_order, unpack_inputs, unpack_zeros
 from sevenb.model.hf.packed_blocks import eight_bit_blocks, four_bit_blocks
-from sevenb.model.hf.quantization_config import Quantization, check_quantization, quantization_of
+from sevenb.model.hf.quantization_config import Quantization
 from sevenb.model.safetensors import SafetensorsEntry
-
-__all__ = [
-    "Quantization",
-    "check_quantization",
-    "is_quantized",
-    "quantization_of",
-    "quantized_parts",
-    "read_quantized",
-]
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -14,7 +14,8 @@ from sevenb.backend.quant_types import QuantType, RawTensor
 from sevenb.backend.reference.dequantize import dequantize
 from sevenb.errors import CorruptModelFile, InvalidRequest, UnsupportedModel
 from sevenb.model.config import ModelConfig, RopeConfig
-from sevenb.model.hf.quantized import Quantization, check_quantization, quantization_of, read_quantized
+from sevenb.model.hf.quantization_config import Quantization, check_quantization, quantization_of
+from sevenb.model.hf.quantized import read_quantized
 from sevenb.model.safetensors import SafetensorsEntry
 from tests.model.hf.folders import ROUNDINGS
 from tests.model.hf.quantiser import FloatArray, RoundedMatrix, Rounding, rounded
