@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import logging
-import signal
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
-from sevenb.engine.failures import rebuild_error
+from sevenb.engine.failures import describe_exit, rebuild_error
 from sevenb.engine.handle import EngineState
 from sevenb.engine.messages import (
     AbortRequest,
@@ -227,7 +226,7 @@ class EngineClient:
             fast_failures = 1 if served >= STABLE_SECONDS else fast_failures + 1
             first_load = self.info is None
             if self.failure is None:
-                self.failure = EngineDied(_describe_exit(exit_code))
+                self.failure = EngineDied(describe_exit("The engine process", exit_code))
             self.fail_open_requests(EngineDied(_DIED))
             if first_load or fast_failures > MAX_FAST_FAILURES:
                 self._give_up()
@@ -317,12 +316,3 @@ class EngineClient:
 
 
 _DIED = "The engine process ended while this request was open; it is being restarted, so send the request again."
-
-
-def _describe_exit(exit_code: int) -> str:
-    if exit_code == -signal.SIGKILL:
-        return (
-            "The engine process was killed; if nobody did it by hand, the system ran out of memory: "
-            "choose a smaller model or give it a smaller share of the memory."
-        )
-    return f"The engine process ended unexpectedly (exit code {exit_code}); the log above says more."

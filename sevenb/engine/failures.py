@@ -1,4 +1,6 @@
-"""How errors cross the socket: as class name and sentence, and as the same exception on the other side."""
+"""How failures are told: errors cross the socket as class name and sentence, the end of a process is a sentence."""
+
+import signal
 
 import sevenb.errors
 from sevenb.engine.messages import RequestFailed
@@ -22,6 +24,16 @@ def rebuild_error(name: str, message: str, parameter: str | None) -> SevenbError
     if isinstance(error, InvalidRequest):
         error.parameter = parameter
     return error
+
+
+def describe_exit(what: str, exit_code: int) -> str:
+    """That a process, ``what``, ended before its time, and what to do."""
+    if exit_code == -signal.SIGKILL:
+        return (
+            f"{what} was killed; if nobody did it by hand, the system ran out of memory: choose a smaller model or "
+            "give it a smaller share of the memory."
+        )
+    return f"{what} ended unexpectedly (exit code {exit_code}); the log above says more."
 
 
 def _explain(error: BaseException) -> tuple[str, str]:

@@ -3,7 +3,6 @@
 import logging
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,7 @@ import zmq
 
 from sevenb.backend.torch.parallel import ProcessGroup
 from sevenb.engine.engine_config import EngineConfig
-from sevenb.engine.failures import rebuild_error
+from sevenb.engine.failures import describe_exit, rebuild_error
 from sevenb.engine.parallel.devices import meeting_in
 from sevenb.engine.parallel.messages import Join, Opened, RankAnswer, RankCommand, RankFailed, RankLaunch
 from sevenb.errors import DeviceLost, SevenbError
@@ -176,21 +175,11 @@ class _Watch:
         with self._lock:
             if self.closing or self.lost.is_set():
                 return
-            self.sentence = (
-                f"Rank {rank} of {self._ranks}, one of the processes that share the model, {_describe(exit_code)}"
-            )
+            who = f"Rank {rank} of {self._ranks}, one of the processes that share the model,"
+            self.sentence = describe_exit(who, exit_code)
             self.lost.set()
         logger.error("%s", self.sentence)
         self.tell(DeviceLost(self.sentence))
-
-
-def _describe(exit_code: int) -> str:
-    if exit_code == -signal.SIGKILL:
-        return (
-            "was killed; if nobody did it by hand, the system ran out of memory: choose a smaller model or give it a "
-            "smaller share of the memory."
-        )
-    return f"ended unexpectedly (exit code {exit_code}); the log above says more."
 
 
 def _failure(rank: int, ranks: int, failed: RankFailed) -> SevenbError:
