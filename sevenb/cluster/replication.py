@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from sevenb.backend.accelerators import signs_of_accelerators
 from sevenb.cluster.ray_engines import RayCluster, RayStarter
 from sevenb.cluster.replicas import Replicas
 from sevenb.engine.client import EngineClient
+from sevenb.engine.device_choice import may_use_card
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.handle import EngineHandle
 from sevenb.engine.starting import LocalStarter
@@ -48,7 +48,7 @@ class Replication:
 
     def _share(self, config: EngineConfig) -> EngineConfig:
         """What one of several engines on this machine may take; cards are not shared."""
-        if _on_cards(config):
+        if may_use_card(config):
             return config
         budget = config.memory_budget
         return msgspec.structs.replace(
@@ -58,13 +58,9 @@ class Replication:
         )
 
 
-def _on_cards(config: EngineConfig) -> bool:
-    return config.device != "cpu" if config.device != "auto" else bool(signs_of_accelerators())
-
-
 def _cards(config: EngineConfig, index: int) -> dict[str, str]:
     """The environment that shows each of several engines cards of its own."""
-    if not _on_cards(config):
+    if not may_use_card(config):
         return {}
     first = index * config.tensor_parallel_size
     cards = range(first, first + config.tensor_parallel_size)

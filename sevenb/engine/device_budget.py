@@ -3,19 +3,17 @@
 import logging
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
 
-from sevenb.backend.accelerators import signs_of_accelerators
+from sevenb.engine.device_choice import CARDS, choose_device, may_use_card
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.room import CARD_UTILIZATION
 from sevenb.host import model_budget
 
 logger = logging.getLogger(__name__)
 
-_CARDS = ("cuda", "npu", "xpu")  # devices with memory of their own
 _PATIENCE = 120.0  # seconds; torch takes some to begin
 
 
@@ -24,7 +22,7 @@ def device_budget(config: EngineConfig, root: Path = Path("/")) -> int:
 
     torch is asked in a process of its own, and only where there may be a card: it is large, and holds on to one.
     """
-    if not _may_use_card(config, root):
+    if not may_use_card(config, root):
         return model_budget()
     command = [sys.executable, "-m", "sevenb.engine.device_budget"]
     try:
@@ -37,18 +35,10 @@ def device_budget(config: EngineConfig, root: Path = Path("/")) -> int:
         return model_budget()
 
 
-def _may_use_card(config: EngineConfig, root: Path) -> bool:
-    if config.backend not in ("auto", "torch") or config.device not in ("auto", *_CARDS):
-        return False
-    return find_spec("torch") is not None and (config.device != "auto" or bool(signs_of_accelerators(root)))
-
-
 def _tell(config: EngineConfig) -> int:
     """The same, in the process that may import torch."""
-    from sevenb.engine.device_choice import choose_device
-
     choice = choose_device(config)
-    if choice.device not in _CARDS:
+    if choice.device not in CARDS:
         return model_budget()
     from sevenb.backend.torch.devices import open_device, total_memory
 

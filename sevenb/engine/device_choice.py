@@ -9,6 +9,7 @@ from sevenb.engine.engine_config import EngineConfig
 from sevenb.errors import DeviceUnavailable, InvalidRequest
 
 INSTALL_TORCH = "pip install 'sevenb[gpu]'"
+CARDS = ("cuda", "npu", "xpu")  # devices with memory of their own
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,13 @@ def check_device(config: EngineConfig, root: Path = Path("/")) -> None:
     undecided = config.device == "auto" and config.backend in ("auto", "torch")
     if not (undecided and find_spec("torch") is not None and signs_of_accelerators(root)):
         choose_device(config, root)
+
+
+def may_use_card(config: EngineConfig, root: Path = Path("/")) -> bool:
+    """Whether `choose_device` may come to a card, as far as that can be known without torch."""
+    if config.backend not in ("auto", "torch") or config.device not in ("auto", *CARDS):
+        return False
+    return find_spec("torch") is not None and (config.device != "auto" or bool(signs_of_accelerators(root)))
 
 
 def _best(backend: str, root: Path) -> DeviceChoice:
