@@ -64,9 +64,8 @@ def latency(
 
     One request at a time, each with words of its own at its beginning, so that no cache flatters a cold figure.
     """
-    from sevenb.cli.console import err, out, print_json
     from sevenb.cli.latency_table import latency_table, remarks
-    from sevenb.cli.measuring import measured_on
+    from sevenb.cli.measuring import measured_on, print_measured
     from sevenb.lab.runs.store import RunStore
     from sevenb.lab.speed.latency import measure_latency
 
@@ -80,12 +79,7 @@ def latency(
         )  # fmt: skip
 
     name, summary = measured_on(model, target, api_key, arguments, timeout, measure)
-    if json:
-        print_json(summary)
-        return
-    out.print(latency_table(f"Latency of {name}", summary))
-    for line in remarks(summary):
-        err.print(line, markup=False, soft_wrap=True)
+    print_measured(summary, latency_table(f"Latency of {name}", summary), remarks(summary), json=json)
 
 
 @bench.command("self-test")

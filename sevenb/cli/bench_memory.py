@@ -63,8 +63,7 @@ def memory(
 
     Each mode is measured by one request that fills its context, on a server that is started for it.
     """
-    from sevenb.cli.console import err, out, print_json
-    from sevenb.cli.measuring import measured
+    from sevenb.cli.measuring import measured, print_measured
     from sevenb.cli.memory_table import memory_remarks, memory_table
     from sevenb.lab.runs.store import RunStore
     from sevenb.lab.speed.memory import measure_memory, usual_modes
@@ -80,9 +79,4 @@ def memory(
         )  # fmt: skip
 
     summary = measured(work)
-    if json:
-        print_json(summary)
-        return
-    out.print(memory_table(f"Memory of {model or target}", summary))
-    for line in memory_remarks(summary):
-        err.print(line, markup=False, soft_wrap=True)
+    print_measured(summary, memory_table(f"Memory of {model or target}", summary), memory_remarks(summary), json=json)

@@ -82,9 +82,8 @@ def serve(
 
     Goodput counts the requests that met the whole service level. Failed requests are told apart, with their reasons.
     """
-    from sevenb.cli.console import err, out, print_json
     from sevenb.cli.load_table import load_remarks, load_table
-    from sevenb.cli.measuring import measured_on
+    from sevenb.cli.measuring import measured_on, print_measured
     from sevenb.lab.results import ServiceLevel
     from sevenb.lab.runs.store import RunStore
     from sevenb.lab.speed.load import CLIENTS, measure_load
@@ -101,9 +100,4 @@ def serve(
         )  # fmt: skip
 
     name, summary = measured_on(model, target, api_key, arguments, timeout, measure)
-    if json:
-        print_json(summary)
-        return
-    out.print(load_table(f"Load of {name}", summary))
-    for line in load_remarks(summary):
-        err.print(line, markup=False, soft_wrap=True)
+    print_measured(summary, load_table(f"Load of {name}", summary), load_remarks(summary), json=json)

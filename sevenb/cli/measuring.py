@@ -1,10 +1,12 @@
-"""How the lab's verbs run: their progress on the terminal, and Ctrl-C that keeps what is done."""
+"""How the lab's verbs run: their progress on the terminal, Ctrl-C that keeps what is done, and what is printed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
-from sevenb.cli.console import stoppable
+from rich.table import Table
+
+from sevenb.cli.console import err, out, print_json, stoppable
 from sevenb.cli.lab_progress import terminal_progress
 from sevenb.lab.progress import Progress
 from sevenb.lab.target.client import Client
@@ -36,3 +38,13 @@ def measured_on(
             return client.target.name, await measure(client, progress)
 
     return measured(work)
+
+
+def print_measured(results: Any, table: Table, remarks: Iterable[str], *, json: bool) -> None:
+    """The results as JSON, or else their table, and the remarks where they do not get into it."""
+    if json:
+        print_json(results)
+        return
+    out.print(table)
+    for line in remarks:
+        err.print(line, markup=False, soft_wrap=True)
