@@ -60,19 +60,13 @@ class RayHost:
         try:
             import ray
         except ImportError:
-            self._tell(
-                ClusterFailed(message="Ray is not installed: pip install 'sevenb[cluster]', or leave out --ray.")
-            )
-            return 1
+            return self._fail("Ray is not installed: pip install 'sevenb[cluster]', or leave out --ray.")
         try:
             _check_reachable(os.environ.get("RAY_ADDRESS", ""))
             ray.init(include_dashboard=False, logging_level=logging.ERROR, log_to_driver=True)
         except Exception as error:
             where = os.environ.get("RAY_ADDRESS", "this machine")
-            self._tell(
-                ClusterFailed(message=f"Ray could not be reached at {where}: {' '.join(str(error).split())[:300]}.")
-            )
-            return 1
+            return self._fail(f"Ray could not be reached at {where}: {' '.join(str(error).split())[:300]}.")
         resources = ray.cluster_resources()
         self._tell(
             ClusterReady(
@@ -115,8 +109,9 @@ class RayHost:
             if self._actors.pop(command.name, None) is not None:
                 ray.kill(actor)  # it has nothing more to do, and holds its CPUs
 
-    def _fail(self, message: str) -> None:
+    def _fail(self, message: str) -> int:
         self._tell(ClusterFailed(message=message))
+        return 1
 
     def _tell(self, report: RayReport) -> None:
         self._output.write(msgspec.json.encode(report) + b"\n")

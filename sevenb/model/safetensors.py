@@ -42,11 +42,6 @@ class SafetensorsEntry:
     shape: tuple[int, ...]
     data: npt.NDArray[np.uint8] = field(repr=False)
 
-    @property
-    def is_float(self) -> bool:
-        """Whether its numbers are of a type that `tensor` can say."""
-        return self.dtype in _TYPES
-
     def tensor(self, name: str | None = None) -> RawTensor:
         """The tensor, under another ``name`` perhaps. Raises `UnsupportedModel` for all but F32, F16 and BF16."""
         if self.dtype not in _TYPES:

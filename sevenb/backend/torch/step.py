@@ -68,11 +68,6 @@ class TorchStep:
         return len(self.token_ids) == len(self.contexts)
 
     @property
-    def longest_query(self) -> int:
-        """The most tokens of one sequence."""
-        return max(end - start for start, end in zip(self.starts, self.starts[1:], strict=False))
-
-    @property
     def longest_context(self) -> int:
         """The most positions of one sequence."""
         return max(self.contexts)
