@@ -4,8 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,12 +13,10 @@ import pytest
 
 from sevenb.cluster.replicas import Replicas
 from sevenb.engine.client import EngineClient
-from sevenb.engine.messages import AddRequest
-from sevenb.engine.sampling_params import SamplingParams
 from sevenb.engine.starting import LocalStarter
 from sevenb.errors import EngineDied, EngineNotReady, TooManyRequests, UnsupportedModel
 from tests.server import fake_engine
-from tests.server.fake_engine import END_TOKEN
+from tests.server.fake_client import answer, ask, run, until
 
 STARTER = LocalStarter((sys.executable, fake_engine.__file__))
 
@@ -33,32 +30,6 @@ async def replicas(count: int = 2, max_open: int = 1000, **config: Any) -> Async
         yield handle
     finally:
         await handle.close()
-
-
-def ask(prompt: bytes, name: str = "r", **params: Any) -> AddRequest:
-    return AddRequest(
-        request_id=name,
-        prompt_token_ids=list(prompt),
-        params=SamplingParams(**{"max_tokens": None, **params}),
-        stop_token_ids=[END_TOKEN],
-        arrival=time.monotonic(),
-    )
-
-
-async def answer(handle: Replicas, request: AddRequest) -> bytes:
-    async with handle.submit(request) as stream:
-        tokens = [token.token_id async for output in stream for s in output.sequences for token in s.tokens]
-    return bytes(token for token in tokens if token != END_TOKEN)
-
-
-async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
-def run(test: Awaitable[None]) -> None:
-    asyncio.run(asyncio.wait_for(test, 90))
 
 
 def test_requests_are_shared_out_and_answered() -> None:

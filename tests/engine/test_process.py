@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,11 @@ import psutil
 import pytest
 
 from sevenb.engine.client import EngineClient
-from sevenb.engine.messages import AddRequest, RequestOutput
-from sevenb.engine.sampling_params import SamplingParams
+from sevenb.engine.messages import RequestOutput
 from sevenb.engine.starting import LocalStarter
 from sevenb.errors import ContextOverflow, EngineDied, EngineNotReady, SevenbError, UnsupportedModel
 from tests.server import fake_engine
-from tests.server.fake_engine import END_TOKEN
+from tests.server.fake_client import answer, ask, run, until
 
 FAKE_COMMAND = (sys.executable, fake_engine.__file__)
 
@@ -35,32 +34,6 @@ async def engine(**config: Any) -> AsyncIterator[EngineClient]:
         yield client
     finally:
         await client.close()
-
-
-def ask(prompt: bytes, request_id: str = "r", **params: Any) -> AddRequest:
-    return AddRequest(
-        request_id=request_id,
-        prompt_token_ids=list(prompt),
-        params=SamplingParams(**{"max_tokens": None, **params}),
-        stop_token_ids=[END_TOKEN],
-        arrival=time.monotonic(),
-    )
-
-
-async def answer(client: EngineClient, request: AddRequest) -> bytes:
-    async with client.submit(request) as stream:
-        tokens = [token.token_id async for output in stream for s in output.sequences for token in s.tokens]
-    return bytes(token for token in tokens if token != END_TOKEN)
-
-
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
-def run(test: Awaitable[None]) -> None:
-    asyncio.run(asyncio.wait_for(test, 60))
 
 
 def test_a_request_goes_there_and_its_tokens_come_back() -> None:
