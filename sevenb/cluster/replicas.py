@@ -22,6 +22,7 @@ class ReplicatedStream:
         self.request_ids = tuple(request.request_id for request in requests)
         self.sequences = sum(request.sequences for request in requests)
         self._stream, self._ticket = replicas._send(requests)
+        self._left = False  # the stream, for another or for good
 
     async def __aenter__(self) -> "ReplicatedStream":
         return self
@@ -43,12 +44,16 @@ class ReplicatedStream:
                     raise
             await self._leave()
             self._stream, self._ticket = await self._replicas._send_again(self._requests)
+            self._left = False
 
     def abort_sequence(self, request_id: str, index: int) -> None:
         """End one sequence; the others go on."""
         self._stream.abort_sequence(request_id, index)
 
     async def _leave(self, *details: object) -> None:
+        if self._left:  # it was given up while it waited for another engine
+            return
+        self._left = True
         await self._stream.__aexit__(*details)
         self._replicas._finished(self._ticket)
 
