@@ -43,7 +43,7 @@ def context_length(fields: Fields, rope: RopeConfig) -> int:
     stated = fields.integer("max_position_embeddings", high=MAX_CONTEXT)
     match rope.scaling:
         case "yarn":
-            return min(MAX_CONTEXT, int(rope.original_context * rope.factor))
+            return min(MAX_CONTEXT, max(1, int(rope.original_context * rope.factor)))
         case "linear":
             return min(MAX_CONTEXT, max(1, int(stated * rope.factor)))
         case _:

@@ -143,6 +143,8 @@ def test_rotation_is_read_from_old_and_new_configurations(
 
 def test_stretching_by_yarn_gives_the_longer_context(tmp_path: Path) -> None:
     assert opened(write_tiny_folder(tmp_path, config_json=config(rope_scaling=_YARN))).context_length == 2048
+    nothing = config(rope_scaling=_YARN | {"factor": 1e-9})
+    assert opened(write_tiny_folder(tmp_path, config_json=nothing)).context_length == 1
 
 
 @pytest.mark.parametrize(
