@@ -8,12 +8,14 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from sevenb.lab.target.answer import Answer
 from sevenb.lab.target.client import Client
 from sevenb.lab.target.target import Target
 
 Reply = Callable[["Connection"], Awaitable[None]]
 
 EVENTS = "text/event-stream"
+MESSAGES = [{"role": "user", "content": "Hi"}]
 MODELS = {"object": "list", "data": [{"id": "coder", "object": "model", "owned_by": "vllm", "max_model_len": 4096}]}
 
 
@@ -89,6 +91,16 @@ async def client_of(*replies: Reply, timeout: float = 20, api_key: str | None = 
         Client(Target(raw.url, "coder", "coder", api_key), timeout=timeout) as client,
     ):
         yield client
+
+
+def answer_of(*replies: Reply, timeout: float = 20, api_key: str | None = None) -> Answer:
+    """What such a client makes of the reply to a chat."""
+
+    async def ask() -> Answer:
+        async with client_of(*replies, timeout=timeout, api_key=api_key) as client:
+            return await client.chat(MESSAGES)
+
+    return asyncio.run(ask())
 
 
 # -- replies -----------------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ from sevenb.lab.target.target import Target
 from tests.lab.target.raw_server import (
     ANSWER,
     DONE,
+    MESSAGES,
     USAGE,
-    Reply,
+    answer_of,
     chunk,
-    client_of,
     event,
     json_reply,
     raw_server,
@@ -22,19 +22,9 @@ from tests.lab.target.raw_server import (
     text_reply,
 )
 
-MESSAGES = [{"role": "user", "content": "Hi"}]
-
-
-def answer_to(*replies: Reply) -> Answer:
-    async def ask() -> Answer:
-        async with client_of(*replies) as client:
-            return await client.chat(MESSAGES, max_tokens=3)
-
-    return asyncio.run(ask())
-
 
 def of(*pieces: bytes) -> Answer:
-    return answer_to(stream(*pieces))
+    return answer_of(stream(*pieces))
 
 
 def test_text_tokens_and_reason_of_a_streamed_answer() -> None:
@@ -128,7 +118,7 @@ def test_a_server_that_does_not_stream_gives_no_times_of_tokens() -> None:
         "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 7, "completion_tokens": 3},
     }
-    answer = answer_to(json_reply(body))
+    answer = answer_of(json_reply(body))
     assert (answer.text, answer.completion_tokens, answer.streamed) == ("Hello", 3, False)
     assert (answer.ttft, answer.tpot) == (None, None)
     assert answer.seconds > 0
@@ -190,19 +180,15 @@ def test_a_parameter_that_a_server_refuses_is_left_out_from_then_on(
 
 
 def test_a_server_without_room_is_asked_again_when_it_says() -> None:
-    async def ask() -> Answer:
-        busy = json_reply({"error": {"message": "Loading model"}}, "503 Service Unavailable", Retry_After="0.2")
-        async with client_of(busy, busy, stream(*ANSWER)) as client:
-            return await client.chat(MESSAGES)
-
-    answer = asyncio.run(ask())
+    busy = json_reply({"error": {"message": "Loading model"}}, "503 Service Unavailable", Retry_After="0.2")
+    answer = answer_of(busy, busy, stream(*ANSWER))
     assert answer.text == "Hello there"
     assert answer.waited >= 0.4
     assert answer.seconds < answer.waited, "waiting is none of the answer's time"
 
 
 def test_an_answer_typed_as_plain_text() -> None:
-    assert answer_to(text_reply(b"".join(ANSWER).decode(), kind="text/plain")).text == "Hello there"
+    assert answer_of(text_reply(b"".join(ANSWER).decode(), kind="text/plain")).text == "Hello there"
 
 
 def client_of_server(url: str, key: str | None = None) -> Client:

@@ -15,10 +15,11 @@ from sevenb.lab.target.target import Target
 from tests.lab.target.raw_server import (
     ANSWER,
     DONE,
+    MESSAGES,
     Connection,
     Reply,
+    answer_of,
     chunk,
-    client_of,
     event,
     json_reply,
     raw_server,
@@ -26,16 +27,10 @@ from tests.lab.target.raw_server import (
     text_reply,
 )
 
-MESSAGES = [{"role": "user", "content": "Hi"}]
-
 
 def failure(*replies: Reply, timeout: float = 20, api_key: str | None = None) -> TargetFailed:
-    async def ask() -> None:
-        async with client_of(*replies, timeout=timeout, api_key=api_key) as client:
-            await client.chat(MESSAGES)
-
     with pytest.raises(TargetFailed) as caught:
-        asyncio.run(ask())
+        answer_of(*replies, timeout=timeout, api_key=api_key)
     message = str(caught.value)
     assert re.fullmatch(r"[A-Z][^\n]*[.!?)]", message), f"one sentence or two, not {message!r}"
     assert "127.0.0.1" in message, "names the server"
@@ -173,11 +168,7 @@ def test_a_server_that_dies() -> None:
 
 
 def test_a_connection_that_breaks_before_anything_came_is_made_once_more() -> None:
-    async def ask() -> str:
-        async with client_of(_reset, stream(*ANSWER)) as client:
-            return (await client.chat(MESSAGES)).text
-
-    assert asyncio.run(ask()) == "Hello there"
+    assert answer_of(_reset, stream(*ANSWER)).text == "Hello there"
 
 
 @pytest.mark.parametrize("reply", [_silence, _silence_midway, _signs_of_life_for_ever])

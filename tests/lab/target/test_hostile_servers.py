@@ -9,7 +9,6 @@ import pytest
 from sevenb.errors import TargetFailed
 from sevenb.lab.progress import silent_progress
 from sevenb.lab.target import reading
-from sevenb.lab.target.answer import Answer
 from sevenb.lab.target.client import Client
 from sevenb.lab.target.opening import open_target
 from sevenb.lab.target.target import Target
@@ -17,6 +16,7 @@ from tests.lab.target.raw_server import (
     DONE,
     Connection,
     Reply,
+    answer_of,
     chunk,
     client_of,
     event,
@@ -26,17 +26,8 @@ from tests.lab.target.raw_server import (
     text_reply,
 )
 
-MESSAGES = [{"role": "user", "content": "Hi"}]
 HUGE = 10**30
 DEEP = '{"error": ' + "[" * 50_000
-
-
-def answer_of(*replies: Reply) -> Answer:
-    async def ask() -> Answer:
-        async with client_of(*replies) as client:
-            return await client.chat(MESSAGES)
-
-    return asyncio.run(ask())
 
 
 def failure_of(*replies: Reply) -> str:
