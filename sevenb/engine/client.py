@@ -215,6 +215,8 @@ class EngineClient:
             channel.close()
             raise
         self._channel = channel
+        if self._stopping.is_set():  # `close` came in the meantime, and found no process
+            self._process.kill()
 
     async def _supervise(self) -> None:
         fast_failures = 0

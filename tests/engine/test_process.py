@@ -18,7 +18,7 @@ import pytest
 
 from sevenb.engine.client import EngineClient
 from sevenb.engine.messages import RequestOutput
-from sevenb.engine.starting import LocalStarter
+from sevenb.engine.starting import EngineProcess, Launch, LocalStarter
 from sevenb.errors import ContextOverflow, EngineDied, EngineNotReady, SevenbError, UnsupportedModel
 from tests.server import fake_engine
 from tests.server.fake_client import answer, ask, run, until
@@ -159,6 +159,29 @@ def test_closing_does_not_wait_for_the_next_restart(monkeypatch: pytest.MonkeyPa
             monkeypatch.setattr(client, "_spawn", None)  # would fail if it were called again
 
     run(test())
+
+
+def test_closing_ends_an_engine_that_was_just_being_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sevenb.engine.client.STOP_SECONDS", 0.1)
+
+    class SlowStarter(LocalStarter):
+        async def start(self, launch: Launch) -> EngineProcess:
+            await asyncio.sleep(0.5)  # in a cluster it may take minutes to find room
+            return await super().start(launch)
+
+    async def test() -> None:
+        async with engine() as client:
+            await client.wait_ready(20)
+            monkeypatch.setattr(client, "_starter", SlowStarter(FAKE_COMMAND))
+            first = client.pid
+            os.kill(first or 0, signal.SIGKILL)
+            await until(lambda: client.restarts == 1)
+            await client.close()
+            assert client.pid is not None
+            assert client.pid != first
+            assert not psutil.pid_exists(client.pid)
+
+    run(test(), 20)
 
 
 def test_an_engine_that_cannot_load_says_why(caplog: pytest.LogCaptureFixture) -> None:
