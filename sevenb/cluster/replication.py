@@ -12,6 +12,7 @@ from sevenb.engine.device_choice import may_use_card
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.handle import EngineHandle
 from sevenb.engine.starting import LocalStarter
+from sevenb.errors import DeviceUnavailable
 from sevenb.host import free_memory, usable_cores
 
 _VISIBLE_CARDS = "CUDA_VISIBLE_DEVICES"
@@ -64,8 +65,14 @@ def _cards(config: EngineConfig, index: int) -> dict[str, str]:
         return {}
     first = index * config.tensor_parallel_size
     cards = range(first, first + config.tensor_parallel_size)
-    visible = os.environ.get(_VISIBLE_CARDS, "").split(",")
-    return {_VISIBLE_CARDS: ",".join(visible[card] if card < len(visible) > 1 else str(card) for card in cards)}
+    if not (shown := os.environ.get(_VISIBLE_CARDS)):
+        return {_VISIBLE_CARDS: ",".join(map(str, cards))}
+    if cards.stop > len(visible := shown.split(",")):
+        raise DeviceUnavailable(
+            f"Replica {index + 1} needs {cards.stop} cards with those before it, but {_VISIBLE_CARDS} shows "
+            f"{len(visible)}; lower --replicas, or show more of them."
+        )
+    return {_VISIBLE_CARDS: ",".join(visible[card] for card in cards)}
 
 
 ONE_ENGINE = Replication()
