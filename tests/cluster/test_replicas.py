@@ -107,6 +107,24 @@ def test_when_all_are_killed_requests_wait_for_the_first_that_is_back() -> None:
     run(test())
 
 
+def test_a_request_that_is_given_up_while_no_engine_serves_is_taken_off_the_counts_once() -> None:
+    async def test() -> None:
+        async with replicas(1) as handle:
+            await handle.wait_ready(30)
+            (client,) = handle.clients
+            os.kill(client.pid or 0, signal.SIGSTOP)
+            waiting = asyncio.create_task(answer(handle, ask(b"never mind")))
+            await until(lambda: handle.open_requests == 1)
+            os.kill(client.pid or 0, signal.SIGKILL)
+            await until(lambda: client.open_requests == 0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert handle.open_requests == client._open_sequences == 0
+
+    run(test())
+
+
 def test_too_many_requests_are_refused_over_all_engines_together() -> None:
     async def test() -> None:
         async with replicas(2, max_open=3, step_seconds=0.01) as handle:
