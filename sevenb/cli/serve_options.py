@@ -19,8 +19,8 @@ Models = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="MODEL",
-        help="Catalog names (see sevenb list --all), hub repositories or paths of .gguf files. The first is loaded at "
-        "once, the others when they are asked for.",
+        help="Catalog names (see sevenb list --all), hub repositories, paths of .gguf files or of Hugging Face folders. "
+        "The first is loaded at once, the others when they are asked for.",
         show_default="qwen2.5-coder:0.5b",
     ),
 ]
@@ -159,6 +159,14 @@ Ray = Annotated[
 ServedModelName = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="What clients call the first model; may be repeated.", rich_help_panel=MODELS),
+]
+GenerationConfig = Annotated[
+    Literal["auto", "vllm"],
+    typer.Option(
+        "--generation-config",
+        help="How models sample where a request does not say: as their makers recommend (auto), or always alike (vllm).",
+        rich_help_panel=MODELS,
+    ),
 ]
 Upstreams = Annotated[
     list[str] | None,

@@ -8,18 +8,12 @@ from sevenb.errors import ModelNotFound
 from sevenb.model.config import ModelConfig
 from sevenb.model.hf.sidecars import LARGEST_TOKENIZER, corrupt, read_bytes, read_object, read_text
 from sevenb.model.hf.tokenizer_file import TokenizerFile
+from sevenb.model.recommended_sampling import SAMPLING_KEYS
 from sevenb.model.tokenizer.vocabulary import END_TOKENS
 
 _MEAN, _LAST = 1, 3  # of {architecture}.pooling_type
 _SPECIAL = {"bos_token": "bos", "eos_token": "eos", "pad_token": "padding", "unk_token": "unknown"}
 _OTHER_TOKENIZERS = ("tokenizer.model", "vocab.json", "tekken.json", "qwen.tiktoken")
-_SAMPLING = {
-    "temperature": "temp",
-    "top_p": "top_p",
-    "top_k": "top_k",
-    "min_p": "min_p",
-    "repetition_penalty": "penalty_repeat",
-}
 _LARGEST_SETTING = 1e9
 
 
@@ -126,13 +120,13 @@ def _template(folder: Path, settings: Mapping[str, Any]) -> Iterator[tuple[str, 
 
 
 def _sampling(generation: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    """How the model's makers sample, in llama.cpp's keys."""
+    """How the model's makers sample."""
     if generation.get("do_sample") is False:
         return
-    for theirs, ours in _SAMPLING.items():
-        value = generation.get(theirs)
+    for name, key in SAMPLING_KEYS.items():
+        value = generation.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST_SETTING:
-            yield f"general.sampling.{ours}", value
+            yield key, value
 
 
 def _pooling(folder: Path, architecture: str) -> Iterator[tuple[str, object]]:
