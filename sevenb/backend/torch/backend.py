@@ -191,8 +191,12 @@ class TorchBackend:
         return self._graphs[cache].run(batch, cache)
 
     def prepare(self, batch: Batch) -> TorchStep:
-        """Check the batch and move it to the device. Raises ValueError when its parts disagree."""
-        return step_on(batch, self.device)
+        """Check the batch and move it to the device. Raises ValueError when its parts disagree, and as `run` does.
+
+        Whatever an earlier step left the device in shows here at the latest, for steps that `run` does not see, too.
+        """
+        with told_apart(self.device):
+            return step_on(batch, self.device)
 
     def embed(self, table: TorchWeight, step: TorchStep) -> Tensor:
         """[T, H], float32."""

@@ -8,6 +8,7 @@ from tests.torch_or_skip import torch
 
 from sevenb.backend.protocol import SampleControl  # isort: skip
 from sevenb.backend.torch import TorchBackend, sampling  # isort: skip
+from sevenb.backend.torch import backend as backend_module  # isort: skip
 
 FAILURES = pytest.mark.parametrize(
     ("failure", "told", "sentence"),
@@ -47,6 +48,20 @@ def test_what_a_step_left_behind_shows_when_tokens_are_chosen(
         backend.sample(torch.zeros(1, 5), [SampleControl()])
     with pytest.raises(told, match=sentence):
         backend.token_logprobs(torch.zeros(1, 5), [0], [1], 1)
+
+
+@FAILURES
+def test_what_a_step_left_behind_shows_when_the_next_one_is_prepared(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception, told: type[SevenbError], sentence: str
+) -> None:
+    layer = TinyLayer(TorchBackend("cpu"))
+
+    def fail(*arguments: object) -> object:
+        raise failure
+
+    monkeypatch.setattr(backend_module, "step_on", fail)
+    with pytest.raises(told, match=sentence):
+        layer.backend.prepare(make_batch([Chunk([1], 0, [0])], layer.rope))
 
 
 def test_a_cache_that_does_not_fit_says_what_to_lower(monkeypatch: pytest.MonkeyPatch) -> None:
