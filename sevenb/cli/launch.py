@@ -46,6 +46,7 @@ class Launch:
     memory_budget: int | None
     pooling: options.Pooling  # of the first model
     replication: "Replication"  # of the first model
+    as_recommended: bool  # whether models sample as their makers recommend
     allowed_origins: Sequence[str]
     log_level: str
 
@@ -105,14 +106,15 @@ class Launch:
             self.max_queue,
             pooling=self.pooling,
             replication=self.replication,
+            as_recommended=self.as_recommended,
         )
         others = [
-            further_model(self.config, str(path), names, self.max_queue)
+            further_model(self.config, str(path), names, self.max_queue, as_recommended=self.as_recommended)
             for path, names in zip(self.paths[1:], self.names[1:], strict=True)
         ]
         return Service(
             [first, *others],
-            installed=None if self.only else StoreModels(self.config, self.max_queue),
+            installed=None if self.only else StoreModels(self.config, self.max_queue, self.as_recommended),
             keep_first=self.keep_alive[0] if self.keep_alive else None,
             keep_others=self.keep_alive[0] if self.keep_alive else KEEP_ALIVE_SECONDS,
             memory_budget=self.memory_budget,

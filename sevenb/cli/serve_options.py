@@ -19,7 +19,7 @@ Models = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="MODEL",
-        help="Catalog names (see sevenb list --all), hub repositories, paths of .gguf files or of Hugging Face folders. "
+        help="Catalog names (see sevenb list --all), hub repositories, paths of .gguf files or Hugging Face folders. "
         "The first is loaded at once, the others when they are asked for.",
         show_default="qwen2.5-coder:0.5b",
     ),
@@ -164,7 +164,7 @@ GenerationConfig = Annotated[
     Literal["auto", "vllm"],
     typer.Option(
         "--generation-config",
-        help="How models sample where a request does not say: as their makers recommend (auto), or always alike (vllm).",
+        help="How models sample where requests do not say: as their makers recommend (auto), or always alike (vllm).",
         rich_help_panel=MODELS,
     ),
 ]

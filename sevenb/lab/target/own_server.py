@@ -33,6 +33,7 @@ async def own_server(model: str, serve_options: Sequence[str], progress: Progres
     while it is measured.
     """
     command = [sys.executable, "-m", "sevenb.lab.target.child", "serve", model, "--port", "0", "--no-console"]
+    command += ["--generation-config", "vllm"]  # scores mean sampling as the task says, without a maker's penalties
     with tempfile.TemporaryDirectory(prefix="sevenb-lab-", ignore_cleanup_errors=True) as data:
         environment = {name: value for name, value in os.environ.items() if name not in KEY_VARIABLES}
         environment |= {"SEVENB_DATA": data, "COLUMNS": "1000", "NO_COLOR": "1"}

@@ -82,6 +82,7 @@ class LocalModel:
     """A GGUF file of this machine, or a model of the store; ``config.model`` says which.
 
     ``fit_context``: a context that ``config`` asks for is cut to what the model can have, instead of an error.
+    ``as_recommended``: requests that do not say how are sampled as the model's makers recommend.
     """
 
     config: EngineConfig
@@ -91,6 +92,7 @@ class LocalModel:
     fit_context: bool = False
     pooling: Pooling | None = None  # how vectors are made; None: as the file says
     replication: Replication = ONE_ENGINE
+    as_recommended: bool = True
 
     @property
     def root(self) -> str:
@@ -141,7 +143,7 @@ class LocalModel:
             tokenizer = Tokenizer.from_metadata(metadata)
             template = ChatTemplate.from_metadata(metadata, tokenizer)
             style = EmbeddingStyle.from_metadata(metadata, tokenizer, self.pooling)
-            return ModelText(tokenizer, template, style, recommended_sampling(metadata))
+            return ModelText(tokenizer, template, style, recommended_sampling(metadata) if self.as_recommended else {})
 
     @property
     def _path(self) -> Path:
@@ -173,6 +175,7 @@ class StoreModels:
 
     config: EngineConfig
     max_queue: int = 1024
+    as_recommended: bool = True
     store: Store = field(default_factory=Store)
 
     def models(self) -> list[StoredModel]:
@@ -181,12 +184,14 @@ class StoreModels:
 
     def source(self, model: StoredModel) -> LocalModel:
         """How one of them is loaded."""
-        return further_model(self.config, model.name, [model.name], self.max_queue)
+        return further_model(self.config, model.name, [model.name], self.max_queue, as_recommended=self.as_recommended)
 
 
-def further_model(first: EngineConfig, model: str, names: Sequence[str], max_queue: int) -> LocalModel:
+def further_model(
+    first: EngineConfig, model: str, names: Sequence[str], max_queue: int, *, as_recommended: bool = True
+) -> LocalModel:
     """Another model with the options of the first, but for those that belong to that one alone."""
     config = msgspec.structs.replace(
         first, model=model, served_model_name=names[0], speculative_model=None, lora_modules={}, quantization=None
     )
-    return LocalModel(config, names, max_queue=max_queue, fit_context=True)
+    return LocalModel(config, names, max_queue=max_queue, fit_context=True, as_recommended=as_recommended)

@@ -1,13 +1,16 @@
 """How a model's makers advise to sample: read from its folder, and what counts where nobody says otherwise."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sevenb import LLM, SamplingParams
 from sevenb.cli.chat_settings import Settings
+from sevenb.engine.engine_config import EngineConfig
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.recommended_sampling import recommended_sampling
+from sevenb.server.fleet.model_source import LocalModel
 from tests.model.hf.tiny_folder import write_tiny_folder
 
 _QWEN = {
@@ -48,6 +51,13 @@ def test_values_that_make_no_sense_do_not_count(tmp_path: Path, senseless: objec
 def test_a_model_without_recommendations_is_sampled_plainly(smollm2: Path) -> None:
     with Checkpoint.open(smollm2) as checkpoint:
         assert recommended_sampling(checkpoint.metadata) == {}
+
+
+def test_a_server_may_let_no_recommendation_count(tmp_path: Path) -> None:
+    write_tiny_folder(tmp_path, generation_config__json=_QWEN)
+    model = LocalModel(EngineConfig(model=str(tmp_path)), ["tiny"])
+    assert model.load_text().sampling["repetition_penalty"] == 1.1
+    assert replace(model, as_recommended=False).load_text().sampling == {}
 
 
 def test_the_library_samples_so_where_no_parameters_are_given(tmp_path: Path) -> None:
