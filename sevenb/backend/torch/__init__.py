@@ -1,6 +1,6 @@
 """The torch backend: plain torch ops on every device that torch knows, Triton kernels on NVIDIA cards.
 
-Nothing outside this package imports torch; it comes with ``pip install 'sevenb[gpu]'``.
+Beside the ranks of `sevenb.engine.parallel` nothing else imports torch; it comes with ``pip install 'sevenb[gpu]'``.
 """
 
 from sevenb.backend.torch.backend import TorchBackend
