@@ -33,7 +33,10 @@ def canonical_tensors(
             if quantization is None:
                 corrupt(source, f"{quoted(module)} is stored in integers, and no quantization_config says how")
             name = f"{canonical}.weight"
-            _keep(tensors, read_quantized(name, module, entries, quantization), source)
+            tensor = read_quantized(name, module, entries, quantization)
+            if name == "token_embd.weight" and tensor.column_order is not None:
+                unsupported(source, "has an embedding in act-order, which no tool makes")
+            _keep(tensors, tensor, source)
             parts[name] = tuple(entries[part] for part in quantized_parts(module) if part in entries)
             kinds = [kind for kind in kinds if f"{module}.{kind}" not in quantized_parts(module)]
         for kind in kinds:
