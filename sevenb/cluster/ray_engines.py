@@ -45,10 +45,12 @@ class RayCluster:
         """What the cluster has. Raises `EngineDied` where there is none."""
         if self._connecting is None:
             self._connecting = asyncio.create_task(self._connect())
+        connecting = self._connecting
         try:
-            return await asyncio.shield(self._connecting)
+            return await asyncio.shield(connecting)
         except (EngineDied, OSError):
-            self._connecting = None  # the next try may find a cluster
+            if self._connecting is connecting:  # nobody has tried again yet, who may find a cluster
+                self._connecting = None
             raise
 
     async def start(self, launch: Launch, model: str, cpus: float, gpus: float) -> EngineProcess:
