@@ -7,7 +7,6 @@ and what to load, and the end of the stream (the API process is gone, however it
 import logging
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -15,6 +14,7 @@ from typing import Protocol
 import msgspec
 
 from sevenb.engine.failures import request_failed
+from sevenb.engine.lifeline import die_with_parent
 from sevenb.engine.messages import (
     AbortRequest,
     AddRequest,
@@ -74,7 +74,7 @@ Loader = Callable[[bytes, ReportLoading], tuple[StepEngine, EngineReady]]
 def run(load: Loader) -> int:
     """The life of an engine process; returns its exit code. ``load`` turns the launch configuration into an engine."""
     launch = msgspec.json.decode(sys.stdin.buffer.readline(), type=Launch)
-    threading.Thread(target=_die_with_parent, name="lifeline", daemon=True).start()
+    die_with_parent()
     return serve(load, launch)
 
 
@@ -166,13 +166,6 @@ def _loading_reporter(channel: EngineChannel) -> ReportLoading:
         channel.send([news])
 
     return report
-
-
-def _die_with_parent() -> None:
-    # os.read and not sys.stdin: a thread blocked inside a buffered reader would upset the interpreter's own exit.
-    while os.read(0, 4096):
-        pass
-    os._exit(0)
 
 
 def load_configured_engine(config: bytes, report: ReportLoading) -> tuple[StepEngine, EngineReady]:

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import zmq
@@ -41,14 +41,8 @@ class ApiChannel:
         self._decoder = msgspec.msgpack.Decoder(list[EngineReport])
 
     def _bind(self) -> str:
-        if os.name == "posix":
-            self._folder = Path(tempfile.mkdtemp(prefix="sevenb-"))  # mode 0700: nobody else can connect
-            path = self._folder / "engine.sock"
-            if len(os.fsencode(path)) <= _SOCKET_PATH_LIMIT:
-                self._socket.bind(f"ipc://{path}")
-                return f"ipc://{path}"
-        port = self._socket.bind_to_random_port("tcp://127.0.0.1")
-        return f"tcp://127.0.0.1:{port}"
+        self._folder = Path(tempfile.mkdtemp(prefix="sevenb-"))  # mode 0700: nobody else can connect
+        return bind_here(self._socket, self._folder / "engine.sock")
 
     def _bind_network(self) -> str:
         public, secret = zmq.curve_keypair()
@@ -79,6 +73,14 @@ class ApiChannel:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+
+def bind_here(socket: "zmq.Socket[Any]", path: Path) -> str:
+    """Bind a socket for other processes of this machine, at ``path`` where the system has such; returns its address."""
+    if os.name == "posix" and len(os.fsencode(path)) <= _SOCKET_PATH_LIMIT:
+        socket.bind(f"ipc://{path}")
+        return f"ipc://{path}"
+    return f"tcp://127.0.0.1:{socket.bind_to_random_port('tcp://127.0.0.1')}"
 
 
 class EngineChannel:

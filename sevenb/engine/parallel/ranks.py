@@ -1,7 +1,6 @@
 """`Ranks`: the other ranks' processes as rank 0 sees them: started, told what to do, watched and ended."""
 
 import logging
-import os
 import shutil
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.failures import describe_exit, rebuild_error
 from sevenb.engine.parallel.devices import meeting_in
 from sevenb.engine.parallel.messages import Join, Opened, RankAnswer, RankCommand, RankFailed, RankLaunch
+from sevenb.engine.transport import bind_here
 from sevenb.errors import DeviceLost, SevenbError
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 _COMMAND = (sys.executable, "-m", "sevenb.engine.parallel.worker")
-_SOCKET_PATH_LIMIT = 100  # bytes; sun_path holds 108 on Linux and 104 on macOS
 _LOOK_INTERVAL = 100  # ms between two looks whether a rank that is waited for still lives
 _LAST_WORD = 1.0  # seconds that news of a rank's end may take
 
@@ -148,11 +147,7 @@ class Ranks:
         socket.setsockopt(zmq.SNDHWM, 0)
         socket.setsockopt(zmq.RCVHWM, 0)
         self._sockets.append(socket)
-        path = self.folder / f"{rank}.sock"
-        if os.name == "posix" and len(os.fsencode(path)) <= _SOCKET_PATH_LIMIT:
-            socket.bind(f"ipc://{path}")
-            return f"ipc://{path}"
-        return f"tcp://127.0.0.1:{socket.bind_to_random_port('tcp://127.0.0.1')}"
+        return bind_here(socket, self.folder / f"{rank}.sock")
 
 
 class _Watch:

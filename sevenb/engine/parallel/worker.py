@@ -5,10 +5,8 @@ Started as ``python -m sevenb.engine.parallel.worker``. Its standard input is it
 """
 
 import logging
-import os
 import shutil
 import sys
-import threading
 from pathlib import Path
 
 import msgspec
@@ -19,6 +17,7 @@ from sevenb.backend.torch import TorchBackend
 from sevenb.backend.torch.devices import open_device
 from sevenb.backend.torch.parallel import ProcessGroup
 from sevenb.engine.engine_config import EngineConfig
+from sevenb.engine.lifeline import die_with_parent
 from sevenb.engine.parallel.devices import meeting_in, rank_device, rank_threads
 from sevenb.engine.parallel.messages import (
     AllocateCache,
@@ -119,7 +118,7 @@ class Worker:
 def run() -> int:
     """The life of a rank; returns its exit code."""
     launch = msgspec.json.decode(sys.stdin.buffer.readline(), type=RankLaunch)
-    threading.Thread(target=_die_with_rank_0, args=(launch.folder,), name="lifeline", daemon=True).start()
+    die_with_parent(lambda: shutil.rmtree(launch.folder, ignore_errors=True))
     context = zmq.Context()
     socket = context.socket(zmq.PAIR)
     socket.setsockopt(zmq.SNDHWM, 0)
@@ -143,14 +142,6 @@ def run() -> int:
         socket.close()
         context.term()
         return 1
-
-
-def _die_with_rank_0(folder: str) -> None:
-    # os.read and not sys.stdin: a thread blocked inside a buffered reader would upset the interpreter's own exit.
-    while os.read(0, 4096):
-        pass
-    shutil.rmtree(folder, ignore_errors=True)
-    os._exit(0)
 
 
 if __name__ == "__main__":
