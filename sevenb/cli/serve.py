@@ -154,8 +154,10 @@ def serve(
             paths = [store.ensure(model, progress) for model in wanted]
             draft = draft_path(store, speculative_model, progress)
         begin_listening(listener)
-        # Other machines have the model under its name, not at this one's path.
-        model = wanted[0] if ray and not isinstance(store.reference(wanted[0]), Path) else str(paths[0])
+        model = str(paths[0])
+        if ray:
+            model = _name_elsewhere(store, wanted[0])
+            draft = speculative_model and _name_elsewhere(store, speculative_model)
         config = msgspec.structs.replace(config, model=model, speculative_model=draft)
         launch = Launch(
             config=config,
@@ -179,6 +181,12 @@ def serve(
             log_level=log_level,
         )
         asyncio.run(launch.run())
+
+
+def _name_elsewhere(store: "Store", model: str) -> str:
+    """What a model is called on another machine: its name, which leads into that machine's own store, or its path."""
+    reference = store.reference(model)
+    return str(reference.resolve()) if isinstance(reference, Path) else model
 
 
 def _display_names(store: "Store", models: Sequence[str]) -> list[str]:

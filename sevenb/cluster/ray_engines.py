@@ -53,7 +53,7 @@ class RayCluster:
                 self._connecting = None
             raise
 
-    async def start(self, launch: Launch, model: str, cpus: float, gpus: float) -> EngineProcess:
+    async def start(self, launch: Launch, cpus: float, gpus: float) -> EngineProcess:
         """Begin an engine wherever there is room. Raises `EngineDied`, or `EngineNotReady` where there is none."""
         cluster = await self.connect()
         address = launch.address.replace(_ANY_INTERFACE, cluster.address)
@@ -61,7 +61,7 @@ class RayCluster:
         self._begun += 1
         engine = _RayEngine(self, f"engine {self._begun}")
         self._engines[engine.name] = engine
-        self._send(StartEngine(name=engine.name, launch=launch, model=model, cpus=cpus, gpus=gpus))
+        self._send(StartEngine(name=engine.name, launch=launch, cpus=cpus, gpus=gpus))
         try:
             async with asyncio.timeout(PLACE_SECONDS):
                 await engine.settled.wait()
@@ -182,4 +182,4 @@ class RayStarter:
             cpus, gpus = max(1, int(found.cpus) // self.replicas), 0
             config = msgspec.structs.replace(config, threads=config.threads or cpus)
         launch = msgspec.structs.replace(launch, config=msgspec.Raw(msgspec.json.encode(config)))
-        return await self.cluster.start(launch, config.model, cpus, gpus)
+        return await self.cluster.start(launch, cpus, gpus)

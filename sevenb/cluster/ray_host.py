@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,7 +23,12 @@ from sevenb.cluster.ray_messages import (
     RayReport,
     StartEngine,
 )
+from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.starting import Launch
+
+if TYPE_CHECKING:
+    from sevenb.engine.messages import EngineReady
+    from sevenb.engine.process import ReportLoading, StepEngine
 
 KILLED = -9
 
@@ -35,14 +40,24 @@ class EngineActor:
         """Process id, and the name of the machine."""
         return os.getpid(), os.uname().nodename
 
-    def serve(self, launch: bytes, model: str) -> int:
+    def serve(self, launch: bytes) -> int:
         """Load and serve until the API process has enough; returns an exit code."""
-        from sevenb.engine.process import load_configured_engine, serve
-        from sevenb.model.store import Store
+        from sevenb.engine.process import serve
 
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        Store().ensure(model)
-        return serve(load_configured_engine, msgspec.json.decode(launch, type=Launch))
+        return serve(_load_here, msgspec.json.decode(launch, type=Launch))
+
+
+def _load_here(config: bytes, report: "ReportLoading") -> "tuple[StepEngine, EngineReady]":
+    """Load models by their names, which are fetched first where this machine lacks them."""
+    from sevenb.engine.process import load_configured_engine
+    from sevenb.model.store import Store
+
+    named = msgspec.json.decode(config, type=EngineConfig)
+    for model in (named.model, named.speculative_model):
+        if model is not None:
+            Store().ensure(model)
+    return load_configured_engine(config, report)
 
 
 class RayHost:
@@ -90,7 +105,7 @@ class RayHost:
 
     async def _serve(self, command: StartEngine) -> None:
         import ray
-        from ray.exceptions import RayActorError, RayError
+        from ray.exceptions import RayActorError
 
         options = {"num_cpus": command.cpus, "num_gpus": command.gpus, "scheduling_strategy": "SPREAD"}
         actor = ray.remote(**options)(EngineActor).remote()
@@ -98,11 +113,11 @@ class RayHost:
         try:
             pid, machine = await actor.where.remote()
             self._tell(EngineStarted(name=command.name, pid=pid, machine=machine))
-            code = await actor.serve.remote(msgspec.json.encode(command.launch), command.model)
+            code = await actor.serve.remote(msgspec.json.encode(command.launch))
             self._tell(EngineEnded(name=command.name, exit_code=code))
         except RayActorError as error:
             self._tell(EngineEnded(name=command.name, exit_code=KILLED, reason=_one_line(error)))
-        except RayError as error:
+        except Exception as error:  # whatever it is, the server must hear of it
             cause = getattr(error, "cause", None) or error
             self._tell(EngineEnded(name=command.name, exit_code=1, reason=_one_line(cause)))
         finally:

@@ -10,11 +10,10 @@ class _Message(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
 
 class StartEngine(_Message, frozen=True):
-    """Begin an engine on a machine that has so much to spare. ``model`` is fetched there if it is a name."""
+    """Begin an engine on a machine that has so much to spare."""
 
     name: str
     launch: Launch
-    model: str
     cpus: float
     gpus: float
 

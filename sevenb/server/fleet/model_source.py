@@ -116,7 +116,7 @@ class LocalModel:
             for path in self.config.lora_modules.values():
                 weights += LoraAdapter.open(Path(path).expanduser(), checkpoint).total_bytes
         if self.config.speculative_model is not None:
-            with Checkpoint.open(Path(self.config.speculative_model)) as draft:
+            with Checkpoint.open(Store().resolve(self.config.speculative_model)) as draft:
                 weights += draft.total_bytes
         context = self.config.max_model_len or min(FIT_CONTEXT, model.context_length)
         context = min(context, max(rope_contexts(model).values()))
