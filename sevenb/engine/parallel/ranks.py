@@ -40,7 +40,7 @@ class Ranks:
     """
 
     def __init__(self, config: EngineConfig, device: str, ranks: int) -> None:
-        """Start the processes; `open` waits for them."""
+        """Start the processes; `meet` waits for them."""
         self.ranks = ranks
         self.folder = Path(tempfile.mkdtemp(prefix="sevenb-"))  # mode 0700: nobody else can connect
         self._context = zmq.Context()

@@ -24,12 +24,3 @@ def pack_codes(codes: torch.Tensor, bits: int) -> torch.Tensor:
     for i in range(each):
         packed |= blocks[:, :, i].to(torch.int32) << (i * bits)
     return packed.reshape(rows, -1)
-
-
-def unpack_codes(packed: torch.Tensor, bits: int) -> torch.Tensor:
-    """What `pack_codes` was given."""
-    rows, words = packed.shape
-    each = 32 // bits
-    blocks = packed.reshape(rows, words // WORDS, 1, WORDS)
-    shifts = torch.arange(0, 32, bits, dtype=torch.int32, device=packed.device).reshape(1, 1, each, 1)
-    return ((blocks >> shifts) & ((1 << bits) - 1)).to(torch.uint8).reshape(rows, -1)

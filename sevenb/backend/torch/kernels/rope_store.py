@@ -105,8 +105,8 @@ def rope_store_kernel(
     out_ptr,  # [T, heads, HEAD_DIM]
     cos_ptr,
     sin_ptr,
-    positions_ptr,  # [T] int64
-    sequence_ptr,  # [T] int64
+    positions_ptr,  # [T] int32
+    sequence_ptr,  # [T] int32
     starts_ptr,  # [S + 1] int32
     tables_ptr,  # [S, widest] int32
     query_norm_ptr,

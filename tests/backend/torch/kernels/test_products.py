@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sevenb.backend.torch.kernels import products
-from sevenb.backend.torch.kernels.layout import pack_codes, unpack_codes
+from sevenb.backend.torch.kernels.layout import pack_codes
 from sevenb.backend.torch.kernels.ops import TritonOps
 from sevenb.backend.torch.plain import PlainOps
 from sevenb.backend.torch.weights import FloatWeight, GroupedWeight, TorchWeight
@@ -167,7 +167,7 @@ def test_silu_of_what_a_matrix_product_left() -> None:
 def test_a_thread_s_four_words_hold_four_neighbouring_columns_at_every_code(bits: int) -> None:
     codes = (torch.arange(64) % (1 << bits)).to(torch.uint8).reshape(1, 64)
     words = pack_codes(codes, bits)
-    assert torch.equal(unpack_codes(words, bits), codes)
+    assert torch.equal(GroupedWeight(words, torch.ones(1, 2), bits, group=32).dequantize(), codes.float())
     assert [int(word) >> bits & ((1 << bits) - 1) for word in words[0, :4]] == [4, 5, 6, 7]
 
 
