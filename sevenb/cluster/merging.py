@@ -19,7 +19,9 @@ def merged_plan(plans: Sequence[LoadPlan | None]) -> LoadPlan | None:
     return _summed(
         told,
         max_model_len=min(plan.max_model_len for plan in told),
-        free_bytes=max(plan.free_bytes for plan in told),  # they may be on one machine
+        # Of one of them: they may be on one machine or on many.
+        free_bytes=max(plan.free_bytes for plan in told),
+        card_bytes=max(plan.card_bytes for plan in told),
     )
 
 

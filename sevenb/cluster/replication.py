@@ -48,7 +48,9 @@ class Replication:
         return Replicas(clients, max_open_requests)
 
     def _share(self, config: EngineConfig) -> EngineConfig:
-        """What one of several engines on this machine may take; cards are not shared."""
+        """What one of several engines on this machine may take; cards are not shared, the host's memory is."""
+        swap = config.swap_space
+        config = msgspec.structs.replace(config, swap_space=None if swap is None else swap // self.count)
         if may_use_card(config):
             return config
         budget = config.memory_budget

@@ -16,7 +16,9 @@ def test_engines_that_compute_on_the_processor_share_it_even_where_there_is_a_ca
 ) -> None:
     monkeypatch.setattr(device_choice, "signs_of_accelerators", lambda root: [AcceleratorSign("cuda", "a card")])
     monkeypatch.setattr(device_choice, "find_spec", lambda name: None)  # torch is not installed
-    share = Replication(2)._share(EngineConfig(model="model", memory_budget=8 * 2**30, **settings))
+    config = EngineConfig(model="model", memory_budget=8 * 2**30, swap_space=2**30, **settings)
+    share = Replication(2)._share(config)
+    assert share.swap_space == 2**29
     assert share.memory_budget == 4 * 2**30
     assert share.threads == max(1, usable_cores() // 2)
 
