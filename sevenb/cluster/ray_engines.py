@@ -175,7 +175,9 @@ class RayStarter:
         """Begin one. Its model is what its configuration names: a name, or a path that all machines have."""
         found = await self.cluster.connect()
         config = msgspec.json.decode(launch.config, type=EngineConfig)
-        on_cards = config.device == "cuda" or (config.device == "auto" and found.gpus >= 1)
+        on_cards = config.backend in ("auto", "torch") and (
+            config.device == "cuda" or (config.device == "auto" and found.gpus >= 1)
+        )
         if on_cards:
             cpus, gpus = 1, config.tensor_parallel_size
         else:
