@@ -31,6 +31,11 @@ class QuantType(IntEnum):
     Q4_Z = 1004
 
     @property
+    def in_files(self) -> bool:
+        """Whether GGUF files may name it."""
+        return self < 1000
+
+    @property
     def block_size(self) -> int:
         """Weights in one block; a row's length is a multiple of it."""
         return _GEOMETRY[self][0]

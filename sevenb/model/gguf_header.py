@@ -32,7 +32,7 @@ _NUMBERS = {
     }.items()
 }  # fmt: skip
 
-_SUPPORTED_TYPES = {quant_type.value: quant_type for quant_type in QuantType if quant_type < 1000}
+_SUPPORTED_TYPES = {quant_type.value: quant_type for quant_type in QuantType if quant_type.in_files}
 _UNSUPPORTED_TYPES = {
     4: "Q4_2", 5: "Q4_3", 9: "Q8_1", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL",
     21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M",
