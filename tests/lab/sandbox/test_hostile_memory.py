@@ -137,10 +137,11 @@ time.sleep(600)
 
 def _held_below(process: int, others: set[psutil.Process]) -> int:
     """Bytes of a process's descendants but ``others``, shared pages once for each."""
-    held = 0
-    for child in set(psutil.Process(process).children(recursive=True)) - others:
+    held, parent = 0, psutil.Process(process)
+    for child in set(parent.children(recursive=True)) - others:
         try:
-            held += child.memory_info().rss
+            if child.cmdline() != parent.cmdline():  # else it is only being begun, and the memory is its parent's
+                held += child.memory_info().rss
         except psutil.Error:
             continue
     return held
