@@ -76,11 +76,11 @@ def test_a_tool_that_is_always_allowed_runs_at_once_until_that_is_taken_back(pag
     send(page, SUM)
     page.get_by_role("button", name="Look and decide").click()
     page.get_by_role("dialog").get_by_role("button", name="Always allow").click()
-    answered(page, 2)
+    expect(answers(page).nth(1)).to_be_visible()  # it may call again and again
     page.goto(page.url.split("#")[0] + "#/chat")
     _with_calculator(page)
     send(page, SUM)
-    answered(page, 2)
+    expect(answers(page).nth(1)).to_be_visible()  # it may call again and again
     assert _messages(page, "tool")[0]["content"] == "83810205"
     open_parameters(page).get_by_role("button", name="Ask again").click()
     page.goto(page.url.split("#")[0] + "#/chat")
