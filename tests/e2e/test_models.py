@@ -104,5 +104,5 @@ def test_both_engines_end_with_the_server(two_models: Program) -> None:
     assert len(engines) == 2
     two_models.process.send_signal(signal.SIGTERM)
     assert two_models.process.wait(timeout=30) == 0
-    assert not any(engine.is_running() for engine in engines)
+    assert psutil.wait_procs(engines, timeout=20)[1] == []
     assert "Traceback" not in "".join(two_models.output)

@@ -169,7 +169,7 @@ def test_killed_engine_error_event_restart_then_sigterm(start_program: StartProg
         assert done == "data: [DONE]"
         engine = psutil.Process(program.process.pid).children()[:1]
         assert program.process.wait(timeout=30) == 0
-        assert not any(child.is_running() for child in engine)
+        assert psutil.wait_procs(engine, timeout=20)[1] == []
         assert "Traceback" not in "".join(program.output)
 
 

@@ -1,5 +1,6 @@
 """An `LLM` whose model several ranks share, in the test's own process."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,4 +23,9 @@ def texts(llm: LLM, tokens: int, **options: Any) -> list[str]:
 
 def other_ranks() -> list[psutil.Process]:
     """Processes of ranks that this one started."""
-    return [child for child in psutil.Process().children() if "sevenb.engine.parallel.worker" in child.cmdline()]
+    ranks = []
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):  # one that is just ending
+            if "sevenb.engine.parallel.worker" in child.cmdline():
+                ranks.append(child)
+    return ranks

@@ -4,8 +4,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 import sevenb
@@ -101,19 +103,22 @@ def test_programs_end_with_the_lab() -> None:
 
 
 def _wait_for_children(process: int) -> list[int]:
-    import psutil
-
     for _ in range(3000):
         below = psutil.Process(process).children(recursive=True)
-        if any("open(3, 'rb')" in " ".join(child.cmdline()) for child in below if child.is_running()):
+        if any("open(3, 'rb')" in _command(child) for child in below):
             return [child.pid for child in below]
-        psutil.wait_procs([], timeout=0)
-        subprocess.run(["sleep", "0.01"], check=True)
+        time.sleep(0.01)
     raise AssertionError("the program did not begin")
 
 
-def _wait_until_gone(processes: list[int]) -> None:
-    import psutil
+def _command(process: psutil.Process) -> str:
+    """Its command line; nothing of one that has ended meanwhile, as those do that try which layers there are."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
+
+def _wait_until_gone(processes: list[int]) -> None:
     _, alive = psutil.wait_procs([psutil.Process(p) for p in processes if psutil.pid_exists(p)], timeout=20)
     assert alive == []
