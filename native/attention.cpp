@@ -85,13 +85,13 @@ class Attention {
       const Softmax running = begin(rows, workspace);
       const Softmax part = softmax_at(grown(workspace.part, state_floats(rows)), rows);
       for (int partition = first; partition < last; ++partition) {
-        attend(tile, unit.head, partition, part, workspace);
+        attend(tile, unit.head, partition, last, part, workspace);
         kernels_.merge(running, part, rows, padded_dim_);
       }
       return finish(tile, unit.head, running);
     }
     for (int partition = first; partition < last; ++partition)
-      attend(tile, unit.head, partition, stored(tile, unit.head, partition), workspace);
+      attend(tile, unit.head, partition, last, stored(tile, unit.head, partition), workspace);
     // Whoever comes last merges, always in ascending order.
     if (countdowns_[tile.counter + unit.head].fetch_sub(1, std::memory_order_acq_rel) != 1) return;
     const Softmax running = begin(rows, workspace);
@@ -186,7 +186,8 @@ class Attention {
     return state;
   }
 
-  void attend(const Tile& tile, int head, int partition, const Softmax& state, Workspace& workspace) const {
+  // One partition of those up to `end`, which are attended to in turn.
+  void attend(const Tile& tile, int head, int partition, int end, const Softmax& state, Workspace& workspace) const {
     const int start = partition * kPartition, rows = tile.tokens * group_;
     Partition work{};
     work.first = kPartition;
@@ -201,10 +202,12 @@ class Attention {
         work.last = std::max(work.last, to);
       }
     }
-    const void* keys[kMostBlocks] = {};
-    const void* values[kMostBlocks] = {};
+    const int length = batch_.positions[tile.first_token + tile.tokens - 1] + 1;
+    work.ahead = partition + 1 < end ? std::min(2 * kPartition, length - start) : work.last;
+    const void* keys[2 * kMostBlocks] = {};
+    const void* values[2 * kMostBlocks] = {};
     const std::int32_t* table = batch_.table(tile.sequence);
-    for (int i = work.first / shape_.block_size; i * shape_.block_size < work.last; ++i) {
+    for (int i = work.first / shape_.block_size; i * shape_.block_size < work.ahead; ++i) {
       const std::int32_t block = table[start / shape_.block_size + i];
       keys[i] = task_.cache->keys(block, task_.layer, head);
       values[i] = task_.cache->values(block, task_.layer, head);

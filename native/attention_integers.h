@@ -18,6 +18,13 @@ inline void gather_scales(const Partition& task, const void* const* blocks, std:
     __builtin_memcpy(scales + i, static_cast<const char*>(blocks[i / block_size]) + offset, block_size * sizeof(float));
 }
 
+// Asks for the scales of the partition after this one.
+inline void prefetch_scales(const Partition& task, const void* const* blocks, std::size_t offset) {
+  const int block_size = task.shape->block_size;
+  for (int i = kPartition; i < task.ahead; i += block_size)
+    prefetch(reinterpret_cast<const float*>(static_cast<const char*>(blocks[i / block_size]) + offset), block_size);
+}
+
 // The product of one query row and the keys' centre, in their units.
 template <class Isa>
 float centre_product(const Partition& task, int row) {
@@ -156,6 +163,9 @@ void quantize_queries(const float* query, int rows, int head_dim, float range, P
   }
 }
 
+// How long before their use keys are asked for: one token's products with a panel take less time than memory does.
+constexpr int kPanelsAhead = 2;
+
 template <class Isa, class KeyElement>
 void attend_integers(const Partition& task, const Softmax& state) {
   using Pairs = typename Isa::Pairs;
@@ -170,13 +180,15 @@ void attend_integers(const Partition& task, const Softmax& state) {
     const auto keys_at = [&](int position) {
       return static_cast<const KeyElement*>(task.keys[position / block_size]) + position % block_size * depth;
     };
-    if (i + step < task.last) prefetch(keys_at(i + step), kPanel * depth);
+    if (i + kPanelsAhead * step < task.ahead) prefetch(keys_at(i + kPanelsAhead * step), kPanel * depth);
     prefetch(static_cast<const std::int8_t*>(task.values[i / block_size]) + i % block_size * padded_dim,
              step * padded_dim);
     Runs<KeyElement> keys;
     keys.append(keys_at(i), depth / 2);
     multiply_panel<Pairs>(task, task.query_pairs, task.query_stride, keys, task.scores + i, kScoreStride);
   }
+  prefetch_scales(task, task.keys, shape.key_element_bytes());
+  prefetch_scales(task, task.values, shape.value_element_bytes());
   for (int row = 0; row < task.rows; row += kSoftmaxRows)
     weigh<Isa>(task, row, row + kSoftmaxRows < task.rows ? row + kSoftmaxRows : task.rows, state);
   const int first = task.first / 2 * 2;  // a pair is multiplied whole, the weight of an unseen half being zero

@@ -36,11 +36,12 @@ struct Partition {
   const float* query;  // [rows, head_dim], times softmax scale and log2(e)
   int rows;
   const KVShape* shape;
-  const void* const* keys;    // the head's keys in each block of the partition, null where no row looks
+  const void* const* keys;    // the head's keys in each block of this partition and the next, null where no row looks
   const void* const* values;  // its values, likewise
   const int* from;            // [rows] first visible position, counted from the partition's start
   const int* to;              // [rows] one past the last; from >= to when the row sees nothing here
   int first, last;            // union of the rows' ranges
+  int ahead;                  // one past the last position that will be looked at next, or `last`
   float* scores;              // scratch [rows, kScoreStride]
   float* panel;               // scratch [max(head_dim, kPartition), kPanel]
 
