@@ -27,20 +27,30 @@ def sample(ops: PlainOps, logits: Tensor, controls: Sequence[SampleControl]) -> 
     ValueError when a mask allows none, or a control names a token outside the vocabulary; `NumberOverflow` where
     activations are float16 and a row is not a number.
     """
+    return taken(logits, controls, chosen(ops, logits, controls).tolist())
+
+
+def chosen(ops: PlainOps, logits: Tensor, controls: Sequence[SampleControl]) -> Tensor:
+    """What `sample` chooses, on the device, and then whether the numbers are no good: [R + 1] int64.
+
+    The host waits for nothing. Raises ValueError as `sample` does.
+    """
     if len(logits) != len(controls):
         raise ValueError(f"{len(controls)} controls for {len(logits)} rows of logits")
     broken = _broken(ops, logits)
     if all(control.temperature == 0 and not _edited(control) for control in controls):
-        chosen = ops.argmax(logits)
-    else:
-        chosen = _choose(ops, _adjusted(logits, controls), controls)
-    wanted = [row for row, control in enumerate(controls) if control.logprobs is not None]
-    # One copy to the host, which waits for the step; whether the numbers are any good comes with it.
-    *token_ids, overflow = torch.cat((chosen, broken)).tolist()
+        return torch.cat((ops.argmax(logits), broken))
+    return torch.cat((_choose(ops, _adjusted(logits, controls), controls), broken))
+
+
+def taken(logits: Tensor | None, controls: Sequence[SampleControl], numbers: list[int]) -> list[Sampled]:
+    """What `sample` makes of the numbers that `chosen` gave; ``logits`` may be None if no log-probability is wanted."""
+    *token_ids, overflow = numbers
     if overflow:
         raise NumberOverflow(_OVERFLOW)
     sampled = [Sampled(token_id) for token_id in token_ids]
-    if wanted:
+    wanted = [row for row, control in enumerate(controls) if control.logprobs is not None]
+    if wanted and logits is not None:
         top = max(control.logprobs or 0 for control in controls)
         records = _with_logprobs(logits, wanted, [token_ids[row] for row in wanted], top)
         for row, record in zip(wanted, records, strict=True):
