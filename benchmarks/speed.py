@@ -143,7 +143,7 @@ def _busy_core() -> Iterator[None]:
 
 
 def _seconds_to_first_token(path: Path, threads: int) -> float:
-    """The whole of ``sevenb run`` with an answer of one token, its modules compiled, as they are where it is installed."""
+    """The whole of ``sevenb run`` with an answer of one token; modules are compiled, as where it is installed."""
     command = [sys.executable, "-c", "from sevenb.cli.main import main; main()"]
     arguments = ["run", str(path), "hi", "--max-tokens", "1", "--threads", str(threads)]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
