@@ -35,6 +35,7 @@ def show(
 ) -> None:
     """Show a model's shape, its weights by type with the kernel that runs each, its licence and the memory it needs."""
     from sevenb.cli.console import download_progress, out
+    from sevenb.model.catalog import display_name
     from sevenb.model.checkpoint import Checkpoint
     from sevenb.model.store import Store
 
@@ -48,7 +49,7 @@ def show(
             checkpoint.metadata.get("general.license", "not stated")
         )
         facts = {
-            "Model": stored.name if stored else path.name,
+            "Model": stored.name if stored else path.name if path.is_file() else display_name(path),
             "Name": config.name,
             "Architecture": config.architecture,
             "Parameters": _parameters(checkpoint),

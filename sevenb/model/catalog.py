@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from sevenb.errors import ModelNotFound
+from sevenb.model.hf.paths import plain_path, repository_of_snapshot
 from sevenb.model.memory import kv_bytes_per_token, memory_needed
 from sevenb.model.origins import HuggingFaceRepo, ModelFile, ModelScopeRepo, Origin, PackageMirror
 from sevenb.model.shape import ModelShape
@@ -95,10 +96,15 @@ class Named(Protocol):
 
 
 def display_name(reference: Named | Path) -> str:
-    """What clients call a model that nobody gave another name: files without their ending, folders as they are."""
+    """What clients call a model that nobody gave another name: files without their ending, folders as they are.
+
+    A folder in the hub's cache is called as the repository that it is of.
+    """
     if not isinstance(reference, Path):
         return reference.name
-    path = reference.absolute()
+    path = plain_path(reference)
+    if (repository := repository_of_snapshot(path)) is not None:
+        return repository
     return path.stem if path.suffix.lower() == ".gguf" else path.name
 
 

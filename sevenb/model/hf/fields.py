@@ -17,6 +17,11 @@ class Fields:
         self._source = source
         self._path = path
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing in it."""
+        return not self._values
+
     def get(self, key: str) -> Any:
         """The value as it stands there; None where it is absent."""
         return self._values.get(key)

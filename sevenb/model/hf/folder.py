@@ -1,6 +1,5 @@
 """`ModelFolder`: a Hugging Face folder, read as far as it can be without touching its weights."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from sevenb.errors import ModelNotFound
 from sevenb.model.config import ModelConfig
 from sevenb.model.hf.config_from_hf import architecture_of, config_from_hf
 from sevenb.model.hf.metadata import folder_metadata
+from sevenb.model.hf.paths import plain_path, repository_of_snapshot
 from sevenb.model.hf.quantization_config import quantization_of
 from sevenb.model.hf.sidecars import read_object
 from sevenb.model.hf.tensors import Parts, canonical_tensors
@@ -18,7 +18,6 @@ from sevenb.model.hf.weight_files import WeightFiles
 CONFIG = "config.json"
 QUANTIZATION_FILES = ("quantize_config.json", "quant_config.json")  # AutoGPTQ's and AutoAWQ's, before transformers' own
 _NUMBERS = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
-_SNAPSHOT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ class ModelFolder:
 
         Raises `CorruptModelFile`, `UnsupportedModel`, `ModelNotFound` or `StorageDenied`.
         """
+        path = plain_path(path)
         name = folder_name(path)
         config = read_object(path / CONFIG)
         if config is None:
@@ -89,7 +89,6 @@ def is_model_folder(path: Path) -> bool:
 
 def folder_name(path: Path) -> str:
     """What a folder's model is called: as the folder, or as the repository in the store and in the hub's own cache."""
-    name = path.resolve().name if path.name in ("", "..") else path.name
-    if _SNAPSHOT.fullmatch(name) and path.parent.name == "snapshots":
-        name = path.parent.parent.name
-    return "".join(filter(str.isprintable, name.rpartition("--")[2]))[:200]
+    path = plain_path(path)
+    name = (repository_of_snapshot(path) or path.name.rpartition("--")[2]).rpartition("/")[2]
+    return "".join(filter(str.isprintable, name))[:200]

@@ -34,11 +34,11 @@ def quantization_of(
 ) -> Quantization | None:
     """What ``config.json`` says, else ``quantize_config`` (a file of its own in older folders); None: plain numbers.
 
-    Raises `UnsupportedModel` for other methods, widths and layouts, `CorruptModelFile` for values that make no sense.
+    A ``quantization_config`` with nothing in it says nothing, as transformers has it. Raises `UnsupportedModel` for other methods, widths and layouts, `CorruptModelFile` for values that make no sense.
     """
     fields = Fields(config, source).part("quantization_config")
-    if fields is None:
-        if quantize_config is None:
+    if fields is None or fields.empty:
+        if not quantize_config:
             return None
         fields = Fields(quantize_config, source)
     method = _method(fields, source)
@@ -67,12 +67,21 @@ def check_quantization(config: ModelConfig, wanted: str) -> None:
 
 
 def _method(fields: Fields, source: str) -> str:
-    # Files of their own are older than the key: AutoGPTQ's had `desc_act`, AutoAWQ's `w_bit` or `zero_point`.
-    usual = "awq" if fields.has("w_bit") or fields.has("zero_point") else "gptq"
-    method = fields.text("quant_method", default=usual).lower()
+    method = fields.text("quant_method", default=_method_without_name(fields)).lower()
+    if not method:
+        _refuse(source, "has a quantization_config that names no quant_method")
     if method not in ("awq", "gptq"):
         _refuse(source, f"is quantised by the method {shown(method)}")
     return method
+
+
+def _method_without_name(fields: Fields) -> str:
+    """By the keys of files older than ``quant_method``: AutoGPTQ's, AutoAWQ's, bitsandbytes'; "" for no known one."""
+    if fields.has("w_bit") or fields.has("zero_point"):
+        return "awq"
+    if fields.has("load_in_4bit") or fields.has("load_in_8bit"):
+        return "bitsandbytes"
+    return "gptq" if fields.has("bits") else ""
 
 
 def _awq(fields: Fields, source: str) -> Quantization:

@@ -11,6 +11,7 @@ from sevenb.model.gguf_header import quoted
 from sevenb.model.hf.sidecars import LARGEST_INDEX, corrupt, read_object, shown
 from sevenb.model.safetensors import SafetensorsEntry, SafetensorsFile
 
+WHOLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 SHARD_NAME = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.safetensors")
 _FORMATS_OF_PYTORCH = ("*.bin", "*.pt", "*.pth")
@@ -25,11 +26,12 @@ class WeightFiles:
 
     @classmethod
     def open(cls, folder: Path) -> "WeightFiles":
-        """Read the headers of all shards that the index names, or of the one file.
+        """Read the headers of the one file, or of all shards that the index names.
 
-        Raises `CorruptModelFile`, `UnsupportedModel`, `ModelNotFound` or `StorageDenied`.
+        As in transformers, a whole file goes before an index, which may be left from what it was made of. Raises
+        `CorruptModelFile`, `UnsupportedModel`, `ModelNotFound` or `StorageDenied`.
         """
-        index = read_object(folder / INDEX, LARGEST_INDEX)
+        index = None if (folder / WHOLE).exists() else read_object(folder / INDEX, LARGEST_INDEX)
         if index is not None:
             return cls._indexed(folder, _weight_map(folder, index))
         files = tuple(SafetensorsFile.open(path) for path in _unindexed(folder))
@@ -65,8 +67,8 @@ def weight_paths(names: Sequence[str]) -> list[str]:
     Empty where there are none, or where nobody can tell which are meant.
     """
     found = [name for name in names if name.endswith(".safetensors") and not name.startswith("consolidated")]
-    if "model.safetensors" in found:
-        return ["model.safetensors"]
+    if WHOLE in found:
+        return [WHOLE]
     stems = {parts["stem"] if (parts := SHARD_NAME.fullmatch(name)) else name for name in found}
     return sorted(found) if len(stems) == 1 else []
 

@@ -13,6 +13,7 @@ import pytest
 from sevenb import LLM, SamplingParams
 from sevenb.backend.quant_types import QuantType, RawTensor
 from sevenb.errors import CorruptModelFile, ModelNotFound, SevenbError, UnsupportedModel
+from sevenb.model.catalog import CATALOG, display_name
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.config import ModelConfig
 from sevenb.model.hf.config_from_hf import config_from_hf
@@ -74,6 +75,23 @@ def test_a_folder_is_called_as_its_repository_in_the_caches_of_hubs(tmp_path: Pa
     assert Checkpoint.open(snapshot).name == "Qwen2.5-7B"
     shutil.move(snapshot, tmp_path / "Qwen--Qwen2.5-7B-AWQ")
     assert Checkpoint.open(tmp_path / "Qwen--Qwen2.5-7B-AWQ").name == "Qwen2.5-7B-AWQ"
+
+
+def test_a_folder_has_its_own_name_by_whatever_path_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = write_tiny_folder(tmp_path / "models--Org--My--Model" / "snapshots" / ("0123456789" * 4))
+    (snapshot / "inner").mkdir()
+    for place, name in ((snapshot, "."), (snapshot.parent, f"./{snapshot.name}"), (snapshot / "inner", "..")):
+        monkeypatch.chdir(place)
+        assert display_name(CATALOG.reference(name)) == "Org/My--Model"
+        assert Checkpoint.open(Path(name)).name == "My--Model"
+    plain = write_tiny_folder(tmp_path / "plain" / "inner").parent
+    shutil.copytree(plain / "inner", plain, dirs_exist_ok=True)
+    monkeypatch.chdir(plain / "inner")
+    assert display_name(CATALOG.reference("..")) == Checkpoint.open(Path("..")).name == "plain"
+    (plain / "config.json").write_text("{")
+    refused(Path(".."), CorruptModelFile, "^plain is not a whole")
 
 
 def test_links_to_files_elsewhere_are_followed_as_in_the_cache_of_the_hub(tmp_path: Path) -> None:
@@ -203,6 +221,12 @@ def test_shards_without_their_index_are_one_model_too(tmp_path: Path) -> None:
 def test_a_missing_shard_is_named(tmp_path: Path) -> None:
     (sharded(tmp_path) / "model-00002-of-00002.safetensors").unlink()
     refused(tmp_path, ModelNotFound, r"lacks model-00002-of-00002\.safetensors, one of the 2 files that")
+
+
+def test_a_whole_file_goes_before_an_index_that_was_left_beside_it(tmp_path: Path) -> None:
+    write_tiny_folder(tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"x": "gone.safetensors"}}))
+    assert opened(tmp_path).layers == LAYERS
 
 
 def test_an_index_of_tensors_that_are_not_there_is_refused(tmp_path: Path) -> None:
@@ -347,7 +371,7 @@ def test_a_model_of_another_kind_is_refused(tmp_path: Path, changes: dict[str, A
 )
 @pytest.mark.parametrize("name", ["config.json", "generation_config.json", "model.safetensors.index.json"])
 def test_files_that_hold_no_json_object_are_refused(tmp_path: Path, name: str, text: str | bytes) -> None:
-    write_tiny_folder(tmp_path)
+    sharded(tmp_path)
     (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     refused(tmp_path, CorruptModelFile, name)
 

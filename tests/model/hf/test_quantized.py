@@ -248,10 +248,19 @@ def test_older_folders_say_it_in_a_file_of_its_own() -> None:
     assert quantization_of({}, None, "folder") is None
 
 
+def test_a_quantization_config_with_nothing_in_it_says_nothing() -> None:
+    gptq = {"bits": 4, "group_size": 32}
+    assert quantization_of({"quantization_config": {}}, None, "folder") is None
+    assert quantization_of({"quantization_config": {}}, {}, "folder") is None
+    assert quantization_of({"quantization_config": {}}, gptq, "folder") == Quantization("gptq", 4, 32, True, True)
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
         ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "quantised by the method 'bitsandbytes'"),
+        ({"load_in_8bit": True}, "quantised by the method 'bitsandbytes'"),
+        ({"group_size": 128}, "has a quantization_config that names no quant_method"),
         ({"quant_method": "compressed-tensors"}, "by the method 'compressed-tensors'"),
         ({"quant_method": "fp8", "activation_scheme": "dynamic"}, "by the method 'fp8'"),
         (AWQ | {"version": "gemv"}, "AWQ's integers in the layout 'gemv'"),
