@@ -16,11 +16,19 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import TypeAlias
 
-from sevenb.errors import Conflict, DownloadFailed, HashMismatch, InvalidRequest, ModelNotFound
+from sevenb.errors import (
+    Conflict,
+    CorruptModelFile,
+    DownloadFailed,
+    HashMismatch,
+    InvalidRequest,
+    ModelNotFound,
+    UnsupportedModel,
+)
 from sevenb.model.blobs import Blobs
 from sevenb.model.catalog import CATALOG, Catalog, CatalogEntry, HubName, Reference
 from sevenb.model.download import Progress, Silent, Source, SourceUnavailable, storage_errors
@@ -159,7 +167,7 @@ class Store:
                 for file in source.files():
                     files.append(self._blobs.fetch(file, source, progress))
                     if file.name == CONFIG:  # the first of a folder; nobody wants gigabytes of what does not run
-                        check_config(self._blobs.path(files[-1].sha256 or ""), reference.name)
+                        self._check_config(files[-1].sha256 or "", reference.name)
                 return self._commit(reference, files, source.label)
             except SourceUnavailable as error:
                 reasons.append(f"{source.label} {error}")
@@ -186,15 +194,27 @@ class Store:
             with storage_errors(self.home):
                 (self._folder(model.name) / "manifest.json").unlink()
                 shutil.rmtree(self._folder(model.name))
-                shared = {file.sha256 for other in self.models() for file in other.files}
-                freed = 0
-                for file in model.files:
-                    if file.sha256 not in shared and self._blobs.has(file.sha256):
-                        freed += file.size
-                        self._blobs.remove(file.sha256)
-            return freed
+                unshared = self._unshared({file.sha256 for file in model.files})
+                for sha256 in unshared:
+                    self._blobs.remove(sha256)
+            return sum({file.sha256: file.size for file in model.files if file.sha256 in unshared}.values())
 
     # -- one model -------------------------------------------------------------------------------------
+
+    def _check_config(self, sha256: str, name: str) -> None:
+        """Raise where a configuration describes no model that we could run; nothing is kept of such a one."""
+        try:
+            check_config(self._blobs.path(sha256), name)
+        except (CorruptModelFile, UnsupportedModel):
+            with self._blobs.lock("store"), storage_errors(self.home):
+                for unshared in self._unshared({sha256}):
+                    self._blobs.remove(unshared)
+            raise
+
+    def _unshared(self, hashes: Set[str]) -> list[str]:
+        """Those of some files that are here and that no stored model needs."""
+        shared = {file.sha256 for model in self.models() for file in model.files}
+        return [sha256 for sha256 in hashes - shared if self._blobs.has(sha256)]
 
     def _commit(
         self, reference: CatalogEntry | HubName | OwnModel, files: Iterable[ModelFile], source: str

@@ -34,7 +34,8 @@ def quantization_of(
 ) -> Quantization | None:
     """What ``config.json`` says, else ``quantize_config`` (a file of its own in older folders); None: plain numbers.
 
-    A ``quantization_config`` with nothing in it says nothing, as transformers has it. Raises `UnsupportedModel` for other methods, widths and layouts, `CorruptModelFile` for values that make no sense.
+    A ``quantization_config`` with nothing in it says nothing, as transformers has it. Raises `UnsupportedModel` for
+    other methods, widths and layouts, `CorruptModelFile` for values that make no sense.
     """
     fields = Fields(config, source).part("quantization_config")
     if fields is None or fields.empty:

@@ -126,6 +126,21 @@ def test_a_model_that_does_not_run_is_refused_before_its_weights_are_fetched(hub
     with pytest.raises(UnsupportedModel, match="'deepseek_v3'"):
         store.pull(NAME)
     assert not any("safetensors" in path for path, _ in hub.requests)
+    assert store.disk_use() == 0
+
+
+def test_a_model_that_was_pulled_keeps_its_configuration_when_it_is_refused_under_another_name(
+    hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.pull(NAME)
+
+    def refuse(path: Path, source: str) -> None:
+        raise UnsupportedModel(f"{source} is refused.")
+
+    monkeypatch.setattr("sevenb.model.store.check_config", refuse)
+    with pytest.raises(UnsupportedModel):
+        store.pull("other/model")
+    assert store.resolve(NAME).is_dir()
 
 
 def test_weights_that_may_run_code_are_refused(hub: Hub, store: Store) -> None:
