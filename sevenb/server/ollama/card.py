@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SHORT = 5  # longer lists are told only to those who ask for everything
 _LEFT_OUT = ("general.name", "tokenizer.chat_template")  # as Ollama does: one is no name, the other is told elsewhere
+_MODEL_FILES = (".json", ".jinja", ".safetensors")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 # Editors look for this in a template to see whether a model can fill in.
@@ -132,7 +133,7 @@ def _digest(path: Path) -> str | None:
     """The hash of a model of the store, whose files are called by theirs; None for one whose content nobody read."""
     if not path.is_dir():
         return path.name if _SHA256.fullmatch(path.name) else None
-    files = {file.name: file.resolve().name for file in path.iterdir() if file.suffix in (".json", ".safetensors")}
+    files = {file.name: file.resolve().name for file in path.iterdir() if file.suffix in _MODEL_FILES}
     files.pop("manifest.json", None)
     if not files or not all(map(_SHA256.fullmatch, files.values())):
         return None

@@ -17,8 +17,9 @@ logger = logging.getLogger(__name__)
 
 _NO_OPTIONS = Options.model_validate({})
 
-# Ollama's api.DefaultOptions. Its repeat_penalty of 1.1 looks back over 64 tokens; ours sees all of prompt and answer,
-# where that much would spoil code and JSON, so it is off unless asked for.
+# Ollama's api.DefaultOptions, which count where neither the request nor the model says anything: a model's recommended
+# parameters go before them, as those of a Modelfile do. Its repeat_penalty of 1.1 is left out: there it looks back over
+# 64 tokens, and ours sees all of prompt and answer, where that much would spoil code and JSON.
 _DEFAULTS: Mapping[str, Any] = {"temperature": 0.8, "top_k": 40, "top_p": 0.9}
 
 
@@ -73,7 +74,7 @@ def sampling_params(body: ChatRequest | GenerateRequest) -> SamplingParams:
 
 
 def options_left_out(body: ChatRequest | GenerateRequest) -> frozenset[str]:
-    """The options that were not sent: there what a model recommends, as a Modelfile would, goes before the defaults."""
+    """The options that were not sent: there what a model recommends goes before `_DEFAULTS`."""
     options = body.options or _NO_OPTIONS
     penalized = options.repeat_penalty is not None or options.repeat_last_n == 0
     return left_out(options) - ({"repetition_penalty"} if penalized else set())
