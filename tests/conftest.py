@@ -8,11 +8,18 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from sevenb.model.store import Store
 
 # Where the suite was begun in the background Ctrl-C is ignored, and would be by the programs that tests stop with it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The same examples in every run, and as much time for each as a busy machine takes.
+settings.register_profile(
+    "suite", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -39,7 +39,7 @@ class RunningServer:
                 return float(line.split()[1])
         raise AssertionError(f"/metrics has no {name}")
 
-    def until(self, condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline
@@ -67,7 +67,7 @@ def running_server(*arguments: str, wait: bool = True, **config: Any) -> Iterato
     try:
         assert process.stdout is not None
         port, engine_pid = map(int, process.stdout.readline().split())
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as http:
             server = RunningServer(process, http, engine_pid)
             server.until(server.answers)
             if wait:
@@ -80,8 +80,8 @@ def running_server(*arguments: str, wait: bool = True, **config: Any) -> Iterato
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RunningServer]:
-    """A quick engine that is never disturbed."""
-    with running_server() as running:
+    """A quick engine that is never disturbed; a stream that fails at once has its status on busy machines, too."""
+    with running_server("--status-seconds", "60") as running:
         yield running
 
 

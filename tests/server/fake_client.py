@@ -27,11 +27,11 @@ async def answer(engine: EngineHandle, request: AddRequest) -> bytes:
     return bytes(token for token in tokens if token != END_TOKEN)
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
 
 
-def run(test: Awaitable[None], seconds: float = 90.0) -> None:
+def run(test: Awaitable[None], seconds: float = 240.0) -> None:
     asyncio.run(asyncio.wait_for(test, seconds))

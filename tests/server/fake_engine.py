@@ -34,6 +34,9 @@ VECTOR_SIZE = 8
 class FakeConfig(msgspec.Struct, kw_only=True):
     step_seconds: float = 0.0
     load_seconds: float = 0.0
+    load_gate: str | None = None  # a file: it goes on loading once that is there
+    gate: str | None = None  # a file: no answer goes beyond `gate_after` tokens before that is there
+    gate_after: int = 0
     max_model_len: int = 4096
     refusal: str | None = None  # the engine cannot start, and says this
     out_of_memory: bool = False
@@ -82,6 +85,8 @@ class FakeEngine:
 
     def step(self) -> list[RequestOutput | RequestFailed]:
         time.sleep(self._config.step_seconds)
+        if any(running.made == self._config.gate_after for running in self._running.values()):
+            _wait_for(self._config.gate)
         self._steps += 1
         return [self._advance(running) for running in list(self._running.values())]
 
@@ -172,6 +177,14 @@ class FakeEngine:
         )
 
 
+def _wait_for(gate: str | None) -> None:
+    """Wait until the file is there, but not for ever: the test may have ended."""
+    for _ in range(60_000):
+        if gate is None or Path(gate).exists():
+            return
+        time.sleep(0.002)
+
+
 def load(config: bytes, report: ReportLoading) -> tuple[FakeEngine, EngineReady]:
     settings = msgspec.json.decode(config, type=FakeConfig)
     report(
@@ -186,6 +199,7 @@ def load(config: bytes, report: ReportLoading) -> tuple[FakeEngine, EngineReady]
     )
     report(LoadProgress(done=1, total=2))
     time.sleep(settings.load_seconds)
+    _wait_for(settings.load_gate)
     if settings.refusal:
         raise UnsupportedModel(settings.refusal)
     if settings.out_of_memory:

@@ -19,6 +19,7 @@ from sevenb.engine.starting import LocalStarter
 from sevenb.model.chat_template import ChatTemplate
 from sevenb.model.embedding import EmbeddingStyle
 from sevenb.model.tokenizer import RenderedPrompt, Tokenizer
+from sevenb.server import streaming
 from sevenb.server.access.api_keys import ApiKeys
 from sevenb.server.access.hosts import Hosts
 from sevenb.server.access.limits import Limits
@@ -114,6 +115,7 @@ async def main() -> None:
     parser.add_argument("--max-body-bytes", type=int, default=Limits.body_bytes)
     parser.add_argument("--max-open-requests", type=int, default=1024)
     parser.add_argument("--memory-budget", type=int)
+    parser.add_argument("--status-seconds", type=float, help="how long an error is told by the status of a stream")
     parser.add_argument("--wait-seconds", type=float, default=30.0)
     parser.add_argument("--workspace", action="store_true", help="with the console, over a database of its own")
     parser.add_argument("--database", help="URL of a database that stays; implies --workspace")
@@ -122,6 +124,8 @@ async def main() -> None:
     parser.add_argument("--model", action="append", default=[], help="NAME=FakeConfig as JSON: one more model")
     parser.add_argument("config", nargs="?", default="{}")
     options = parser.parse_args()
+    if options.status_seconds is not None:
+        streaming.STATUS_SECONDS = options.status_seconds
     listener = listen("127.0.0.1", options.port)
     sources = [FakeModel(options.config.encode(), ["echo", "other-name"], max_open_requests=options.max_open_requests)]
     for model in options.model:

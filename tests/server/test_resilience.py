@@ -8,10 +8,11 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
-import psutil
 
+from tests.processes import all_ended
 from tests.server.conftest import RunningServer
 
 StartServer = Callable[..., RunningServer]
@@ -32,7 +33,7 @@ def test_a_client_that_leaves_a_stream_frees_its_request(start_server: StartServ
     next(lines)
     server.until(lambda: server.gauge("sevenb_num_requests_running") == 1)
     stream.close()
-    server.until(lambda: server.gauge("sevenb_num_requests_running") == 0, seconds=5)
+    server.until(lambda: server.gauge("sevenb_num_requests_running") == 0, seconds=30)
 
 
 def test_a_client_that_leaves_before_its_answer_is_ready_frees_its_request(start_server: StartServer) -> None:
@@ -45,7 +46,7 @@ def test_a_client_that_leaves_before_its_answer_is_ready_frees_its_request(start
     with socket.create_connection((server.http.base_url.host, server.http.base_url.port or 0)) as connection:
         connection.sendall(head.encode() + b"\r\n" + body)
         server.until(lambda: server.gauge("sevenb_num_requests_running") == 1)
-    server.until(lambda: server.gauge("sevenb_num_requests_running") == 0, seconds=5)
+    server.until(lambda: server.gauge("sevenb_num_requests_running") == 0, seconds=30)
 
 
 def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error(start_server: StartServer) -> None:
@@ -56,7 +57,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error(start_server
     )
     with socket.create_connection((server.http.base_url.host, server.http.base_url.port or 0)) as connection:
         connection.sendall(head + b"{")
-    server.until(lambda: 'path="/v1/completions",status="499"' in server.http.get("/metrics").text, seconds=5)
+    server.until(lambda: 'path="/v1/completions",status="499"' in server.http.get("/metrics").text)
 
 
 def test_a_killed_engine_ends_streams_with_an_error_event_and_comes_back(start_server: StartServer) -> None:
@@ -79,7 +80,7 @@ def test_a_killed_engine_fails_a_waiting_answer_with_503(start_server: StartServ
     server = start_server(step_seconds=0.01)
 
     async def test() -> httpx.Response:
-        async with httpx.AsyncClient(base_url=server.http.base_url, timeout=30) as client:
+        async with httpx.AsyncClient(base_url=server.http.base_url, timeout=120) as client:
             asking = asyncio.create_task(
                 client.post("/v1/completions", json={"prompt": "for ever", "ignore_eos": True})
             )
@@ -94,22 +95,22 @@ def test_a_killed_engine_fails_a_waiting_answer_with_503(start_server: StartServ
     assert "retry-after" in response.headers
 
 
-def test_health_is_503_while_the_model_loads(start_server: StartServer) -> None:
-    server = start_server(wait=False, load_seconds=1.0)
+def test_health_is_503_while_the_model_loads(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server(wait=False, load_gate=str(tmp_path / "gate"))
     response = server.http.get("/health")
     assert response.status_code == 503
     assert response.json() == {"status": "loading"}
+    (tmp_path / "gate").touch()
     server.until_ready()
 
 
-def test_a_stream_that_takes_its_time_has_its_headers_soon(start_server: StartServer) -> None:
-    server = start_server(step_seconds=2.5)
+def test_a_stream_that_takes_its_time_has_its_headers_soon(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server(gate=str(tmp_path / "gate"))
     with server.http.stream(
         "POST", "/v1/completions", json={"prompt": "ab", "max_tokens": 1, "stream": True}
     ) as stream:
-        started = time.monotonic()
+        (tmp_path / "gate").touch()  # the headers are here, and only now the first token comes
         lines = [line for line in stream.iter_lines() if line]
-        assert time.monotonic() - started > 0.5  # the headers came before the first token
     assert json.loads(lines[0].removeprefix("data: "))["choices"][0]["text"] == "a"
 
 
@@ -123,8 +124,8 @@ def test_sigterm_lets_running_streams_end_and_exits_with_0(start_server: StartSe
         rest = [line for line in lines if line]
     assert rest[-1] == "data: [DONE]"
     assert json.loads(rest[-2].removeprefix("data: "))["choices"][0]["finish_reason"] == "stop"
-    assert server.process.wait(timeout=20) == 0
-    assert not psutil.pid_exists(server.engine_pid)
+    assert server.process.wait(timeout=60) == 0
+    assert all_ended([server.engine_pid])
 
 
 def test_a_second_signal_ends_running_streams_with_an_error(start_server: StartServer) -> None:
@@ -138,16 +139,16 @@ def test_a_second_signal_ends_running_streams_with_an_error(start_server: StartS
     server.process.send_signal(signal.SIGINT)
     rest = [line.removeprefix("data: ") for line in lines if line]
     assert json.loads(rest[-2])["error"]["code"] == "not_ready"
-    assert server.process.wait(timeout=20) == 0
-    assert not psutil.pid_exists(server.engine_pid)
+    assert server.process.wait(timeout=60) == 0
+    assert all_ended([server.engine_pid])
 
 
 def test_sigterm_while_loading_exits_at_once(start_server: StartServer) -> None:
-    server = start_server(wait=False, load_seconds=30)
+    server = start_server(wait=False, load_seconds=300)
     assert server.http.get("/health").status_code == 503
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(timeout=10) == 0
-    assert not psutil.pid_exists(server.engine_pid)
+    assert server.process.wait(timeout=60) == 0
+    assert all_ended([server.engine_pid])
 
 
 def test_a_slow_reader_loses_nothing(start_server: StartServer) -> None:
@@ -181,7 +182,7 @@ def test_of_many_clients_none_is_lost_and_none_gets_anothers_answer(start_server
 
     async def test() -> list[str]:
         limits = httpx.Limits(max_connections=32)
-        async with httpx.AsyncClient(base_url=server.http.base_url, timeout=60, limits=limits) as client:
+        async with httpx.AsyncClient(base_url=server.http.base_url, timeout=120, limits=limits) as client:
             return await asyncio.gather(*(ask(client, prompt, fate) for prompt, fate in jobs))
 
     assert asyncio.run(test()) == [prompt for prompt, _ in jobs]

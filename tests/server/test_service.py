@@ -18,7 +18,7 @@ def test_a_tokenizer_that_cannot_be_built_is_a_failure_of_the_service() -> None:
     async def test() -> None:
         service = Service([WithoutTokenizer(b"{}", ["echo"])])
         await service.start()
-        assert isinstance(await asyncio.wait_for(service.wait_failed(), 20), UnsupportedModel)
+        assert isinstance(await asyncio.wait_for(service.wait_failed(), 60), UnsupportedModel)
         assert service.health == "failed"
         await service.close()
 

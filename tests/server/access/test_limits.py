@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -113,28 +114,36 @@ def test_each_dialect_tells_it_in_its_own_shape(start_server: StartServer) -> No
     assert isinstance(refusal("/api/chat")["error"], str)
 
 
-def test_requests_at_once_are_bounded_for_each_address(start_server: StartServer) -> None:
-    server = start_server("--max-concurrent", "2", step_seconds=0.05)
-    with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: server.complete("x" * 10), range(4)))
+def together(server: RunningServer, gate: Path, count: int, refused: int, **body: Any) -> list[httpx.Response]:
+    """What so many requests hear of which none is answered before so many were refused."""
+    with ThreadPoolExecutor(count) as pool:
+        asking = [pool.submit(server.complete, "x" * 10, **body) for _ in range(count)]
+        try:
+            server.until(lambda: sum(one.done() for one in asking) == refused)
+        finally:
+            gate.touch()
+        return [one.result() for one in asking]
+
+
+def test_requests_at_once_are_bounded_for_each_address(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server("--max-concurrent", "2", gate=str(tmp_path / "gate"))
+    answers = together(server, tmp_path / "gate", 4, 2)
     assert sorted(answer.status_code for answer in answers) == [200, 200, 429, 429]
     assert server.complete("again").status_code == 200
 
 
-def test_the_queue_is_bounded(start_server: StartServer) -> None:
-    server = start_server("--max-open-requests", "2", step_seconds=0.05)
-    with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: server.complete("x" * 10), range(4)))
+def test_the_queue_is_bounded(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server("--max-open-requests", "2", gate=str(tmp_path / "gate"))
+    answers = together(server, tmp_path / "gate", 4, 2)
     assert sorted(answer.status_code for answer in answers) == [200, 200, 429, 429]
     refused = next(answer for answer in answers if answer.status_code == 429)
     assert "retry-after" in refused.headers
     assert server.complete(["several", "prompts", "at once"]).status_code == 200  # alone they are taken
 
 
-def test_each_answer_takes_a_place_in_the_queue(start_server: StartServer) -> None:
-    server = start_server("--max-open-requests", "4", step_seconds=0.05)
-    with ThreadPoolExecutor(3) as pool:
-        answers = list(pool.map(lambda _: server.complete("x" * 10, n=2), range(3)))
+def test_each_answer_takes_a_place_in_the_queue(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server("--max-open-requests", "4", gate=str(tmp_path / "gate"))
+    answers = together(server, tmp_path / "gate", 3, 1, n=2)
     assert sorted(answer.status_code for answer in answers) == [200, 200, 429]
     assert server.complete("again", n=4).status_code == 200  # their places are free again
 

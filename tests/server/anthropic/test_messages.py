@@ -235,7 +235,7 @@ def test_an_engine_that_dies_ends_the_stream_with_an_error_event(start_server: C
 
 
 def test_a_client_that_leaves_frees_its_sequence(start_server: Callable[..., RunningServer]) -> None:
-    server = start_server(step_seconds=0.01)
+    server = start_server(step_seconds=0.1)
     body = {**BODY, "messages": [{"role": "user", "content": "x" * 3000}], "max_tokens": 900, "stream": True}
     with server.http.stream("POST", "/v1/messages", json=body) as response:
         told = response.iter_lines()

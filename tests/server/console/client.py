@@ -18,7 +18,7 @@ class Console:
 
     def __init__(self, server: RunningServer) -> None:
         self.server = server
-        self.http = httpx.Client(base_url=f"{server.http.base_url}/console/api", headers=HEADERS, timeout=30)
+        self.http = httpx.Client(base_url=f"{server.http.base_url}/console/api", headers=HEADERS, timeout=120)
 
     def sign_in(self, name: str, password: str) -> "Console":
         self.ok("POST", "/login", name=name, password=password)

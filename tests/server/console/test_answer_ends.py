@@ -100,7 +100,7 @@ def test_a_server_that_shuts_down_keeps_the_text_and_does_not_wait_for_it(
         server.process.send_signal(signal.SIGTERM)
         *_, done = events
     assert (done["type"], done["message"]["status"]) == ("done", "interrupted")
-    server.process.wait(timeout=20)
+    server.process.wait(timeout=60)
     after = Console(start_server("--database", database))
     assert after.message(chat, answer) == done["message"]
     assert done["message"]["content"]

@@ -113,8 +113,14 @@ def test_nothing_follows_an_answer_that_is_still_written(slow: Console) -> None:
 
 
 def test_going_on_twice_at_once_happens_once(slow: Console) -> None:
-    chat = slow.new_chat()
-    cut = slow.answer(chat, "abcdefghij" * 20, settings={"max_tokens": 5})
+    cut_off = slow.new_chat()
+    slow.answer(cut_off, LONG, settings={"max_tokens": 5})
+    archive = slow.http.get(f"/chats/{cut_off}/export").json()
+    title = archive["chats"][0]["title"] = "Cut off after a long time"
+    archive["chats"][0]["messages"][1]["content"] = LONG  # what goes on is as long again
+    slow.ok("POST", "/import", **archive)
+    chat = next(one["id"] for one in slow.ok("GET", "/chats")["chats"] if one["title"] == title)
+    cut = slow.chat(chat)["messages"][1]
     body = {"parent_id": cut["parent_id"], "continue_id": cut["id"]}
     with ThreadPoolExecutor() as threads:
         statuses = threads.map(lambda _: slow.ask("POST", f"/chats/{chat}/answers", **body).status_code, range(4))

@@ -41,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, home: Path, other_server: O
 
 @pytest.fixture
 def ask(server: Program) -> Iterator[Ask]:
-    with httpx.Client(base_url=f"{server.url}/console/api", headers=HEADERS, timeout=60) as http:
+    with httpx.Client(base_url=f"{server.url}/console/api", headers=HEADERS, timeout=120) as http:
         yield lambda method, path, **options: http.request(method, path, **options)
 
 
@@ -224,13 +224,13 @@ def test_a_file_that_is_cut_off_on_its_way_leaves_nothing(
 
     headers = {**HEADERS, "Content-Length": str(len(content)), "Content-Type": "application/octet-stream"}
     with pytest.raises(ConnectionAbortedError):
-        httpx.post(f"{server.url}/console/api/models/files?name=half", content=half(), headers=headers, timeout=20)
+        httpx.post(f"{server.url}/console/api/models/files?name=half", content=half(), headers=headers, timeout=60)
     server.until(lambda: not left_behind(home))
     assert ask("POST", "/models/load", json={"name": "half"}).status_code == 404
 
 
 def test_a_file_for_which_there_is_no_room_is_refused_before_it_is_sent(server: Program) -> None:
-    connection = HTTPConnection(server.url.removeprefix("http://"), timeout=20)
+    connection = HTTPConnection(server.url.removeprefix("http://"), timeout=60)
     connection.putrequest("POST", "/console/api/models/files?name=huge")
     headers = {**HEADERS, "Content-Length": str(10**15), "Content-Type": "application/octet-stream"}
     for name, value in headers.items():

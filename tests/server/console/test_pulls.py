@@ -36,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, hub: Hub) -> Iterator[Progr
 
 @pytest.fixture
 def http(server: Program) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{server.url}/console/api", headers=HEADERS, timeout=60) as http:
+    with httpx.Client(base_url=f"{server.url}/console/api", headers=HEADERS, timeout=120) as http:
         yield http
         for name in ("org/model", "org/model:Q8_0"):
             http.delete("/models", params={"name": name})
@@ -129,8 +129,8 @@ def test_a_server_that_ends_does_not_wait_for_its_pulls(hub: Hub, tmp_path: Path
     environment = {"SEVENB_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.url, "MODELSCOPE_DOMAIN": "127.0.0.1:9"}
     path = TinyModel().write(tmp_path / "served.gguf")
     with slowly(hub), serving(path, **environment) as program:
-        with httpx.Client(base_url=f"{program.url}/console/api", headers=HEADERS, timeout=60) as http:
+        with httpx.Client(base_url=f"{program.url}/console/api", headers=HEADERS, timeout=120) as http:
             http.post("/pulls", json={"name": "org/model"})
             until(program, http, lambda pull: pull["completed"] > 0)
         program.process.terminate()
-        assert program.process.wait(30) == 0
+        assert program.process.wait(60) == 0

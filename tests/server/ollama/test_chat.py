@@ -314,7 +314,7 @@ def test_an_engine_that_dies_ends_the_stream_with_an_error_line(start_server: Ca
 
 
 def test_a_client_that_leaves_frees_its_sequence(start_server: Callable[..., RunningServer]) -> None:
-    server = start_server(step_seconds=0.01)
+    server = start_server(step_seconds=0.1)
     with server.http.stream("POST", "/api/generate", json={"model": "echo", "prompt": "x" * 3000}) as response:
         told = response.iter_lines()
         next(told)

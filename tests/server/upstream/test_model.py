@@ -209,7 +209,7 @@ def test_a_request_is_put_in_other_words_for_servers_that_do_not_take_it() -> No
 def test_closing_the_answer_closes_the_connection() -> None:
     with running(OtherServer(endless=True)) as server:
         ask(server, steps=3)
-        assert server.left.wait(20)
+        assert server.left.wait(60)
 
 
 def failure(server: OtherServer) -> tuple[int, str | None, str]:

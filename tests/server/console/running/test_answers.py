@@ -60,7 +60,7 @@ def new_answer(workspace: Workspace, user: User, source: ScriptedSource) -> Runn
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)
 
