@@ -11,7 +11,7 @@ in the batch, how a prompt was cut into chunks, or how many threads run. Of ``na
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +66,7 @@ class Batch:
     rope_cos: FloatArray  # [T, rotary_dim / 2]
     rope_sin: FloatArray  # [T, rotary_dim / 2]
     adapters: tuple[AdapterRun, ...] = ()  # in order and apart; all other tokens meet the model alone
+    earlier: "Choice | None" = None  # what row r of it chooses is told by the token id -1 - r
 
     @property
     def tokens(self) -> int:
@@ -189,6 +190,14 @@ class Sampled:
     token_id: int
     logprob: float | None = None
     top_logprobs: tuple[tuple[int, float], ...] = ()  # (id, logprob), best first
+
+
+class Choice(Protocol):
+    """Tokens that a device is choosing: it knows them before the host does."""
+
+    def sampled(self) -> list[Sampled]:
+        """Wait for them. Raises what `Backend.sample` does, and what else went wrong in the step."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -359,4 +368,21 @@ class CardBackend(Backend, Protocol):
 
     def graph_bytes(self) -> int:
         """Bytes that recorded steps keep of the device's memory."""
+        ...
+
+
+@runtime_checkable
+class OverlappingBackend(Protocol):
+    """A `Backend` that can go on with tokens before the host knows them: batches may name an `earlier` choice."""
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether that gains anything: the device computes while the host does something else."""
+        ...
+
+    def choose(self, logits: Tensor, controls: Sequence[SampleControl]) -> Choice:
+        """Begin to do what `Backend.sample` does, and do not wait. Raises ValueError as that does.
+
+        Without rows there is nothing to choose, and the end of the step can be waited for.
+        """
         ...

@@ -1,6 +1,7 @@
 """`TorchBackend`: the protocol's ops on torch tensors, of whatever device torch knows."""
 
 from collections.abc import Sequence
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -22,6 +23,7 @@ from sevenb.backend.protocol import (
 )
 from sevenb.backend.quant_types import RawTensor
 from sevenb.backend.torch import devices, graphs, kv, repack, sampling
+from sevenb.backend.torch.choice import TorchChoice
 from sevenb.backend.torch.failures import told_apart
 from sevenb.backend.torch.graphs import Compute, CudaRecorder, Recorder, StepGraphs
 from sevenb.backend.torch.kernels import fast_ops
@@ -304,6 +306,21 @@ class TorchBackend:
         """One token a row. Raises `NumberOverflow` where float16 was too small for the model."""
         with told_apart(self.device):
             return sampling.sample(self._ops, logits, controls)
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether it pays to launch a step before the last one's tokens are known; other ranks must be told those."""
+        return self.device.type == "cuda" and self._group is None
+
+    def choose(self, logits: Tensor, controls: Sequence[SampleControl]) -> TorchChoice:
+        """What `sample` chooses, and batches may name before it is known."""
+        needed = logits if any(control.logprobs is not None for control in controls) else None  # they are large
+        with told_apart(self.device):
+            if controls:
+                numbers = sampling.chosen(self._ops, logits, controls)
+            else:
+                numbers = logits.new_zeros(1, dtype=torch.int64)
+            return TorchChoice(numbers, partial(sampling.taken, needed, controls))
 
     def token_logprobs(self, logits: Tensor, rows: Sequence[int], token_ids: Sequence[int], top: int) -> list[Sampled]:
         """Log-probabilities of given tokens. Raises `NumberOverflow` as `sample` does."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sevenb.backend.protocol import Batch
+from sevenb.backend.torch.choice import fill_in
 from sevenb.backend.torch.devices import upload
 from sevenb.backend.torch.kv import TorchKVCache
 from sevenb.backend.torch.step import StepShape, TorchStep, angles_of, integers_of, step_over
@@ -122,6 +123,7 @@ class _RecordedStep:
         self._integers, self._angles = upload(integers_of(empty), device), upload(angles_of(empty), device)
         starts, contexts = tuple(range(shape.sequences + 1)), (context,) * shape.sequences
         step = step_over(self._integers, self._angles, shape, starts, contexts)
+        self._token_ids = step.token_ids
         self.recording = recorder.record(lambda: compute(step, cache))
 
     def run(self, batch: Batch) -> Tensor:
@@ -129,6 +131,7 @@ class _RecordedStep:
         padded = self._padded(batch)
         self._integers.copy_(upload(integers_of(padded), self._integers.device))
         self._angles.copy_(upload(angles_of(padded), self._angles.device))
+        fill_in(self._token_ids, batch)
         return self.recording.replay()[: len(batch.logit_rows)].clone()
 
     def _padded(self, batch: Batch | None) -> Batch:

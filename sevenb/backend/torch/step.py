@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sevenb.backend.protocol import Batch, FloatArray, IntArray
+from sevenb.backend.torch.choice import fill_in
 from sevenb.backend.torch.devices import upload
 
 
@@ -77,7 +78,10 @@ def step_on(batch: Batch, device: torch.device) -> TorchStep:
     """Check a batch and move it to the device. Raises ValueError when its parts disagree."""
     shape = StepShape.of(batch)
     integers, angles = upload(integers_of(batch), device), upload(angles_of(batch), device)
-    return step_over(integers, angles, shape, tuple(batch.query_starts.tolist()), tuple(batch.context_lengths.tolist()))
+    starts, contexts = tuple(batch.query_starts.tolist()), tuple(batch.context_lengths.tolist())
+    step = step_over(integers, angles, shape, starts, contexts)
+    fill_in(step.token_ids, batch)
+    return step
 
 
 def step_over(
