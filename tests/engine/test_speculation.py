@@ -42,6 +42,9 @@ class Oracle:
             drafts.append(guesses)
         return drafts
 
+    def would_draft(self, sequences: Listed[Sequence], rooms: Listed[int], *, budget: int) -> bool:
+        return True
+
     def read(self, request: Request, tokens: int) -> None:
         pass
 

@@ -98,6 +98,13 @@ class AdaptiveSpeculator:
         self._drafting = sum(count > 0 for count in counts)
         return [guess.tokens[:count] for guess, count in zip(guesses, counts, strict=True)]
 
+    def would_draft(self, sequences: Listed[Sequence], rooms: Listed[int], *, budget: int) -> bool:
+        """Whether repetitions promise anything. A draft model always may: it must be asked to know."""
+        if self._draft_model is not None:
+            return True
+        guesses = [self._look_up(*place, len(sequences)) for place in zip(sequences, rooms, strict=True)]
+        return any(_best_counts(guesses, self._costs.of(len(sequences)), budget))
+
     def read(self, request: Request, tokens: int) -> None:
         """Take in more of a prompt, unless nothing will be guessed for it anyway."""
         if not _wanted(request):

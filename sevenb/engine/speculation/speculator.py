@@ -23,6 +23,13 @@ class Speculator(Protocol):
         """
         ...
 
+    def would_draft(self, sequences: Listed[Sequence], rooms: Listed[int], *, budget: int) -> bool:
+        """Whether it had guesses for a step of nothing but these, of which the last token or two are not known yet.
+
+        Asked before a step is launched that none can be tried in; nothing comes of the answer but that.
+        """
+        ...
+
     def read(self, request: Request, tokens: int) -> None:
         """Take in up to so many more tokens of a request's prompt, as there is time for it now."""
         ...
