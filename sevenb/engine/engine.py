@@ -30,13 +30,14 @@ from sevenb.engine.messages import (
     TokenOutput,
 )
 from sevenb.engine.model_runner import Decoder, ModelRunner, RotaryAngles
+from sevenb.engine.pipeline import pipeline_of
 from sevenb.engine.pooling import Pool
 from sevenb.engine.prefix_cache import PrefixCache
 from sevenb.engine.request import Request
 from sevenb.engine.request_limits import RequestLimits
 from sevenb.engine.sampler import ChunkResult, Sampler
 from sevenb.engine.scheduler import Scheduler
-from sevenb.engine.sequence import Sequence
+from sevenb.engine.sequence import Sequence, SequenceStatus
 from sevenb.engine.speculation.speculator import Speculator
 from sevenb.engine.step_plan import Chunk, StepPlan
 from sevenb.errors import DeviceLost, InvalidRequest, SevenbError
@@ -99,6 +100,8 @@ class Engine:
         self._rope = rope
         self._runner = ModelRunner(decoder, backend, cache, rope)
         self._sampler = Sampler(backend, vocab_size)
+        self._pipeline = pipeline_of(config, backend, self._runner, self._sampler, self._scheduler)
+        self._ended = 0.0  # when the last step's results came, or work after a rest
         self._entropy = np.random.Generator(np.random.PCG64(config.seed))
         self._requests: dict[str, Request] = {}
         self._news: dict[Request, list[SequenceOutput]] = {}  # since the last step's reports
@@ -113,6 +116,8 @@ class Engine:
         if message.request_id in self._requests:
             raise InvalidRequest(f"Request id {message.request_id} is already in use.", "request_id")
         self._limits.check(message)
+        if not self._requests:
+            self._ended = self._clock()
         entropy = int(self._entropy.integers(2**63))
         profile = self._rope.choose(len(message.prompt_token_ids), message.params.max_tokens)
         request = Request.of(
@@ -195,14 +200,18 @@ class Engine:
     def step(self) -> list[Report]:
         """Schedule, run, sample, publish: one batch, and at most one report for each request.
 
-        Raises `DeviceLost` where there will never be another.
+        Where a `Pipeline` launches steps ahead, this one may have been launched by the last. Raises `DeviceLost` where
+        there will never be another.
         """
         self._collect_guides()
-        plan = self._schedule()
-        self._note_start(plan)
-        started = self._clock()
-        results = self._run_and_sample(plan)
-        self._note_duration(plan, self._clock() - started)
+        plan = None if self._pipeline is None else self._pipeline.plan
+        started = self._ended  # what was launched ahead begins when the step before is done
+        if plan is None:
+            plan = self._schedule()
+            self._note_start(plan)
+            started = self._clock()
+        results = self._compute(plan)
+        self._note_duration(plan, started)
         for result in results:
             try:
                 self._take(result)
@@ -238,6 +247,18 @@ class Engine:
             request.ready = True
             request.sequences[0].guide = guide.result()
 
+    def _compute(self, plan: StepPlan) -> list[ChunkResult]:
+        """The results of a plan; if the next step can be launched before they come, it is."""
+        if self._pipeline is None or not self._pipeline.launch(plan):
+            return self._run_and_sample(plan)
+        self._counters.steps += 1
+        try:
+            return self._pipeline.land()
+        except DeviceLost:
+            raise
+        except Exception as error:
+            return self._run_apart(plan, error)
+
     def _run_and_sample(self, plan: StepPlan) -> list[ChunkResult]:
         """Compute a plan. If that fails, its chunks are tried one by one and only the faulty requests are dropped."""
         if not plan.chunks:
@@ -254,18 +275,22 @@ class Engine:
         except DeviceLost:  # no request will fare better
             raise
         except Exception as error:
-            expected = isinstance(error, SevenbError)  # then its sentence says it all
-            logger.error("A step over %d chunks failed: %s", len(plan.chunks), error, exc_info=not expected)
-            if len(plan.chunks) == 1 or plan.copies:
-                for chunk in plan.chunks:
-                    self._fail(chunk.sequence.request, error)
-                return []
-            return [
-                result
-                for chunk in plan.chunks
-                if chunk.sequence.request.request_id in self._requests
-                for result in self._run_and_sample(StepPlan([chunk]))
-            ]
+            return self._run_apart(plan, error)
+
+    def _run_apart(self, plan: StepPlan, error: Exception) -> list[ChunkResult]:
+        """Compute the chunks of a plan that failed one by one."""
+        expected = isinstance(error, SevenbError)  # then its sentence says it all
+        logger.error("A step over %d chunks failed: %s", len(plan.chunks), error, exc_info=not expected)
+        if len(plan.chunks) == 1 or plan.copies:
+            for chunk in plan.chunks:
+                self._fail(chunk.sequence.request, error)
+            return []
+        return [
+            result
+            for chunk in plan.chunks
+            if chunk.sequence.status is SequenceStatus.RUNNING
+            for result in self._run_and_sample(StepPlan([chunk]))
+        ]
 
     def _take(self, result: ChunkResult) -> None:
         """Bring a computed chunk into its sequences."""
@@ -385,11 +410,14 @@ class Engine:
                 request.first_scheduled = time.monotonic()
                 self._counters.begun(request, cached=chunk.start)
 
-    def _note_duration(self, plan: StepPlan, seconds: float) -> None:
-        self._scheduler.note_duration(plan, seconds)
+    def _note_duration(self, plan: StepPlan, started: float) -> None:
+        before, self._ended = self._ended, self._clock()
+        self._scheduler.note_duration(plan, self._ended - started)
         forced = any(chunk.forced for chunk in plan.chunks)
         if self._speculator is not None and 0 < plan.decoding == len(plan.chunks) and not forced:
             drafts = sum(len(chunk.drafts) for chunk in plan.chunks)
+            # No step with drafts is launched ahead. Where others are, what it waits for is a part of its price.
+            seconds = self._ended - (started if self._pipeline is None else before)
             self._speculator.timed(sequences=plan.decoding, drafts=drafts, seconds=seconds)
 
     def _tell(self, request: Request, output: SequenceOutput) -> None:

@@ -51,6 +51,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     quantization: str | None = None  # what the files must hold: "awq", "gptq", "gguf"
     tensor_parallel_size: int = 1
     enforce_eager: bool = False  # no CUDA graphs: a quicker start, slower steps
+    async_scheduling: bool = True  # on a card: launch a step while the one before is being computed
     threads: int | None = None
     cpu_isa: str | None = None  # force an instruction set of the native backend, e.g. "portable"
     max_model_len: int | None = None

@@ -100,6 +100,7 @@ class ModelRunner:
             rope_cos=rope_cos,
             rope_sin=rope_sin,
             adapters=_adapter_runs(plan.chunks),
+            earlier=plan.earlier,
         )
 
     def _angles(self, chunks: list[Chunk], positions: IntArray) -> tuple[FloatArray, FloatArray]:

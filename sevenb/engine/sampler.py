@@ -31,6 +31,18 @@ class Sampler:
         self._backend = backend
         self._vocab_size = vocab_size
 
+    def controls(self, plan: StepPlan, masks: Masks = NO_MASKS) -> list[SampleControl]:
+        """How each row of a step's logits is to be used: [R]."""
+        controls: list[SampleControl] = []
+        for chunk in plan.chunks:
+            controls += [_GREEDY] * len(chunk.logprob_positions)
+            for sequence in chunk.samplers:
+                controls += [
+                    self._control(sequence, chunk.drafts[:row], masks.of(sequence, row), awaited=chunk.awaited)
+                    for row in range(chunk.foregone, len(chunk.drafts) + 1)
+                ]
+        return controls
+
     def sample(self, logits: Tensor, plan: StepPlan, masks: Masks = NO_MASKS) -> list[ChunkResult]:
         """Use ``logits`` [R, V], rows in the order `ModelRunner` asked for them. Draws nothing twice.
 
@@ -38,14 +50,7 @@ class Sampler:
         drafts change nothing about the text, whether it is sampled or not. A chunk whose drafts seemed forced while
         their masks leave a choice has no result: it must be computed again without them.
         """
-        controls: list[SampleControl] = []
-        for chunk in plan.chunks:
-            controls += [_GREEDY] * len(chunk.logprob_positions)
-            for sequence in chunk.samplers:
-                controls += [
-                    self._control(sequence, chunk.drafts[:row], masks.of(sequence, row))
-                    for row in range(chunk.foregone, len(chunk.drafts) + 1)
-                ]
+        controls = self.controls(plan, masks)
         sampled = self._backend.sample(logits, controls) if controls else []
 
         results = []
@@ -98,11 +103,16 @@ class Sampler:
         records = self._backend.token_logprobs(logits, [row] * len(token_ids), token_ids, 0)
         return tuple((record.token_id, record.logprob) for record in records if record.logprob is not None)
 
-    def _control(self, sequence: Sequence, drafts: list[int], allowed: Mask | None) -> SampleControl:
-        """How to choose the token that comes after ``drafts``, should they be right, among those the grammar allows."""
+    def _control(
+        self, sequence: Sequence, drafts: list[int], allowed: Mask | None, *, awaited: bool = False
+    ) -> SampleControl:
+        """How to choose the token that comes after ``drafts``, should they be right, among those the grammar allows.
+
+        ``awaited``: one more token comes before it, and what that is does not matter.
+        """
         request = sequence.request
         params = request.params
-        ahead = len(drafts)
+        ahead = len(drafts) + awaited
         if request.beams is not None:
             return SampleControl(temperature=0.0, logprobs=max(request.beams.candidates, params.logprobs or 0))
         return SampleControl(

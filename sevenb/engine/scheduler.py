@@ -45,6 +45,7 @@ class Scheduler:
         self.running: list[Sequence] = []
         self.preemptions = 0
         self._newcomer: Sequence | None = None  # being admitted
+        self._turned_away: Sequence | None = None  # whoever there was no room for, as long as none has become free
         self._pool = pool
         self._prefix_cache = prefix_cache
         self._speculator = speculator
@@ -61,6 +62,7 @@ class Scheduler:
         """Forget a sequence that has ended, and take its blocks back."""
         (self.running if sequence.status is SequenceStatus.RUNNING else self.waiting).remove(sequence)
         self._release(sequence)
+        self._turned_away = None
         sequence.status = SequenceStatus.FINISHED
 
     def fork(self, sequence: Sequence, index: int) -> Sequence:
@@ -90,6 +92,60 @@ class Scheduler:
         self._look_ahead(plan)
         self._announce_writes(plan)
         return plan
+
+    def follow(self, plan: StepPlan) -> StepPlan | None:
+        """The step after one that draws a token at most for each chunk, before those are known; None if they must be.
+
+        They must where a prompt goes on, somebody can come in, has to leave, or has guesses to try. Those whose answers
+        are then as long as they may get do not take part. Whoever ends in another way has a token computed in vain, at
+        a position that nobody else reads.
+        """
+        if not self._goes_on_alike(plan):
+            return None
+        following = StepPlan()
+        for row, chunk in enumerate(plan.chunks):
+            sequence = chunk.sequence
+            if sequence.status is not SequenceStatus.RUNNING or chunk.draft_room < 1:
+                continue
+            if not self._has_own_block(sequence, chunk.end):
+                return None
+            following.chunks.append(Chunk(sequence, chunk.end, chunk.end + 1, range(0), [sequence], row=row))
+        following.decoding = len(following.chunks)
+        if not following.chunks or self._would_draft(following):
+            return None
+        self._announce_writes(following)
+        return following
+
+    def _goes_on_alike(self, plan: StepPlan) -> bool:
+        """Whether the sequences of a step are all that run, all with their next token, and nobody could join them."""
+        going_on = sum(
+            chunk.sequence.status is SequenceStatus.RUNNING and bool(chunk.samplers) for chunk in plan.chunks
+        )
+        return going_on == len(self.running) and (not self.waiting or self._next_waiting() is self._turned_away)
+
+    def _has_own_block(self, sequence: Sequence, position: int) -> bool:
+        """See that a position has a block that nobody else uses, if that costs nobody a block."""
+        table, place = sequence.block_table, position // self._pool.block_size
+        if place < len(table):
+            return self._pool.references(table[place]) == 1
+        if self._pool.free:
+            table.append(self._pool.allocate())
+            return True
+        return False
+
+    def _would_draft(self, plan: StepPlan) -> bool:
+        """Whether the speculator has guesses to try; those need a step whose tokens are known."""
+        if self._speculator is None:
+            return False
+        sequences = [chunk.sequence for chunk in plan.chunks]
+        rooms = [chunk.draft_room for chunk in plan.chunks]
+        try:
+            return self._speculator.would_draft(
+                sequences, rooms, budget=self._max_num_batched_tokens - len(plan.chunks)
+            )
+        except Exception:
+            logger.exception("A step goes without drafts")
+            return False
 
     def in_planning(self) -> set[Request]:
         """Whom a failed `schedule` leaves in doubt: the newcomer, or whoever has blocks, as the plan spans them all."""
@@ -127,6 +183,7 @@ class Scheduler:
             while (newcomer := self._next_waiting()) is not None and self._admit(newcomer):
                 pass
             if not self.running or not all(sequence.settled for sequence in self.running):
+                self._turned_away = newcomer
                 return
             self._preempt_last()
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from sevenb.backend.protocol import FloatArray
+from sevenb.backend.protocol import Choice, FloatArray
 from sevenb.engine.sequence import Sequence
 
 
@@ -18,6 +18,9 @@ class Chunk:
     It then draws a token from its last position and from that of each draft, as far as the guesses were right. They
     are ``forced`` where they are no guesses: a grammar leaves no choice. What the model thinks of those is not computed
     unless somebody wants to know.
+
+    Of a step that is launched while the one before is being computed, the chunk's only token may be ``awaited``: row
+    ``row`` of that step chooses it.
     """
 
     sequence: Sequence
@@ -28,6 +31,12 @@ class Chunk:
     drafts: list[int] = field(default_factory=list)
     forced: bool = False
     states: FloatArray | None = None  # [pooled positions, hidden size]
+    row: int = 0
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the device alone knows its token yet."""
+        return self.start >= len(self.sequence.token_ids)
 
     @property
     def foregone(self) -> int:
@@ -42,13 +51,16 @@ class Chunk:
 
     @property
     def token_ids(self) -> list[int]:
-        """What goes through the model."""
+        """What goes through the model; an awaited token as `Batch` says it."""
+        if self.awaited:
+            return [-1 - self.row]
         return self.sequence.token_ids[self.start : self.end] + self.drafts
 
     @property
     def draft_room(self) -> int:
-        """How many drafts it may bring before its answer is as long as it can get."""
-        return self.sequence.request.max_output - self.sequence.output_length - 1
+        """How many drafts it may bring, or tokens come after the one drawn, before its answer is as long as allowed."""
+        before = self.end - len(self.drafts) - self.sequence.prompt_length
+        return self.sequence.request.max_output - before - 1
 
     def add_drafts(self, drafts: list[int]) -> None:
         """Try these tokens, too."""
@@ -68,3 +80,4 @@ class StepPlan:
     chunks: list[Chunk] = field(default_factory=list)
     copies: list[tuple[int, int]] = field(default_factory=list)
     decoding: int = 0  # chunks of sequences that decode
+    earlier: Choice | None = None  # of the step before, if that chooses tokens of this one
