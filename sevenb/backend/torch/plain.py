@@ -12,7 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sevenb.backend.protocol import AttentionSpec, AttentionWeights
+from sevenb.backend.torch import choosing
 from sevenb.backend.torch.attention import attend
+from sevenb.backend.torch.controls import Draws, Edits
 from sevenb.backend.torch.kv import TorchKVCache
 from sevenb.backend.torch.rope import rotate, store
 from sevenb.backend.torch.step import TorchStep
@@ -111,6 +113,17 @@ class PlainOps:
 
     # -- choosing --------------------------------------------------------------------------------------
 
-    def argmax(self, logits: Tensor) -> Tensor:
-        """The lowest id of the largest number in each row, NaN counting as minus infinity: [R] int64."""
-        return torch.nan_to_num(logits, nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf).argmax(-1)
+    def choose(self, logits: Tensor, edits: Edits | None, draws: Draws | None) -> Tensor:
+        """One id for each row of ``logits`` [R, V] float32, then whether they `overflowed`: [R + 1] int64.
+
+        ``draws`` None: the argmax of each row, and no edits. The logits are not changed.
+        """
+        ids = choosing.argmax(logits) if draws is None else choosing.drawn(choosing.edited(logits, edits), draws)
+        return torch.cat((ids, self.overflowed(logits)))
+
+    def overflowed(self, logits: Tensor) -> Tensor:
+        """Whether some logit shows that float16 was too small: [1] int64."""
+        if self.dtype != torch.float16:
+            return torch.zeros(1, dtype=torch.int64, device=logits.device)
+        # What overflows anywhere ends as infinity or no number: sums over a row take on both.
+        return (~logits.sum(-1).isfinite()).any().long().view(1)

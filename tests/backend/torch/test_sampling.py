@@ -10,7 +10,7 @@ from sevenb.backend.reference import ReferenceBackend
 from sevenb.errors import NumberOverflow
 from tests.torch_or_skip import torch
 
-from sevenb.backend.torch import TorchBackend, sampling  # isort: skip
+from sevenb.backend.torch import TorchBackend, choosing  # isort: skip
 
 VOCAB = 301
 BACKEND = TorchBackend("cpu")
@@ -72,7 +72,7 @@ def test_selecting_gives_what_sorting_gives(monkeypatch: pytest.MonkeyPatch) -> 
     logits = torch.from_numpy(rows_of(5, 3, 8.0))
     controls = [SampleControl(top_k=k, top_p=0.95, uniform=0.83) for k in (3, 20, 50)]
     selected = BACKEND.sample(logits, controls)
-    monkeypatch.setattr(sampling, "_FEW", 0)
+    monkeypatch.setattr(choosing, "_FEW", 0)
     assert BACKEND.sample(logits, controls) == selected
 
 
