@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ class Hub:
     redirect_to: str | None = None
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)  # path and headers, as they came
     bytes_sent: int = 0
+    held_at: int | None = None  # offset that it sends nothing beyond until it is `released`
+    released: threading.Event = field(default_factory=threading.Event)
 
     @property
     def url(self) -> str:
@@ -70,6 +73,18 @@ class Hub:
 
 
 @contextmanager
+def holding(hub: Hub, offset: int) -> Iterator[None]:
+    """Have files arrive up to about this offset, and no further until the block ends."""
+    hub.released.clear()
+    hub.held_at = offset
+    try:
+        yield
+    finally:
+        hub.held_at = None
+        hub.released.set()
+
+
+@contextmanager
 def serve(hub: Hub) -> Iterator[Hub]:
     """Run the hub on a free port until the block ends."""
 
@@ -106,8 +121,12 @@ def serve(hub: Hub) -> Iterator[Hub]:
             self.end_headers()
             end = len(content) if hub.cut_after is None else min(len(content), start + hub.cut_after)
             end = end if hub.ends_at is None else min(end, hub.ends_at)
-            for position in range(start, end, 1 << 16):
-                chunk = content[position : min(position + (1 << 16), end)]
+            position = start
+            while position < end:
+                held = hub.held_at is not None and position >= hub.held_at and not hub.released.wait(0.25)
+                size = 16 if held else 1 << 16  # a sign of life, so that nobody takes the connection for dead
+                chunk = content[position : min(position + size, end)]
+                position += len(chunk)
                 try:
                     self.wfile.write(chunk)
                 except OSError:  # the client is gone

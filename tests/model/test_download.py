@@ -106,9 +106,9 @@ def test_a_source_that_stops_on_the_way_is_asked_a_few_times_more(hub: Hub, part
 def test_a_connection_that_falls_silent_is_resumed(
     hub: Hub, partial: PartialFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(download, "READ_SECONDS", 0.6)
     partial.append(CONTENT[:2_850_000])
-    hub.chunk_seconds = 2.0  # the first 64 KiB come at once
+    hub.chunk_seconds = 4.0  # the first 64 KiB come at once
     fetch_http(hub.file_url(NAME), partial)
     assert_whole(partial)
     assert hub.ranges() == [2_850_000, 2_850_000 + (1 << 16), 2_850_000 + (2 << 16)]

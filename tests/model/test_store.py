@@ -17,7 +17,7 @@ from sevenb.errors import DownloadFailed, HashMismatch, ModelNotFound, StorageFu
 from sevenb.model import blobs as blobs_module
 from sevenb.model.catalog import DEFAULT_MODEL
 from sevenb.model.store import Store, default_home
-from tests.hub import Hub, serve
+from tests.hub import Hub, holding, serve
 
 CONTENT = random.Random(11).randbytes(2_000_000)
 NAME = "model-q4_k_m.gguf"
@@ -255,7 +255,7 @@ def start_pull(store: Store) -> subprocess.Popen[str]:
 
 def wait_for_bytes(store: Store, process: subprocess.Popen[str]) -> None:
     """Until the partial file has begun to grow."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not any(path.stat().st_size for path in store.home.glob("partial/*.part")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
@@ -273,13 +273,12 @@ def test_two_processes_that_pull_the_same_model_fetch_it_once(hub: Hub, store: S
 
 
 def test_a_killed_pull_leaves_no_model_and_is_resumed(hub: Hub, store: Store) -> None:
-    hub.chunk_seconds = 0.1
-    process = start_pull(store)
-    wait_for_bytes(store, process)
-    process.kill()
-    process.communicate()
-    assert not store.has(MODEL)
-    hub.chunk_seconds = 0.0
+    with holding(hub, len(CONTENT) // 2):
+        process = start_pull(store)
+        wait_for_bytes(store, process)
+        process.kill()
+        process.communicate()
+        assert not store.has(MODEL)
     store.pull(MODEL)
     assert store.resolve(MODEL).read_bytes() == CONTENT
     assert hub.ranges()[0] == 0
@@ -287,11 +286,11 @@ def test_a_killed_pull_leaves_no_model_and_is_resumed(hub: Hub, store: Store) ->
 
 
 def test_ctrl_c_keeps_the_partial_file_and_says_how_to_go_on(hub: Hub, store: Store) -> None:
-    hub.chunk_seconds = 0.1
-    process = start_pull(store)
-    wait_for_bytes(store, process)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    with holding(hub, len(CONTENT) // 2):
+        process = start_pull(store)
+        wait_for_bytes(store, process)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "same command again" in errors
     assert "Traceback" not in errors
@@ -308,7 +307,7 @@ def test_a_disk_that_fills_up_on_the_way_ends_in_one_sentence(hub: Hub, store: S
         env={**os.environ, "SEVENB_HOME": str(store.home)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert result.returncode == 1
     assert "is full" in result.stderr

@@ -17,6 +17,7 @@ from tests.console.models.place import (
     tiny,
     transfer,
 )
+from tests.hub import holding
 
 # -- downloads ---------------------------------------------------------------------------------------
 
@@ -24,19 +25,18 @@ from tests.console.models.place import (
 def test_a_download_shows_how_far_it_is_stops_and_goes_on(
     models: Page, place: Place, screenshot: Callable[..., Path]
 ) -> None:
-    place.hub.chunk_seconds = 0.4
-    dialog = add(models, "Download by name…")
-    dialog.get_by_label("Name").fill("org/model")
-    dialog.get_by_role("button", name="Download").click()
-    expect(dialog).to_have_count(0)
-    arriving = transfer(models, "org/model")
-    expect(arriving).to_contain_text(re.compile(r"\d KB of 1.\d MB"))
-    screenshot(models, "models-download")
-    models.reload()  # it goes on without the page
-    expect(arriving.get_by_role("progressbar")).to_be_visible()
-    models.get_by_role("button", name="Stop org/model").click()
-    expect(arriving).to_contain_text("Stopped; what arrived is kept")
-    place.hub.chunk_seconds = 0.0
+    with holding(place.hub, 500_000):
+        dialog = add(models, "Download by name…")
+        dialog.get_by_label("Name").fill("org/model")
+        dialog.get_by_role("button", name="Download").click()
+        expect(dialog).to_have_count(0)
+        arriving = transfer(models, "org/model")
+        expect(arriving).to_contain_text(re.compile(r"\d KB of 1.\d MB"))
+        screenshot(models, "models-download")
+        models.reload()  # it goes on without the page
+        expect(arriving.get_by_role("progressbar")).to_be_visible()
+        models.get_by_role("button", name="Stop org/model").click()
+        expect(arriving).to_contain_text("Stopped; what arrived is kept")
     arriving.get_by_role("button", name="Resume").click()
     expect(arriving).to_contain_text("Downloaded and checked")
     expect(row(models, "org/model")).to_be_visible()

@@ -1,7 +1,6 @@
 """The console's pulls over HTTP, from a small hub on this machine: they outlive the page, stop, and go on."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import Program, serving
-from tests.hub import Hub, serve
+from tests.hub import Hub, holding, serve
 from tests.model.tiny_gguf import TinyModel
 from tests.server.console.client import HEADERS
 
@@ -45,15 +44,6 @@ def http(server: Program) -> Iterator[httpx.Client]:
                 http.delete(f"/pulls/{pull['id']}")
 
 
-@contextmanager
-def slowly(hub: Hub) -> Iterator[None]:
-    hub.chunk_seconds = 0.3
-    try:
-        yield
-    finally:
-        hub.chunk_seconds = 0.0
-
-
 def look(http: httpx.Client, name: str = "org/model") -> dict[str, Any]:
     return next(dict(pull) for pull in http.get("/pulls").json() if pull["name"] == name)
 
@@ -66,7 +56,7 @@ def until(server: Program, http: httpx.Client, check: Callable[[dict[str, Any]],
 def test_a_pull_tells_how_far_it_is_and_ends_with_a_model(
     server: Program, http: httpx.Client, hub: Hub, content: bytes
 ) -> None:
-    with slowly(hub):
+    with holding(hub, len(content) // 2):
         begun = http.post("/pulls", json={"name": " hf.co/org/model "})
         assert (begun.status_code, begun.json()["name"], begun.json()["state"]) == (201, "org/model", "running")
         arriving = until(server, http, lambda pull: 0 < pull["completed"] < pull["total"])
@@ -81,7 +71,7 @@ def test_a_pull_tells_how_far_it_is_and_ends_with_a_model(
 def test_a_pull_that_is_stopped_goes_on_where_it_was(
     server: Program, http: httpx.Client, hub: Hub, content: bytes
 ) -> None:
-    with slowly(hub):
+    with holding(hub, len(content) // 2):
         http.post("/pulls", json={"name": "org/model"})
         arriving = until(server, http, lambda pull: 0 < pull["completed"] < pull["total"])
         assert http.delete(f"/pulls/{arriving['id']}").json()["state"] == "cancelled"
@@ -128,7 +118,7 @@ def test_names_that_nobody_can_pull_are_refused(http: httpx.Client, name: str, s
 def test_a_server_that_ends_does_not_wait_for_its_pulls(hub: Hub, tmp_path: Path, content: bytes) -> None:
     environment = {"SEVENB_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.url, "MODELSCOPE_DOMAIN": "127.0.0.1:9"}
     path = TinyModel().write(tmp_path / "served.gguf")
-    with slowly(hub), serving(path, **environment) as program:
+    with holding(hub, len(content) // 2), serving(path, **environment) as program:
         with httpx.Client(base_url=f"{program.url}/console/api", headers=HEADERS, timeout=120) as http:
             http.post("/pulls", json={"name": "org/model"})
             until(program, http, lambda pull: pull["completed"] > 0)
