@@ -19,7 +19,7 @@ from sevenb.engine.memory_plan import EngineFiles, MemoryPlan, Taken, plan_memor
 from sevenb.engine.messages import EngineReady, LoadPlan, LoadProgress
 from sevenb.engine.model_runner import RotaryAngles
 from sevenb.engine.parallel import leadership
-from sevenb.engine.parallel.leadership import alone, load_decoder, own_part
+from sevenb.engine.parallel.leadership import OnLoss, alone, load_decoder, own_part
 from sevenb.engine.room import on_card
 from sevenb.engine.speculation.adaptive import AdaptiveSpeculator
 from sevenb.engine.speculation.draft_loader import check_same_tokenizer, draft_model, open_draft
@@ -38,24 +38,26 @@ ReportLoading = Callable[[LoadPlan | LoadProgress], None]
 def load_engine(
     config: EngineConfig,
     report: ReportLoading | None = None,
-    on_loss: Callable[[DeviceLost], None] | None = None,
+    on_loss: OnLoss | None = None,
 ) -> tuple[Engine, EngineReady]:
     """Load the model onto its backend and give what memory is right to the KV pool; nothing is downloaded.
 
-    ``report`` is told the plan, then the progress; ``on_loss``, from another thread, that a process which shares the
-    model has ended, so that the engine cannot go on. Raises a `SevenbError` that says why not: before the weights are
-    read, where a configuration cannot fit.
+    ``report`` is told the plan, then the progress; ``on_loss``, from another thread and also while this loads, why a
+    process which shares the model has ended, so that the engine cannot go on. Raises a `SevenbError` that says why not:
+    before the weights are read, where a configuration cannot fit.
     """
     started = time.monotonic()
     choice = choose_device(config)
-    backend = open_backend(config, choice)
+    backend = open_backend(config, choice, on_loss)
     try:
         engine, ready = _load_onto(backend, config, choice, report or (lambda _: None))
+    except DeviceLost as error:
+        cause = leadership.cause(backend, error)
+        leadership.close(backend)
+        raise cause from None
     except BaseException:
         leadership.close(backend)
         raise
-    if on_loss is not None:
-        leadership.on_loss(backend, on_loss)
     return engine, msgspec.structs.replace(ready, load_seconds=time.monotonic() - started)
 
 
@@ -186,13 +188,16 @@ def _meter(plan: MemoryPlan, decoder: Decoder, backend: Backend) -> MemoryMeter:
     return MemoryMeter(decoder.weight_bytes, plan.sizing)
 
 
-def open_backend(config: EngineConfig, choice: DeviceChoice | None = None) -> Backend:
-    """The device that a configuration names, or that ``choice`` made of it. Raises `DeviceUnavailable`."""
+def open_backend(config: EngineConfig, choice: DeviceChoice | None = None, on_loss: OnLoss | None = None) -> Backend:
+    """The device that a configuration names, or that ``choice`` made of it; ``on_loss`` as in `load_engine`.
+
+    Raises `DeviceUnavailable`, and where several processes share the model `InvalidRequest` and `DeviceLost`.
+    """
     choice = choice or choose_device(config)
     match choice.backend:
         case "torch":
             if config.tensor_parallel_size > 1:
-                return leadership.open_leading(config, choice)
+                return leadership.open_leading(config, choice, on_loss)
             from sevenb.backend.torch import TorchBackend
 
             threads = config.threads if choice.device == "cpu" else None

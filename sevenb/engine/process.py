@@ -6,7 +6,9 @@ and what to load, and the end of the stream (the API process is gone, however it
 
 import logging
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -35,8 +37,9 @@ from sevenb.errors import DeviceLost, OutOfMemory, SevenbError
 STATS_INTERVAL = 1.0  # seconds between two `EngineStats` while there is work
 PROGRESS_INTERVAL = 0.05  # seconds between two `LoadProgress`
 LOSS_SECONDS = 2.0  # what a step that met a loss gets to tell the clients why
+END_SECONDS = 10  # what the interpreter's own end may take
 
-ReportLoading = Callable[[LoadPlan | LoadProgress], None]
+ReportLoading = Callable[[LoadPlan | LoadProgress | EngineFailed], None]
 
 
 class StepEngine(Protocol):
@@ -75,18 +78,23 @@ def run(load: Loader) -> int:
     """The life of an engine process; returns its exit code. ``load`` turns the launch configuration into an engine."""
     launch = msgspec.json.decode(sys.stdin.buffer.readline(), type=Launch)
     die_with_parent()
-    return serve(load, launch)
+    code = serve(load, launch)
+    signal.alarm(END_SECONDS)  # the interpreter's own end waits for libraries, and NCCL for ranks that are gone
+    return code
 
 
 def serve(load: Loader, launch: Launch) -> int:
     """Load what was launched and serve it until the API process says that it is enough; returns an exit code."""
     channel = EngineChannel(launch.address, launch.server_key)
+    reporter = _LoadingReporter(channel)
     try:
-        engine, ready = load(bytes(launch.config), _loading_reporter(channel))
+        engine, ready = load(bytes(launch.config), reporter.report)
     except (SevenbError, MemoryError) as error:
+        reporter.end()
         channel.send([_describe_failure(error)])
         channel.close()
         return 1
+    reporter.end()
     channel.send([ready, engine.stats()])
     try:
         EngineLoop(engine, channel, own_clock=bool(launch.server_key)).run()
@@ -152,20 +160,31 @@ def _describe_failure(error: SevenbError | MemoryError) -> EngineFailed:
     )
 
 
-def _loading_reporter(channel: EngineChannel) -> ReportLoading:
-    """Sends the news, progress not too often."""
-    last = 0.0
+class _LoadingReporter:
+    """Sends the news while a model is loaded, progress not too often; from any thread, for a channel belongs to one."""
 
-    def report(news: LoadPlan | LoadProgress) -> None:
-        nonlocal last
-        if isinstance(news, LoadProgress):
-            now = time.monotonic()
-            if news.done < news.total and now - last < PROGRESS_INTERVAL:
+    def __init__(self, channel: EngineChannel) -> None:
+        self._channel = channel
+        self._lock = threading.Lock()
+        self._ended = False
+        self._last = 0.0
+
+    def report(self, news: LoadPlan | LoadProgress | EngineFailed) -> None:
+        """Send it; nothing once loading has ended."""
+        with self._lock:
+            if self._ended:
                 return
-            last = now
-        channel.send([news])
+            if isinstance(news, LoadProgress):
+                now = time.monotonic()
+                if news.done < news.total and now - self._last < PROGRESS_INTERVAL:
+                    return
+                self._last = now
+            self._channel.send([news])
 
-    return report
+    def end(self) -> None:
+        """From now on the channel is the caller's alone."""
+        with self._lock:
+            self._ended = True
 
 
 def load_configured_engine(config: bytes, report: ReportLoading) -> tuple[StepEngine, EngineReady]:
@@ -173,13 +192,13 @@ def load_configured_engine(config: bytes, report: ReportLoading) -> tuple[StepEn
     from sevenb.engine.engine_config import EngineConfig
     from sevenb.engine.loader import load_engine
 
-    return load_engine(msgspec.json.decode(config, type=EngineConfig), report, on_loss=_end_soon)
+    def end_soon(loss: SevenbError) -> None:
+        """End this process where no step notices a loss: there is none, or it waits for a rank that is gone."""
+        report(_describe_failure(loss))
+        time.sleep(LOSS_SECONDS)
+        os._exit(1)
 
-
-def _end_soon(loss: DeviceLost) -> None:
-    """End this process where no step notices a loss: there is none, or it waits for a rank that is gone."""
-    time.sleep(LOSS_SECONDS)
-    os._exit(1)
+    return load_engine(msgspec.json.decode(config, type=EngineConfig), report, on_loss=end_soon)
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def card(total: int = CARD) -> Any:
 def on_a_card(monkeypatch: pytest.MonkeyPatch) -> Any:
     assert torch is not None
     backend = card()
-    monkeypatch.setattr(loader, "open_backend", lambda config, choice=None: backend)
+    monkeypatch.setattr(loader, "open_backend", lambda *_: backend)
     return backend
 
 

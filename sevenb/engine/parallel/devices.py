@@ -23,6 +23,11 @@ def meeting_in(folder: str | Path) -> Path:
     return Path(folder) / "meeting"
 
 
+def last_word_in(folder: str | Path, rank: int) -> Path:
+    """The file in which a rank that ends says why."""
+    return Path(folder) / f"{rank}.failed"
+
+
 def check_devices(device: str, ranks: int, cards: int) -> None:
     """Raise `DeviceUnavailable` where there are no ``ranks`` devices of a kind that can exchange tensors."""
     if device not in DEVICES:

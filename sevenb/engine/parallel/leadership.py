@@ -6,21 +6,30 @@ from typing import TYPE_CHECKING
 from sevenb.backend.protocol import Backend
 from sevenb.engine.device_choice import DeviceChoice
 from sevenb.engine.engine_config import EngineConfig
-from sevenb.errors import DeviceLost
+from sevenb.errors import DeviceLost, SevenbError
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.decoder import Decoder, ProgressCallback
 from sevenb.model.lora import LoraAdapter
-from sevenb.model.sharding import ShardedCheckpoint
+from sevenb.model.sharding import ShardedCheckpoint, check_ranks
+from sevenb.model.store import Store
 
 if TYPE_CHECKING:
     from sevenb.engine.parallel.leading import LeadingBackend
 
+OnLoss = Callable[[SevenbError], None]
 
-def open_leading(config: EngineConfig, choice: DeviceChoice) -> "LeadingBackend":
-    """Rank 0's backend; the other ranks are started, and have met. Raises `DeviceUnavailable`, `InvalidRequest`."""
+
+def open_leading(config: EngineConfig, choice: DeviceChoice, on_loss: OnLoss | None = None) -> "LeadingBackend":
+    """Rank 0's backend; the other ranks are started, and have met.
+
+    ``on_loss`` is told from another thread why a rank has ended, which no step may notice. Raises `InvalidRequest`
+    where the model cannot be divided so often, before anything is started, `DeviceUnavailable`, `DeviceLost`.
+    """
     from sevenb.engine.parallel.leading import LeadingBackend
 
-    return LeadingBackend(config, choice.device)
+    with Checkpoint.open(Store().resolve(config.model)) as whole:
+        check_ranks(whole.config, config.tensor_parallel_size)
+    return LeadingBackend(config, choice.device, on_loss)
 
 
 def own_part(
@@ -49,10 +58,10 @@ def alone(backend: Backend) -> Backend:
     return backend if leading is None else leading.alone
 
 
-def on_loss(backend: Backend, tell: Callable[[DeviceLost], None]) -> None:
-    """Call ``tell`` from another thread once a rank has ended, which no step may notice."""
-    if (leading := _leading(backend)) is not None:
-        leading.ranks.on_loss(tell)
+def cause(backend: Backend, error: DeviceLost) -> Exception:
+    """Why loading failed with ``error``: what another rank ended with, where rank 0 only lost it."""
+    leading = _leading(backend)
+    return error if leading is None else leading.ranks.cause(error)
 
 
 def close(backend: Backend) -> None:

@@ -1,7 +1,7 @@
 """Rank 0: its own device with a part of the model on it, which to the engine is one device with the whole."""
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,6 +30,7 @@ from sevenb.engine.parallel.messages import (
     WriteBlock,
 )
 from sevenb.engine.parallel.ranks import Ranks
+from sevenb.errors import DeviceUnavailable, SevenbError
 from sevenb.model.checkpoint import Checkpoint
 from sevenb.model.decoder import Decoder, ProgressCallback
 from sevenb.model.sharding import ShardedCheckpoint
@@ -50,15 +51,15 @@ class LeadingBackend(TorchBackend):
     another.
     """
 
-    def __init__(self, config: EngineConfig, device: str) -> None:
-        """Start the other ranks, and meet them. Raises `DeviceUnavailable`."""
+    def __init__(self, config: EngineConfig, device: str, on_loss: Callable[[SevenbError], None] | None = None) -> None:
+        """Start the other ranks, and meet them; ``on_loss`` as in `Ranks`. Raises `DeviceUnavailable`, `DeviceLost`."""
         ranks = config.tensor_parallel_size
         opened = open_device(device)
         check_devices(opened.type, ranks, torch.cuda.device_count())
         ProcessGroup.check_free()
         own = rank_device(opened.type, 0)
         self._config = config
-        self.ranks = Ranks(config, opened.type, ranks)
+        self.ranks = Ranks(config, opened.type, ranks, on_loss)
         try:
             group = self.ranks.meet(open_device(own))
             super().__init__(
@@ -68,6 +69,10 @@ class LeadingBackend(TorchBackend):
                 eager=config.enforce_eager,
                 threads=rank_threads(config.threads, ranks),
             )
+        except DeviceUnavailable as error:
+            cause = self.ranks.cause(error)
+            self.ranks.close()
+            raise cause from None
         except BaseException:
             self.ranks.close()
             raise
@@ -154,11 +159,18 @@ class LeadingDecoder(Decoder):
     def __init__(
         self, part: ShardedCheckpoint, backend: LeadingBackend, progress: ProgressCallback | None = None
     ) -> None:
-        """``part`` is what `LeadingBackend.part_of` gave. What keeps others from loading shows when a cache is made."""
+        """``part`` is what `LeadingBackend.part_of` gave. Raises what a rank has ended with, here or when all are asked
+        the next time."""
         self._ranks = backend.ranks
         self._number_of = backend.number_of
         self._ranks.ask(LoadWeights(), Loaded)
-        super().__init__(part, backend, progress)
+
+        def watched(done: int, total: int) -> None:
+            backend.ranks.check()
+            if progress is not None:
+                progress(done, total)
+
+        super().__init__(part, backend, watched)
 
     def forward_with_states(self, batch: Batch, cache: TorchKVCache, rows: Sequence[int]) -> tuple[Tensor, FloatArray]:
         """Compute a batch on all ranks. Raises `DeviceLost` where one cannot."""

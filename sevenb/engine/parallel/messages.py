@@ -151,14 +151,17 @@ class BlockContents(msgspec.Struct, frozen=True, tag=True):
     contents: bytes
 
 
-class RankFailed(msgspec.Struct, frozen=True, tag=True):
-    """The rank's last word: why it ends, as the name of a `SevenbError` and its sentence."""
+class RankFailed(msgspec.Struct, frozen=True):
+    """The rank's last word: why it ends, as the name of a `SevenbError` and its sentence.
+
+    It lies in a file (`devices.last_word_in`), so that whoever watches the process finds it, whatever rank 0 is doing.
+    """
 
     error: str
     message: str
 
 
-RankAnswer: TypeAlias = Opened | FreeMemory | Loaded | Allocated | BlockContents | RankFailed
+RankAnswer: TypeAlias = Opened | FreeMemory | Loaded | Allocated | BlockContents
 
 
 def _integers(array: bytes) -> IntArray:

@@ -19,7 +19,7 @@ import zmq
 from sevenb.backend.torch.parallel import ProcessGroup
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.failures import describe_exit, rebuild_error
-from sevenb.engine.parallel.devices import meeting_in
+from sevenb.engine.parallel.devices import last_word_in, meeting_in
 from sevenb.engine.parallel.messages import Join, Opened, RankAnswer, RankCommand, RankFailed, RankLaunch
 from sevenb.engine.transport import bind_here
 from sevenb.errors import DeviceLost, SevenbError
@@ -31,6 +31,7 @@ Answer = TypeVar("Answer")
 _COMMAND = (sys.executable, "-m", "sevenb.engine.parallel.worker")
 _LOOK_INTERVAL = 100  # ms between two looks whether a rank that is waited for still lives
 _LAST_WORD = 1.0  # seconds that news of a rank's end may take
+_LEAVE_SECONDS = 5.0  # what leaving the group may take; NCCL may wait for ranks that are gone
 
 
 class Ranks:
@@ -39,14 +40,23 @@ class Ranks:
     The processes end when `close` is called, when this object is gone, and with this process, however that ends.
     """
 
-    def __init__(self, config: EngineConfig, device: str, ranks: int) -> None:
-        """Start the processes; `meet` waits for them."""
+    def __init__(
+        self,
+        config: EngineConfig,
+        device: str,
+        ranks: int,
+        on_loss: Callable[[SevenbError], None] | None = None,
+    ) -> None:
+        """Start the processes; `meet` waits for them.
+
+        ``on_loss`` is told from another thread why a rank has ended, which rank 0 may not notice in what it is doing.
+        """
         self.ranks = ranks
         self.folder = Path(tempfile.mkdtemp(prefix="sevenb-"))  # mode 0700: nobody else can connect
         self._context = zmq.Context()
         self._sockets: list[zmq.Socket[bytes]] = []
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._watch = _Watch(ranks)
+        self._watch = _Watch(ranks, self.folder, on_loss or (lambda _: None))
         self._groups: list[ProcessGroup] = []
         self._awaited: Callable[[], object] | None = None
         self._encoder = msgspec.msgpack.Encoder()
@@ -83,7 +93,7 @@ class Ranks:
     def ask(self, command: RankCommand, kind: type[Answer]) -> Callable[[], list[Answer]]:
         """Tell all ranks the same; the answers, in the order of ranks, come from a function that waits for them.
 
-        It raises what a rank failed with, or `DeviceLost` where one ended. The next question waits for it, too.
+        It raises what a rank ended with. The next question waits for it, too.
         """
         self._settle()
         self.tell(command)
@@ -97,49 +107,44 @@ class Ranks:
 
     def _collect(self, kind: type[Answer]) -> list[Answer]:
         answers = []
-        for rank, socket in enumerate(self._sockets, start=1):
-            answer = self._receive(rank, socket)
+        for socket in self._sockets:
+            answer = self._receive(socket)
             assert isinstance(answer, kind)
             answers.append(answer)
         return answers
 
+    def check(self) -> None:
+        """Raise what a rank has ended with, if one has."""
+        if self._watch.lost.is_set():
+            raise self._watch.reason()
+
+    def cause(self, error: Exception) -> Exception:
+        """Why rank 0 failed with ``error`` in an exchange: what another rank ended with, if one did."""
+        return self._watch.reason() if self._watch.lost.wait(_LAST_WORD) else error
+
     def loss(self, error: Exception) -> DeviceLost:
         """What to raise when a step failed with ``error``: ranks that were left in the middle of one cannot go on."""
-        if self._watch.lost.wait(_LAST_WORD):
-            return DeviceLost(self._watch.sentence)
-        return (
-            error
-            if isinstance(error, DeviceLost)
-            else DeviceLost(
-                f"Rank 0 of {self.ranks} failed in the middle of a step ({type(error).__name__}: {error}), where it "
-                "cannot leave the others."
-            )
+        cause = self.cause(error)
+        if isinstance(cause, DeviceLost):
+            return cause
+        if cause is not error:
+            return DeviceLost(f"A rank of {self.ranks} has ended: {cause}")
+        return DeviceLost(
+            f"Rank 0 of {self.ranks} failed in the middle of a step ({type(error).__name__}: {error}), where it "
+            "cannot leave the others."
         )
 
-    def on_loss(self, tell: Callable[[DeviceLost], None]) -> None:
-        """Call ``tell`` from another thread once a rank has ended, which nobody may notice otherwise."""
-        self._watch.tell = tell
-        if self._watch.lost.is_set():
-            tell(DeviceLost(self._watch.sentence))
-
     def _send(self, socket: "zmq.Socket[bytes]", message: bytes) -> None:
-        self._check()
+        self.check()
         try:
             socket.send(message, zmq.NOBLOCK)
         except zmq.Again as error:  # nobody is there any more
             raise self.loss(error) from None
 
-    def _check(self) -> None:
-        if self._watch.lost.is_set():
-            raise DeviceLost(self._watch.sentence)
-
-    def _receive(self, rank: int, socket: "zmq.Socket[bytes]") -> object:
+    def _receive(self, socket: "zmq.Socket[bytes]") -> object:
         while not socket.poll(_LOOK_INTERVAL):
-            self._check()
-        answer = self._decoder.decode(socket.recv())
-        if isinstance(answer, RankFailed):
-            raise _failure(rank, self.ranks, answer)
-        return answer
+            self.check()
+        return self._decoder.decode(socket.recv())
 
     def _bind(self, rank: int) -> str:
         socket = self._context.socket(zmq.PAIR)
@@ -151,36 +156,44 @@ class Ranks:
 
 
 class _Watch:
-    """Notices the end of any rank, and says it in a sentence."""
+    """Notices the end of any rank, and says why in a sentence."""
 
-    def __init__(self, ranks: int) -> None:
+    def __init__(self, ranks: int, folder: Path, tell: Callable[[SevenbError], None]) -> None:
         self.lost = threading.Event()
-        self.sentence = ""
-        self.tell: Callable[[DeviceLost], None] = lambda _: None
         self.closing = False
         self._ranks = ranks
+        self._folder = folder
+        self._tell = tell
+        self._failed = RankFailed(DeviceLost.__name__, "")
         self._lock = threading.Lock()
 
     def follow(self, rank: int, process: "subprocess.Popen[bytes]") -> None:
         """Wait for the end of a rank in a thread of its own."""
         threading.Thread(target=self._wait, args=(rank, process), name=f"watch over rank {rank}", daemon=True).start()
 
+    def reason(self) -> SevenbError:
+        """What the first that ended failed with."""
+        return rebuild_error(self._failed.error, self._failed.message, None)
+
     def _wait(self, rank: int, process: "subprocess.Popen[bytes]") -> None:
         exit_code = process.wait()
         with self._lock:
             if self.closing or self.lost.is_set():
                 return
-            who = f"Rank {rank} of {self._ranks}, one of the processes that share the model,"
-            self.sentence = describe_exit(who, exit_code)
+            self._failed = self._last_word(rank, exit_code)
             self.lost.set()
-        logger.error("%s", self.sentence)
-        self.tell(DeviceLost(self.sentence))
+        logger.error("%s", self._failed.message)
+        self._tell(self.reason())
 
-
-def _failure(rank: int, ranks: int, failed: RankFailed) -> SevenbError:
-    if failed.error == DeviceLost.__name__:
-        return DeviceLost(f"Rank {rank} of {ranks}: {failed.message}")
-    return rebuild_error(failed.error, failed.message, None)
+    def _last_word(self, rank: int, exit_code: int) -> RankFailed:
+        try:
+            said = msgspec.json.decode(last_word_in(self._folder, rank).read_bytes(), type=RankFailed)
+        except (OSError, msgspec.MsgspecError):  # it did not come to it
+            who = f"Rank {rank} of {self._ranks}, one of the processes that share the model,"
+            return RankFailed(DeviceLost.__name__, describe_exit(who, exit_code))
+        if said.error != DeviceLost.__name__:
+            return said
+        return RankFailed(said.error, f"Rank {rank} of {self._ranks}: {said.message}")
 
 
 def _start(launch: RankLaunch) -> "subprocess.Popen[bytes]":
@@ -209,7 +222,10 @@ def _end(
         assert process.stdin is not None
         process.stdin.close()
     for group in groups:
-        group.close()
+        # Not waited for any longer than this: a process that ends must not hang for what is gone.
+        leaving = threading.Thread(target=group.close, name="leaving the ranks", daemon=True)
+        leaving.start()
+        leaving.join(_LEAVE_SECONDS)
     for socket in sockets:
         socket.close()
     context.term()

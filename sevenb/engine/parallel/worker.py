@@ -4,7 +4,9 @@ Started as ``python -m sevenb.engine.parallel.worker``. Its standard input is it
 `RankLaunch`, and the end of the stream (rank 0 is gone, however it went) ends this process too.
 """
 
+import contextlib
 import logging
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -18,7 +20,7 @@ from sevenb.backend.torch.devices import open_device
 from sevenb.backend.torch.parallel import ProcessGroup
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.lifeline import die_with_parent
-from sevenb.engine.parallel.devices import meeting_in, rank_device, rank_threads
+from sevenb.engine.parallel.devices import last_word_in, meeting_in, rank_device, rank_threads
 from sevenb.engine.parallel.messages import (
     AllocateCache,
     Allocated,
@@ -123,7 +125,6 @@ def run() -> int:
     socket = context.socket(zmq.PAIR)
     socket.setsockopt(zmq.SNDHWM, 0)
     socket.setsockopt(zmq.RCVHWM, 0)
-    socket.setsockopt(zmq.LINGER, 1000)  # ms: the last word still leaves
     socket.connect(launch.address)
     encoder, decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(RankCommand)
     try:
@@ -138,12 +139,11 @@ def run() -> int:
         logger.error("Rank %d of %d ends: %s", launch.rank, launch.ranks, error, exc_info=not expected)
         name = type(error).__name__ if expected else DeviceLost.__name__
         message = str(error) if expected else f"it failed ({type(error).__name__}: {error}); please report it."
-        socket.send(encoder.encode(RankFailed(name, message)))
-        socket.close()
-        context.term()
+        with contextlib.suppress(OSError):  # rank 0 is gone, and its folder
+            last_word_in(launch.folder, launch.rank).write_bytes(msgspec.json.encode(RankFailed(name, message)))
         return 1
 
 
 if __name__ == "__main__":
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    sys.exit(run())
+    os._exit(run())  # at the interpreter's own end NCCL would wait for the other ranks

@@ -1,5 +1,6 @@
 """What an engine in this very process says when its ranks cannot begin, or one of them ends."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -29,11 +30,13 @@ def test_too_few_cards_are_named(device: str, cards: int, said: str) -> None:
         check_devices(device, 4, cards)
 
 
-def test_more_ranks_than_heads_are_refused(tmp_path: Path) -> None:
+def test_more_ranks_than_heads_are_refused_before_any_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     narrow = TinyModel(heads=2, kv_heads=1, head_dim=128).write(tmp_path / "narrow.gguf")
+    monkeypatch.setattr("sevenb.engine.parallel.ranks._start", lambda launch: pytest.fail("a rank was started"))
     with pytest.raises(InvalidRequest, match="2 attention heads to divide; choose 1 to 2"):
         open_llm(narrow, 3)
-    assert not other_ranks()
 
 
 def test_ranks_that_cannot_meet_say_so_in_a_sentence(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,6 +44,28 @@ def test_ranks_that_cannot_meet_say_so_in_a_sentence(tiny: Path, monkeypatch: py
     with pytest.raises(DeviceUnavailable, match=r"2 ranks of a .* cannot meet over gloo \(.*nowhere0"):
         open_llm(tiny, 2)
     assert not other_ranks()
+
+
+def test_a_group_that_cannot_be_left_holds_up_no_end(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sevenb.backend.torch.parallel import ProcessGroup
+
+    others_are_back = threading.Event()
+    leave = ProcessGroup.close
+
+    def leave_late(group: ProcessGroup) -> None:
+        others_are_back.wait()
+        leave(group)
+
+    monkeypatch.setattr("sevenb.engine.parallel.ranks._LEAVE_SECONDS", 0.01)
+    monkeypatch.setattr(ProcessGroup, "close", leave_late)
+    with open_llm(tiny, 2):
+        pass
+    assert not other_ranks()
+    others_are_back.set()
+    for thread in threading.enumerate():
+        if thread.name == "leaving the ranks":
+            thread.join()
+    ProcessGroup.check_free()
 
 
 def test_a_rank_that_is_killed_ends_the_engine_with_a_sentence(tiny: Path) -> None:

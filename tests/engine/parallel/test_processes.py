@@ -1,6 +1,7 @@
 """Processes that share a model end together, and whoever waits for an answer is told why."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,7 +15,8 @@ from sevenb.engine.client import EngineClient
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.messages import AddRequest
 from sevenb.engine.sampling_params import SamplingParams
-from sevenb.errors import EngineDied, InvalidRequest
+from sevenb.engine.starting import LocalStarter
+from sevenb.errors import DeviceLost, EngineDied, InvalidRequest
 from tests.model.tiny_gguf import TinyModel
 from tests.torch_or_skip import torch  # noqa: F401
 
@@ -27,12 +29,28 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return TinyModel(heads=8, kv_heads=4, head_dim=32).write(tmp_path_factory.mktemp("models") / "tiny.gguf")
 
 
+# An engine that waits in an exchange for the other ranks and never notices that one is gone, as NCCL may.
+WAITS_FOR_EVER = """
+import sys, time
+from pathlib import Path
+from sevenb.backend.torch import parallel
+from sevenb.engine import process
+
+def wait(*_, **options):
+    Path(sys.argv[1]).touch()
+    time.sleep(1000)
+
+parallel.distributed.init_process_group = wait
+sys.exit(process.run(process.load_configured_engine))
+"""
+
+
 @asynccontextmanager
-async def engine(model: Path, ranks: int) -> AsyncIterator[EngineClient]:
+async def engine(model: Path, ranks: int, starter: LocalStarter | None = None) -> AsyncIterator[EngineClient]:
     config = EngineConfig(
         model=str(model), backend="torch", device="cpu", tensor_parallel_size=ranks, threads=1, speculation=False
     )
-    client = EngineClient(msgspec.json.encode(config))
+    client = EngineClient(msgspec.json.encode(config), starter=starter)
     await client.start()
     try:
         yield client
@@ -102,6 +120,22 @@ def test_the_end_of_a_rank_ends_the_engine_which_starts_again(tiny: Path, caplog
             ranks = ranks_of(client)
             assert client.pid is not None
             psutil.Process(client.pid).kill()
+            assert not psutil.wait_procs(ranks, PATIENCE)[1]
+
+    asyncio.run(test())
+
+
+def test_the_end_of_a_rank_ends_an_engine_that_waits_for_it_while_it_loads(tiny: Path, tmp_path: Path) -> None:
+    waits = tmp_path / "waits"
+
+    async def test() -> None:
+        starter = LocalStarter((sys.executable, "-c", WAITS_FOR_EVER, str(waits)))
+        async with engine(tiny, 3, starter) as client:
+            await until(waits.exists)
+            ranks = ranks_of(client)
+            ranks[0].kill()
+            with pytest.raises(DeviceLost, match="Rank 1 of 3, one of the processes that share the model, was killed"):
+                await client.wait_ready(PATIENCE)
             assert not psutil.wait_procs(ranks, PATIENCE)[1]
 
     asyncio.run(test())
