@@ -4,9 +4,11 @@ Integers and 8-bit floats follow the rules of `sevenb.backend.reference.quantize
 transform before they are rounded, keys relative to a centre that 256 positions share. What is stored stays turned.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -107,22 +109,29 @@ def allocate_kv(layout: KVLayout, blocks: int, device: torch.device) -> TorchKVC
     try:
         if layout.dtype in _PLAIN:
             dtype = _PLAIN[layout.dtype]
-            keys, values = (torch.zeros(shape, dtype=dtype, device=device) for _ in range(2))
+            keys, values = (_zeros(shape, dtype, device) for _ in range(2))
             return TorchKVCache(layout, keys, values)
         dtype = _ROUNDED[layout.dtype][0]
-        keys, values = (torch.zeros(shape, dtype=dtype, device=device) for _ in range(2))
-        key_units, value_units = (torch.zeros(shape[:-1], dtype=torch.float32, device=device) for _ in range(2))
+        keys, values = (_zeros(shape, dtype, device) for _ in range(2))
+        key_units, value_units = (_zeros(shape[:-1], torch.float32, device) for _ in range(2))
         heads = shape[:3]
-        centre_codes = torch.zeros((*heads, layout.head_dim), dtype=torch.int8, device=device)
-        centre_units = torch.zeros(heads, dtype=torch.float32, device=device)
+        centre_codes = _zeros((*heads, layout.head_dim), torch.int8, device)
+        centre_units = _zeros(heads, torch.float32, device)
         turn = hadamard(layout.head_dim).to(device)
         return TorchKVCache(layout, keys, values, key_units, value_units, centre_codes, centre_units, turn)
-    except (torch.OutOfMemoryError, RuntimeError) as error:
-        if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error):
+    except (MemoryError, RuntimeError) as error:  # torch's own is a RuntimeError
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "memory" in str(error):
             raise OutOfMemory(
                 f"A KV cache of {size / 2**30:.1f} GiB does not fit into the device's memory; lower --max-model-len."
             ) from None
         raise
+
+
+def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Zeros. In the host's memory they take none before they are written to: the system gives pages of zeros then."""
+    if device.type != "cpu":
+        return torch.zeros(shape, dtype=dtype, device=device)
+    return torch.from_numpy(np.zeros(math.prod(shape) * dtype.itemsize, np.uint8)).view(dtype).view(shape)
 
 
 def hadamard(head_dim: int) -> Tensor:
