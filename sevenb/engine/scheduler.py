@@ -412,6 +412,7 @@ class Scheduler:
             decoding=plan.decoding,
             prompt_tokens=sum(chunk.end - chunk.start for chunk in prompts),
             depth=prompts[0].start if prompts else 0,
+            guessed=any(chunk.drafts for chunk in plan.chunks),
         )
 
     def close(self) -> None:

@@ -71,6 +71,17 @@ def test_a_prompt_progresses_in_at_least_every_second_step() -> None:
         depth += tokens
 
 
+def test_guesses_that_a_stream_tries_do_not_make_room_for_prompts() -> None:
+    pace = Pace(MOST)
+    pace.note(3 * LAPTOP(1, 0, 0), decoding=1, prompt_tokens=0, depth=0, guessed=True)
+    while pace.prompt_tokens(1, 0):  # until it measures a step without
+        pace.note(LAPTOP(1, 8, 0), decoding=1, prompt_tokens=8, depth=0)
+    pace.note(LAPTOP(1, 0, 0), decoding=1, prompt_tokens=0, depth=0)
+    for _ in range(20):
+        pace.note(3 * LAPTOP(1, 0, 0), decoding=1, prompt_tokens=0, depth=0, guessed=True)
+    assert run(pace, LAPTOP, 1, 0, 9)[-1][1] <= 2.8 * LAPTOP(1, 0, 0)
+
+
 def test_a_stream_alone_is_measured_rarely() -> None:
     history = run(Pace(MOST), LAPTOP, 1, 0, 400)
     assert 0 < sum(tokens == 0 for tokens, _ in history) < 10
