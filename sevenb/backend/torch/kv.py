@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sevenb.backend.protocol import KVLayout
+from sevenb.backend.torch.devices import upload
 from sevenb.errors import InvalidRequest, OutOfMemory
 
 CENTRE_SPAN = 256  # positions that share a centre
@@ -66,7 +67,7 @@ class TorchKVCache:
             for pair in pairs:
                 self.copy_blocks([pair])
             return
-        source, target = (torch.tensor(blocks, dtype=torch.int64).to(self.keys.device) for blocks in (sources, targets))
+        source, target = (upload(np.array(blocks, np.int64), self.keys.device) for blocks in (sources, targets))
         for part in self.parts():
             stored = part.view(torch.uint8) if part.dtype == torch.float8_e4m3fn else part
             stored.index_copy_(1, target, stored.index_select(1, source))

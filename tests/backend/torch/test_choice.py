@@ -13,6 +13,7 @@ from tests.torch_or_skip import torch
 
 from sevenb.backend.torch import TorchBackend  # isort: skip
 from sevenb.backend.torch.step import step_on  # isort: skip
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode  # isort: skip
 
 CONTROLS = {
     "greedy": [SampleControl(temperature=0)] * 3,
@@ -33,6 +34,21 @@ def test_what_is_chosen_without_waiting_is_what_is_sampled(controls: list[Sample
     sampled = backend.sample(logits, controls)
     assert choice.sampled() == sampled
     assert choice.token_ids[:3].tolist() == [token.token_id for token in sampled]
+
+
+@pytest.mark.parametrize("controls", [CONTROLS["greedy"], CONTROLS["mixed"]], ids=["greedy", "mixed"])
+def test_a_step_upon_tokens_that_are_not_known_waits_for_nothing(controls: list[SampleControl]) -> None:
+    """Of torch's fake tensors there is all but the numbers: whoever asks for those fails."""
+    layer = TinyLayer(TorchBackend("cpu"))
+    assert isinstance(layer.backend, TorchBackend)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        choice = layer.backend.choose(torch.zeros(3, 301), controls)
+        layer.backend.copy_blocks(layer.cache, [(BLOCKS["long"][0], 29)])
+        batch = replace(make_batch(next_step([-1, -2], -3), layer.rope), earlier=choice)
+        logits = layer.backend.run(batch, layer.cache, layer.compute)
+        choice = layer.backend.choose(logits, controls)
+        with pytest.raises(DataDependentOutputException):
+            choice.sampled()
 
 
 def test_the_end_of_a_step_can_be_waited_for_where_nothing_is_chosen() -> None:
