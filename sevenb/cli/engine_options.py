@@ -148,6 +148,14 @@ EnforceEager = Annotated[
         rich_help_panel=COMPUTING,
     ),
 ]
+AsyncScheduling = Annotated[
+    bool,
+    typer.Option(
+        "--async-scheduling/--no-async-scheduling",
+        help="On a card: launch each step before the tokens of the one before are known here.",
+        rich_help_panel=COMPUTING,
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option(

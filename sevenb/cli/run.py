@@ -13,6 +13,7 @@ import typer
 from sevenb.cli.chat_settings import PARAMETERS, Settings, unescape
 from sevenb.cli.engine_options import (
     DEFAULT_PREFIX_CACHE_DISK,
+    AsyncScheduling,
     Backend,
     Device,
     Dtype,
@@ -92,6 +93,7 @@ def run(
     quantization: Quantization = None,
     tensor_parallel_size: TensorParallelSize = 1,
     enforce_eager: EnforceEager = False,
+    async_scheduling: AsyncScheduling = True,
     threads: Threads = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show the speed after each answer.", rich_help_panel=_ANSWERS)
@@ -130,6 +132,7 @@ def run(
         quantization=quantization,
         tensor_parallel_size=tensor_parallel_size,
         enforce_eager=enforce_eager,
+        async_scheduling=async_scheduling,
         kv_cache_dtype=kv_cache_dtype,
         memory_utilization=memory_utilization,
         speculation=not no_speculation,

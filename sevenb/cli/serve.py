@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sevenb.cli import serve_options as options
 from sevenb.cli.engine_options import (
     DEFAULT_PREFIX_CACHE_DISK,
+    AsyncScheduling,
     Backend,
     Device,
     Dtype,
@@ -86,6 +87,7 @@ def serve(
     quantization: Quantization = None,
     tensor_parallel_size: TensorParallelSize = 1,
     enforce_eager: EnforceEager = False,
+    async_scheduling: AsyncScheduling = True,
     replicas: options.Replicas = 1,
     ray: options.Ray = False,
     threads: Threads = None,
@@ -133,6 +135,7 @@ def serve(
         quantization=quantization,
         tensor_parallel_size=tensor_parallel_size,
         enforce_eager=enforce_eager,
+        async_scheduling=async_scheduling,
         threads=threads,
         cpu_isa=cpu_isa,
         max_model_len=max_model_len,
