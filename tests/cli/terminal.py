@@ -53,7 +53,7 @@ class Terminal:
         """Press keys; ``\\x03`` is Ctrl-C and ``\\x04`` Ctrl-D."""
         os.write(self._fd, text.encode())
 
-    def expect(self, pattern: str, seconds: float = 60.0) -> str:
+    def expect(self, pattern: str, seconds: float = 150.0) -> str:
         """Wait until the pattern shows after what was expected last; returns what showed up to its end."""
         deadline = time.monotonic() + seconds
         while True:
@@ -74,7 +74,7 @@ class Terminal:
         """Exit status of the program, which is expected to end by itself."""
         while self._read():
             pass
-        return self._process.wait(60)
+        return self._process.wait(150)
 
     def _read(self) -> bool:
         """Take in what is shown within a second; False once the program has closed the terminal."""

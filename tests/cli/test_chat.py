@@ -26,7 +26,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def running(coder_05b: Path, home: Path) -> Iterator[Terminal]:
     arguments = ("run", str(coder_05b), "--temperature", "0", "--max-model-len", "4096")
     with Terminal(*arguments, SEVENB_HOME=str(home)) as terminal:
-        terminal.expect(READY, 120)
+        terminal.expect(READY)
         yield terminal
 
 
@@ -42,7 +42,7 @@ def tiny(tmp_path: Path) -> Iterator[Terminal]:
     model = TinyModel(context=512).write(tmp_path / "tiny.gguf")
     arguments = ("run", str(model), "--temperature", "0", "--max-tokens", "8", "--threads", "1")
     with Terminal(*arguments, SEVENB_HOME=str(tmp_path)) as terminal:
-        terminal.expect(READY, 60)
+        terminal.expect(READY)
         yield terminal
 
 
@@ -62,7 +62,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(chat: Terminal) -> None:
     chat.type("\x03")
     shown = chat.expect(READY)
     assert "(Stopped; what was said is kept.)" in shown
-    assert len(shown.split()) < 100
+    assert len(shown.split()) < 400
     assert "1 turn\n" in chat.ask("/show")
     assert "Paris" in chat.ask("What is the capital of France?")
 

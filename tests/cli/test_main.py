@@ -28,7 +28,7 @@ def sevenb(tmp_path: Path) -> Sevenb:
             stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=150,
         )
 
     return run
@@ -57,7 +57,7 @@ def test_help_imports_nothing_heavy() -> None:
         "except SystemExit: pass\n"
         "print({'numpy', 'huggingface_hub', 'tokenizers', 'fastapi', 'httpx'} & set(sys.modules), file=sys.stderr)"
     )
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=150)
     assert result.stderr.strip() == "set()"
 
 

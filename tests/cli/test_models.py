@@ -76,7 +76,7 @@ def test_progress_without_a_terminal_is_plain_lines(hub: Hub, tmp_path: Path) ->
         env=dict(os.environ),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
     )
     assert result.returncode == 0
     assert f"{NAME} · Hugging Face: 2 MB done in " in result.stderr
@@ -104,6 +104,7 @@ def test_plain_progress_says_speed_and_time_left(
 ) -> None:
     lines: list[str] = []
     progress = download_progress_module.PlainProgress(Console())
+    monkeypatch.setattr(download_progress_module, "PLAIN_SECONDS", 600.0)
     monkeypatch.setattr(progress, "_print", lines.append)
     progress.start("file", 100_000_000, 50_000_000)
     progress.update(70_000_000)  # too soon for a line

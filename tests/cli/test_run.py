@@ -30,7 +30,7 @@ def sevenb_run(tmp_path: Path) -> Run:
             env={**os.environ, "SEVENB_HOME": str(tmp_path), **environment},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=200,
         )
 
     return run
@@ -141,7 +141,7 @@ def answering(model: Path) -> Iterator["subprocess.Popen[bytes]"]:
 def test_ctrl_c_ends_the_program(tiny: Path) -> None:
     with answering(tiny) as run:
         run.send_signal(signal.SIGINT)
-        assert run.wait(60) == 130
+        assert run.wait(150) == 130
         assert run.stderr
         assert b"Traceback" not in run.stderr.read()
 
@@ -151,7 +151,7 @@ def test_a_closed_pipe_ends_the_program_silently(tiny: Path) -> None:
         assert run.stdout
         assert run.stderr
         run.stdout.close()
-        assert run.wait(60) == -signal.SIGPIPE
+        assert run.wait(150) == -signal.SIGPIPE
         assert run.stderr.read() == b""
 
 

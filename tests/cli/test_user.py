@@ -53,11 +53,11 @@ def test_the_first_user_is_an_administrator_and_signs_in(database: str, workspac
 
 def test_a_password_is_typed_twice_and_not_shown(database: str, workspace: Workspace) -> None:
     with Terminal("user", "add", "Ada", "--admin", SEVENB_DATABASE=database) as terminal:
-        terminal.expect("Password: $", 30)
+        terminal.expect("Password: $")
         terminal.type("correct horse\n")
-        terminal.expect("Once more: $", 30)
+        terminal.expect("Once more: $")
         terminal.type("correct horse\n")
-        screen = terminal.expect("Added the administrator Ada", 30)
+        screen = terminal.expect("Added the administrator Ada")
     assert "horse" not in screen
     assert workspace.users.authenticate("Ada", "correct horse") is not None
 

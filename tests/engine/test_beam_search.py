@@ -178,7 +178,7 @@ def test_a_beam_that_nothing_may_follow_fails_its_request_alone(monkeypatch: pyt
     harness = Harness()
     stuck = harness.add(prompt_of(8), beams(3, n=3, grammar=regex("(yes|no)")), stop_token_ids=END_TOKENS)
     free = harness.add(prompt_of(8), beams(3, n=3))
-    harness.run(most_steps=100)
+    harness.run(most_steps=5000)
     failure = harness.outcomes[stuck].failure
     assert failure is not None
     assert "no token may follow" in failure.message

@@ -280,7 +280,7 @@ class SlowCompiler:
         self._inner = fake_compiler()
 
     def compile(self, grammar: str, prefix: str = "") -> Matcher:
-        assert self.go.wait(20)
+        assert self.go.wait(100)
         return self._inner.compile(grammar)
 
 

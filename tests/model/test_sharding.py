@@ -31,7 +31,7 @@ class Exchange:
     def __init__(self, ranks: int) -> None:
         self.ranks = ranks
         self._brought: list[FloatArray] = [np.zeros(0, np.float32)] * ranks
-        self._barrier = Barrier(ranks, timeout=30)
+        self._barrier = Barrier(ranks, timeout=150)
 
     def gather(self, rank: int, array: FloatArray) -> list[FloatArray]:
         self._brought[rank] = array

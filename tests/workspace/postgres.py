@@ -44,7 +44,7 @@ class Postgres:
             f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off "
             "-c synchronous_commit=off -c full_page_writes=off -c max_connections=100"
         )
-        self._run("pg_ctl", "start", "-w", "-D", data, "-l", self._folder / "log", "-o", options)
+        self._run("pg_ctl", "start", "-w", "-t", "200", "-D", data, "-l", self._folder / "log", "-o", options)
         return self
 
     def __exit__(

@@ -2,6 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -33,6 +34,13 @@ def test_callers_that_come_together_all_get_their_own_sums(threads: int) -> None
         list(callers.map(call, range(CALLERS)))
 
 
+def affinity_of(task: int) -> set[int]:
+    """The processors that a thread may use; none where it has just ended."""
+    with suppress(ProcessLookupError):
+        return os.sched_getaffinity(task)
+    return set()
+
+
 def test_threads_confined_to_one_core_finish_and_stay_confined() -> None:
     rng = np.random.default_rng(0)
     tensor = random_tensor(QuantType.Q8_0, 1024, 256, rng)
@@ -47,8 +55,7 @@ def test_threads_confined_to_one_core_finish_and_stay_confined() -> None:
             again = backend.project_add(np.zeros((1, 1024), np.float32), inputs, weight)
             np.testing.assert_array_equal(again, first)
         tasks = [int(task) for task in os.listdir("/proc/self/task")]
-        confined = [task for task in tasks if os.sched_getaffinity(task) == {min(everywhere)}]
-        assert len(confined) >= 4
+        assert sum(affinity_of(task) == {min(everywhere)} for task in tasks) >= 4
     finally:
         os.sched_setaffinity(0, everywhere)
 

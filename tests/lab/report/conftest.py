@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from sevenb.lab.report.page.writing import write_report
 from sevenb.lab.report.report import Report
-from tests.console.conftest import CHROMIUM
+from tests.console.conftest import CHROMIUM, PATIENCE
 from tests.needed import leave_out
 
 OpenReport = Callable[..., Page]
@@ -19,7 +19,7 @@ def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         leave_out(f"there is no Chromium at {CHROMIUM}: install it (apt install chromium)")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=2 * PATIENCE)
         yield browser
         browser.close()
 
@@ -40,6 +40,7 @@ def open_report(browser: Browser, tmp_path: Path) -> Iterator[OpenReport]:
             offline=True,
             java_script_enabled=scripts,
         )
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         address = path.as_uri()
         context.on(
@@ -51,6 +52,7 @@ def open_report(browser: Browser, tmp_path: Path) -> Iterator[OpenReport]:
         page.goto(address + part)
         return page
 
+    expect.set_options(timeout=PATIENCE)
     yield open_report
     for context in contexts:
         context.close()

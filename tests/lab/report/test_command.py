@@ -48,7 +48,7 @@ def only_report(lab: Path) -> Report:
 
 
 def test_servers_are_measured_and_put_side_by_side(lab: Path, task: str, tmp_path: Path) -> None:
-    with paced_server() as fast, paced_server(ttft=0.05, tpot=0.01) as slow:
+    with paced_server() as fast, paced_server(ttft=0.05, tpot=0.02) as slow:
         done = report(
             "--target", f"fast={fast.url}", "--target", f"slow={slow.url}#paced", "--tasks", task, *SMALL,
             "--out", str(tmp_path / "out"),

@@ -15,6 +15,7 @@ from sevenb.errors import SandboxUnavailable
 from sevenb.lab.sandbox import program, run_program, sandbox_kind
 from sevenb.lab.sandbox.supervision.layers import Layers
 from tests.lab.sandbox.host import NOBODY, linux_only, python_for, without_root
+from tests.processes import children_of, left_after
 
 _ASK = """
 import json, os, sys
@@ -39,7 +40,7 @@ def ask(*refused: tuple[int, int, int], user: int | None = None) -> list[object]
     """What a process says for which the kernel refuses some calls, as it does in many containers."""
     command = [python_for(user), "-c", _ASK, json.dumps(refused)]
     environment = {"PYTHONPATH": str(Path(sevenb.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, user=user, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, env=environment, user=user, check=False)
     assert done.returncode == 0, done.stderr
     said: list[object] = json.loads(done.stdout)
     return said
@@ -99,14 +100,15 @@ def test_programs_end_with_the_lab() -> None:
     children = _wait_for_children(lab.pid)
     lab.kill()
     lab.wait()
-    _wait_until_gone(children)
+    assert left_after(children) == []
 
 
-def _wait_for_children(process: int) -> list[int]:
-    for _ in range(3000):
-        below = psutil.Process(process).children(recursive=True)
+def _wait_for_children(process: int) -> list[psutil.Process]:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        below = children_of(process, recursive=True)
         if any("open(3, 'rb')" in _command(child) for child in below):
-            return [child.pid for child in below]
+            return below
         time.sleep(0.01)
     raise AssertionError("the program did not begin")
 
@@ -117,8 +119,3 @@ def _command(process: psutil.Process) -> str:
         return " ".join(process.cmdline())
     except psutil.Error:
         return ""
-
-
-def _wait_until_gone(processes: list[int]) -> None:
-    _, alive = psutil.wait_procs([psutil.Process(p) for p in processes if psutil.pid_exists(p)], timeout=20)
-    assert alive == []

@@ -102,7 +102,7 @@ def paced_server(**behaviour: Any) -> Iterator[PacedServer]:
 
     thread = threading.Thread(target=asyncio.run, args=(listen(),), daemon=True)
     thread.start()
-    assert listening.wait(10)
+    assert listening.wait(60)
     try:
         yield server
     finally:

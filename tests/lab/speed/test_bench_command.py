@@ -21,7 +21,7 @@ def command(*arguments: str) -> list[str]:
 
 def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "SEVENB_LAB": str(folder)}
-    return subprocess.run(command(*arguments), capture_output=True, text=True, env=environment, timeout=60)
+    return subprocess.run(command(*arguments), capture_output=True, text=True, env=environment, timeout=150)
 
 
 def test_latency_prints_a_table_and_what_must_be_known_of_it(tmp_path: Path) -> None:
@@ -46,22 +46,21 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) 
     store = RunStore(tmp_path)
     with raw_server_beside(words) as raw:
         options = ("latency", "--target", raw.url, "--contexts", "100,120", "--output-tokens", "4", "--repeats", "2")
-        words.pause = 0.05
+        words.stalls_at = 3  # calibration, the warm-up and one that is measured are answered
         environment = {**os.environ, "SEVENB_LAB": str(tmp_path)}
         with subprocess.Popen(command(*options), stderr=subprocess.PIPE, text=True, env=environment) as process:
-            deadline = time.monotonic() + 40
+            deadline = time.monotonic() + 120
             while not (records := store.records()) or not store.samples(records[0]):
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
-            words.pause = 60.0
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=30)
+            _, said = process.communicate(timeout=120)
         assert process.returncode == 130
         assert "What was measured is kept; run the same command again to go on." in said
         assert "Traceback" not in said
         kept = set(store.samples(store.records()[0]))
-        assert "100/cold/0" in kept
-        words.pause, words.prompts = 0.0, []
+        assert kept == {"100/cold/0"}
+        words.stalls_at, words.prompts = 10**9, []
         assert bench(tmp_path, *options).returncode == 0
         assert len(words.measured) - 1 <= 6 - len(kept), "calibration, warm-ups and what was missing"
     (record,) = store.records()

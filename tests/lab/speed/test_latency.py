@@ -58,8 +58,8 @@ def test_a_real_model_at_several_lengths(smollm2: Path, tmp_path: Path) -> None:
         assert row.ttft.count == row.e2e.count == 2
         assert 0 < row.ttft.median < row.e2e.median
         # What is beside 5 % is for a machine that does other work, too: these prompts and answers are very short.
-        assert row.ttft.median == pytest.approx(row.server_ttft, rel=0.05, abs=0.5)
-        assert row.tpot.median == pytest.approx(row.server_tpot, rel=0.05, abs=0.1)
+        assert row.ttft.median == pytest.approx(row.server_ttft, rel=0.05, abs=2.0)
+        assert row.tpot.median == pytest.approx(row.server_tpot, rel=0.05, abs=0.5)
     assert full.prompt_tokens == MODEL_CONTEXT - 8, "prompt and answer fill the context"
     assert full.notes == (f"The prompt had {MODEL_CONTEXT - 8:,} tokens, not {MODEL_CONTEXT:,}.",)
     assert (refused.context, refused.ttft) == (2048, None)

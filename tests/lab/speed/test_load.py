@@ -51,7 +51,7 @@ def test_each_client_has_one_request_at_a_time(store: RunStore) -> None:
     assert one.seconds >= 6 * (server.ttft + 15 * server.tpot)
     assert one.output_rate == pytest.approx(6 * 16 / one.seconds)
     assert one.request_rate == pytest.approx(6 / one.seconds)
-    assert three.seconds < one.seconds
+    assert three.seconds >= 2 * (server.ttft + 15 * server.tpot)
 
 
 def test_prompts_never_begin_alike_and_answers_have_a_fixed_length(store: RunStore) -> None:

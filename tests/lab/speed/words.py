@@ -13,6 +13,7 @@ class Words:
         self.pause = 0.0  # seconds before each token
         self.prompts: list[str] = []
         self.fails_at = 10**9  # requests
+        self.stalls_at = 10**9  # requests
 
     @property
     def measured(self) -> list[str]:
@@ -26,6 +27,8 @@ class Words:
         if len(self.measured) > self.fails_at:
             connection.reset()
             return
+        if len(self.measured) > self.stalls_at:
+            await asyncio.Event().wait()
         if tokens > self.limit and not self.cuts:
             error = {"error": {"message": f"{tokens} are too many tokens.", "type": "invalid_request_error"}}
             await json_reply(error, "400 Bad Request")(connection)

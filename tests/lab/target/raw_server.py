@@ -84,7 +84,7 @@ async def raw_server(*replies: Reply, **fields: Any) -> AsyncIterator[RawServer]
 
 
 @asynccontextmanager
-async def client_of(*replies: Reply, timeout: float = 20, api_key: str | None = None) -> AsyncIterator[Client]:
+async def client_of(*replies: Reply, timeout: float = 60, api_key: str | None = None) -> AsyncIterator[Client]:
     """A client of a server that replies so."""
     async with (
         raw_server(*replies) as raw,
@@ -93,7 +93,7 @@ async def client_of(*replies: Reply, timeout: float = 20, api_key: str | None = 
         yield client
 
 
-def answer_of(*replies: Reply, timeout: float = 20, api_key: str | None = None) -> Answer:
+def answer_of(*replies: Reply, timeout: float = 60, api_key: str | None = None) -> Answer:
     """What such a client makes of the reply to a chat."""
 
     async def ask() -> Answer:

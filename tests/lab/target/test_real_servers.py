@@ -17,6 +17,7 @@ from sevenb.errors import TargetFailed
 from sevenb.lab.progress import silent_progress
 from sevenb.lab.target.opening import open_target
 from tests.console.llama_cpp_server import CONTEXT, llama_cpp_serving
+from tests.processes import children_of, left_after
 
 MESSAGES = [{"role": "user", "content": "Write a long poem about ships."}]
 
@@ -30,7 +31,7 @@ def llama_cpp(smollm2: Path) -> Iterator[str]:
 
 def children_now() -> set[psutil.Process]:
     """This process's children and theirs: also servers that other tests of the run hold."""
-    return set(psutil.Process().children(recursive=True))
+    return set(children_of(os.getpid(), recursive=True))
 
 
 def test_our_own_server_is_started_measured_and_ended(smollm2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,8 +62,7 @@ def test_our_own_server_is_started_measured_and_ended(smollm2: Path, monkeypatch
 
     children = asyncio.run(measure())
     assert len(children) >= 2, "the server and its engine"
-    _, alive = psutil.wait_procs(children, timeout=20)
-    assert alive == []
+    assert left_after(children) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
@@ -70,7 +70,7 @@ def test_our_own_server_that_dies_midway_tells_how(smollm2: Path) -> None:
     async def measure() -> None:
         others = children_now()
         async with open_target(str(smollm2), None, None, progress=silent_progress()) as client:
-            (server,) = (process for process in children_now() - others if process.ppid() == os.getpid())
+            (server,) = set(children_of(os.getpid())) - others
             server.kill()
             await client.chat(MESSAGES, max_tokens=500)
 
@@ -93,11 +93,10 @@ def test_our_own_server_ends_when_the_lab_is_killed(smollm2: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", program, str(smollm2)], stdout=subprocess.PIPE, text=True) as lab:
         assert lab.stdout is not None
         assert lab.stdout.readline() == "open\n"
-        children = psutil.Process(lab.pid).children(recursive=True)
+        children = children_of(lab.pid, recursive=True)
         os.kill(lab.pid, signal.SIGKILL)
     assert len(children) >= 2, "the server and its engine"
-    _, alive = psutil.wait_procs(children, timeout=20)
-    assert alive == []
+    assert left_after(children) == []
 
 
 def test_llama_cpps_server(llama_cpp: str) -> None:

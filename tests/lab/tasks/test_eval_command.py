@@ -30,7 +30,7 @@ def command(*arguments: str) -> list[str]:
 def run(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "SEVENB_LAB": str(tmp_path / "lab"), "COLUMNS": "200"}
     return subprocess.run(
-        command(*arguments), capture_output=True, text=True, env=environment, timeout=120, check=False
+        command(*arguments), capture_output=True, text=True, env=environment, timeout=240, check=False
     )
 
 
@@ -93,9 +93,9 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path, 
         arguments = ("gsm8k", "--target", server.url, "--data", str(data), "--concurrency", "1")
         environment = {**os.environ, "SEVENB_LAB": str(tmp_path / "lab")}
         stopped = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True, env=environment)
-        assert reached.wait(60)
+        assert reached.wait(150)
         stopped.send_signal(signal.SIGINT)
-        _, said = stopped.communicate(timeout=60)
+        _, said = stopped.communicate(timeout=150)
         assert stopped.returncode == 130
         assert "run the same command again to go on" in said
         released.set()

@@ -61,7 +61,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
 
 
 async def measure(server: ScriptedServer | RawServer, task: Task, store: RunStore, **settings: Any) -> TaskSummary:
-    async with Client(Target(server.url, "scripted", "scripted"), timeout=20) as client:
+    async with Client(Target(server.url, "scripted", "scripted"), timeout=60) as client:
         return await evaluate(task, client, store, progress=silent_progress(), **settings)
 
 
@@ -87,7 +87,7 @@ def test_every_answer_is_scored_counted_and_kept(store: RunStore) -> None:
 
 
 def test_requests_are_open_together_as_many_as_is_said(store: RunStore) -> None:
-    together = threading.Barrier(3, timeout=10)  # breaks unless three requests are open at once
+    together = threading.Barrier(3, timeout=60)  # breaks unless three requests are open at once
 
     def script(question: str) -> str:
         together.wait()
@@ -135,12 +135,12 @@ def test_answers_that_came_are_kept_when_it_is_interrupted(store: RunStore) -> N
     def script(question: str) -> str:
         if question == "3":
             asked_all.set()
-            released.wait(20)
+            released.wait(100)
         return double(question)
 
     async def interrupted(server: ScriptedServer) -> None:
         work = asyncio.create_task(measure(server, Sums(4), store, concurrency=1))
-        await asyncio.to_thread(asked_all.wait, 20)
+        await asyncio.to_thread(asked_all.wait, 100)
         work.cancel()
         await work
 
@@ -158,12 +158,12 @@ def test_answers_are_scored_and_kept_also_when_it_is_interrupted_meanwhile(store
     class Slow(Sums):
         def score(self, item: Item, answer: Answer) -> Score:
             scoring.set()
-            released.wait(20)
+            released.wait(100)
             return super().score(item, answer)
 
     async def interrupted(server: ScriptedServer) -> None:
         work = asyncio.create_task(measure(server, Slow(1), store))
-        await asyncio.to_thread(scoring.wait, 20)
+        await asyncio.to_thread(scoring.wait, 100)
         work.cancel()
         threading.Timer(0.2, released.set).start()
         await work
@@ -289,7 +289,7 @@ def test_the_next_item_does_not_wait_for_a_slow_score(store: RunStore) -> None:
 
     class Slow(Sums):
         def score(self, item: Item, answer: Answer) -> Score:
-            assert asked_all.wait(20)  # only once the others were asked
+            assert asked_all.wait(100)  # only once the others were asked
             return super().score(item, answer)
 
     def script(question: str) -> str:

@@ -17,7 +17,7 @@ from sevenb.lab.tasks.maths.boxed import last_boxed
 from sevenb.lab.tasks.own.plain_scorers import _STATED
 
 LENGTH = 200_000
-PATIENCE = 20  # seconds; none takes one of them, and each took minutes before
+PATIENCE = 100  # seconds; none takes one of them, and each took minutes before
 
 
 def letter(text: str) -> object:
