@@ -9,6 +9,8 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -36,20 +38,26 @@ KILLED = -9
 class EngineActor:
     """One engine, in a process that Ray gave it."""
 
-    def where(self) -> tuple[int, str]:
-        """Process id, and the name of the machine."""
-        return os.getpid(), os.uname().nodename
+    def where(self) -> tuple[int, str, str]:
+        """Process id, the name of the machine and Ray's id of it."""
+        import ray
 
-    def serve(self, launch: bytes) -> int:
-        """Load and serve until the API process has enough; returns an exit code."""
+        return os.getpid(), os.uname().nodename, ray.get_runtime_context().get_node_id()
+
+    def serve(self, launch: bytes, share: float, on_card: bool) -> int:
+        """Load and serve until the API process has enough, with a share of the host; returns an exit code."""
         from sevenb.engine.process import serve
 
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        return serve(_load_here, msgspec.json.decode(launch, type=Launch))
+        load = partial(_load_here, share=share, on_card=on_card)
+        return serve(load, msgspec.json.decode(launch, type=Launch))
 
 
-def _load_here(config: bytes, report: "ReportLoading") -> "tuple[StepEngine, EngineReady]":
+def _load_here(
+    config: bytes, report: "ReportLoading", *, share: float, on_card: bool
+) -> "tuple[StepEngine, EngineReady]":
     """Load models by their names, which are fetched first where this machine lacks them."""
+    from sevenb.cluster.shares import share_of_host
     from sevenb.engine.process import load_configured_engine
     from sevenb.model.store import Store
 
@@ -57,7 +65,7 @@ def _load_here(config: bytes, report: "ReportLoading") -> "tuple[StepEngine, Eng
     for model in (named.model, named.speculative_model):
         if model is not None:
             Store().ensure(model)
-    return load_configured_engine(config, report)
+    return load_configured_engine(msgspec.json.encode(share_of_host(named, share, on_card=on_card)), report)
 
 
 class RayHost:
@@ -111,9 +119,10 @@ class RayHost:
         actor = ray.remote(**options)(EngineActor).remote()
         self._actors[command.name] = actor
         try:
-            pid, machine = await actor.where.remote()
+            pid, machine, node = await actor.where.remote()
             self._tell(EngineStarted(name=command.name, pid=pid, machine=machine))
-            code = await actor.serve.remote(msgspec.json.encode(command.launch))
+            share = share_of_node(command, ray.nodes(), node)
+            code = await actor.serve.remote(msgspec.json.encode(command.launch), share, command.gpus > 0)
             self._tell(EngineEnded(name=command.name, exit_code=code))
         except RayActorError as error:
             self._tell(EngineEnded(name=command.name, exit_code=KILLED, reason=_one_line(error)))
@@ -130,6 +139,13 @@ class RayHost:
 
     def _tell(self, report: RayReport) -> None:
         self._output.write(msgspec.json.encode(report) + b"\n")
+
+
+def share_of_node(command: StartEngine, nodes: Sequence[Mapping[str, Any]], node_id: str) -> float:
+    """The part of a machine that an engine has: as of its cards, or else of its processors, so of its memory."""
+    resources = next((node["Resources"] for node in nodes if node["NodeID"] == node_id), {})
+    kind, own = ("GPU", command.gpus) if command.gpus > 0 else ("CPU", command.cpus)
+    return min(1.0, own / (resources.get(kind) or own))
 
 
 def _check_reachable(address: str) -> None:

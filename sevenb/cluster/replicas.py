@@ -1,6 +1,7 @@
 """`Replicas`: several engines of one model that look like one; a request that one of them loses goes to another."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 
 from sevenb.cluster.merging import merged_info, merged_plan, merged_progress, merged_stats
@@ -8,7 +9,9 @@ from sevenb.cluster.routing import PrefixRouter, Ticket
 from sevenb.engine.client import EngineClient, RequestStream
 from sevenb.engine.handle import EngineState
 from sevenb.engine.messages import AddRequest, EngineReady, EngineStats, LoadPlan, LoadProgress, RequestOutput
-from sevenb.errors import EngineDied, EngineNotReady, SevenbError, TooManyRequests
+from sevenb.errors import DeviceUnavailable, EngineDied, EngineNotReady, SevenbError, TooManyRequests
+
+logger = logging.getLogger(__name__)
 
 PATIENCE = 120.0  # seconds that a request waits for an engine when the one that had it died
 
@@ -84,8 +87,15 @@ class Replicas:
         if not self._begun:
             waits = (client.wait_ready(timeout) for client in self._clients)
             told = await asyncio.gather(*waits, return_exceptions=True)
+            failures = {number: error for number, error in enumerate(told, 1) if isinstance(error, BaseException)}
             if not self._ready:
-                raise next(error for error in told if isinstance(error, BaseException))
+                raise next(iter(failures.values()))
+            for number, error in failures.items():
+                which = f"Engine {number} of {len(told)}"
+                if isinstance(error, DeviceUnavailable):  # somebody asked for more than there is
+                    raise DeviceUnavailable(f"{which} cannot have the device that was asked for: {error}")
+                logger.error("%s does not serve: %s", which, error)
+            self._say_where()
             self._begun = True
         elif not self._ready:
             await self._wait_for_any(timeout)
@@ -101,6 +111,18 @@ class Replicas:
     async def close(self) -> None:
         """Stop all engines."""
         await asyncio.gather(*(client.close() for client in self._clients))
+
+    def _say_where(self) -> None:
+        """Say it where engines fell back to the processor, as there are too few cards for all."""
+        infos = [client.info for client in self._ready if client.info is not None]
+        if any(info.card_bytes for info in infos) and not all(info.card_bytes for info in infos):
+            beside = sum(not info.card_bytes for info in infos)
+            logger.warning(
+                "%d of %d engines found no card of their own and compute on the processor; lower --replicas, or name "
+                "the --device.",
+                beside,
+                len(infos),
+            )
 
     async def _wait_for_any(self, timeout: float | None) -> None:
         """Raises why the last of them cannot serve, if none can."""
@@ -126,6 +148,11 @@ class Replicas:
         return next(state for state in order if state in states)
 
     @property
+    def states(self) -> Sequence[EngineState]:
+        """Of each engine."""
+        return [client.state for client in self._clients]
+
+    @property
     def failure(self) -> SevenbError | None:
         """Why one of them does not serve."""
         return next((client.failure for client in self._clients if client.failure is not None), None)
@@ -147,8 +174,8 @@ class Replicas:
 
     @property
     def stats(self) -> EngineStats | None:
-        """The sums of all counters."""
-        return merged_stats([client.stats for client in self._clients])
+        """The sums of all counters, as far as there are engines: what ended has nothing in hand any more."""
+        return merged_stats([client.stats for client in self._ready or self._clients])
 
     @property
     def clients(self) -> Sequence[EngineClient]:

@@ -5,17 +5,20 @@ from dataclasses import dataclass
 
 import msgspec
 
+from sevenb.backend.accelerators import signs_of_accelerators
 from sevenb.cluster.ray_engines import RayCluster, RayStarter
 from sevenb.cluster.replicas import Replicas
+from sevenb.cluster.shares import share_of_host
 from sevenb.engine.client import EngineClient
 from sevenb.engine.device_choice import may_use_card
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.handle import EngineHandle
 from sevenb.engine.starting import LocalStarter
 from sevenb.errors import DeviceUnavailable
-from sevenb.host import free_memory, usable_cores
+from sevenb.host import usable_cores
 
-_VISIBLE_CARDS = "CUDA_VISIBLE_DEVICES"
+# By NVIDIA's, Huawei's and Intel's documentation of their runtimes (CUDA, CANN, Level Zero).
+_VISIBLE_CARDS = {"cuda": "CUDA_VISIBLE_DEVICES", "npu": "ASCEND_RT_VISIBLE_DEVICES", "xpu": "ZE_AFFINITY_MASK"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class Replication:
             starter = RayStarter(self.cluster, self.count)
             encoded = msgspec.json.encode(config)
             clients = [
-                EngineClient(encoded, starter=starter, max_open_requests=max_open_requests) for _ in range(self.count)
+                EngineClient(encoded, starter=starter, max_open_requests=max_open_requests, keeps_trying=True)
+                for _ in range(self.count)
             ]
         else:
             share = msgspec.json.encode(self._share(config))
@@ -42,6 +46,7 @@ class Replication:
                     share,
                     starter=LocalStarter(environment=_cards(config, index)),
                     max_open_requests=max_open_requests,
+                    keeps_trying=True,
                 )
                 for index in range(self.count)
             ]
@@ -49,16 +54,11 @@ class Replication:
 
     def _share(self, config: EngineConfig) -> EngineConfig:
         """What one of several engines on this machine may take; cards are not shared, the host's memory is."""
-        swap = config.swap_space
-        config = msgspec.structs.replace(config, swap_space=None if swap is None else swap // self.count)
-        if may_use_card(config):
+        on_card = may_use_card(config)
+        config = share_of_host(config, 1 / self.count, on_card=on_card)
+        if on_card:
             return config
-        budget = config.memory_budget
-        return msgspec.structs.replace(
-            config,
-            threads=config.threads or max(1, usable_cores() // self.count),
-            memory_budget=(free_memory() if budget is None else budget) // self.count,
-        )
+        return msgspec.structs.replace(config, threads=config.threads or max(1, usable_cores() // self.count))
 
 
 def _cards(config: EngineConfig, index: int) -> dict[str, str]:
@@ -67,14 +67,21 @@ def _cards(config: EngineConfig, index: int) -> dict[str, str]:
         return {}
     first = index * config.tensor_parallel_size
     cards = range(first, first + config.tensor_parallel_size)
-    if not (shown := os.environ.get(_VISIBLE_CARDS)):
-        return {_VISIBLE_CARDS: ",".join(map(str, cards))}
+    # Which kind `auto` comes to only torch knows: of each that there are signs of, an engine gets its own.
+    kinds = [sign.device for sign in signs_of_accelerators()] if config.device == "auto" else [config.device]
+    return {variable: _shown(variable, cards, index) for kind, variable in _VISIBLE_CARDS.items() if kind in kinds}
+
+
+def _shown(variable: str, cards: range, index: int) -> str:
+    """Some cards among those that ``variable`` shows to this process. Raises `DeviceUnavailable`."""
+    if not (shown := os.environ.get(variable)):
+        return ",".join(map(str, cards))
     if cards.stop > len(visible := shown.split(",")):
         raise DeviceUnavailable(
-            f"Replica {index + 1} needs {cards.stop} cards with those before it, but {_VISIBLE_CARDS} shows "
+            f"Replica {index + 1} needs {cards.stop} cards with those before it, but {variable} shows "
             f"{len(visible)}; lower --replicas, or show more of them."
         )
-    return {_VISIBLE_CARDS: ",".join(visible[card] for card in cards)}
+    return ",".join(visible[card] for card in cards)
 
 
 ONE_ENGINE = Replication()

@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 STABLE_SECONDS = 30.0  # an engine that served this long before it died is restarted with a clean record
 MAX_FAST_FAILURES = 4
+LONGEST_PAUSE = 60.0  # seconds between two attempts to find room for a process
 STOP_SECONDS = 3.0  # what a stopping engine gets before it is killed
 
 
@@ -90,12 +91,21 @@ class EngineClient:
     """Starts the engine process, carries requests to it, and brings it back when it dies.
 
     ``config`` is the JSON that the engine process loads from; ``starter`` begins one. ``max_open_requests`` bounds
-    memory: more are refused with `TooManyRequests`. A request counts once for each of its sequences.
+    memory: more are refused with `TooManyRequests`. A request counts once for each of its sequences. ``keeps_trying``:
+    an engine that served once and cannot be begun again, as there is no room for it, is tried again and again.
     """
 
-    def __init__(self, config: bytes, *, starter: EngineStarter | None = None, max_open_requests: int = 1024) -> None:
+    def __init__(
+        self,
+        config: bytes,
+        *,
+        starter: EngineStarter | None = None,
+        max_open_requests: int = 1024,
+        keeps_trying: bool = False,
+    ) -> None:
         self._config = config
         self._starter = starter or LocalStarter()
+        self._keeps_trying = keeps_trying
         self._max_open_requests = max_open_requests
         self._channel: ApiChannel | None = None
         self._process: EngineProcess | None = None
@@ -156,6 +166,11 @@ class EngineClient:
                 if self._process is not None:
                     self._process.kill()
                 await self._supervisor
+
+    @property
+    def states(self) -> Sequence[EngineState]:
+        """Of its one engine."""
+        return (self.state,)
 
     @property
     def pid(self) -> int | None:
@@ -241,12 +256,27 @@ class EngineClient:
             self.failure = None
             self.restarts += 1
             logger.warning("Restarting the engine (attempt %d)", fast_failures)
+            if not await self._spawn_again():
+                return
+
+    async def _spawn_again(self) -> bool:
+        """Whether there is a process again: where there is no room for one, those who wait are told."""
+        pause = 1.0
+        while True:
             try:
                 await self._spawn()
-            except (OSError, SevenbError) as error:  # there is no room for a process: those who wait are told
-                self.failure = EngineDied(f"The engine process could not be started again: {error}.")
+            except (OSError, SevenbError) as error:
+                self.failure = EngineDied(f"The engine process could not be started again: {str(error).rstrip('.')}.")
+            else:
+                self.failure = None
+                return True
+            if not self._keeps_trying:
                 self._give_up()
-                return
+                return False
+            logger.error("%s Trying again in %g s.", self.failure, pause)
+            if await self._is_stopped_within(pause):
+                return False
+            pause = min(LONGEST_PAUSE, 2 * pause)
 
     def _give_up(self) -> None:
         self.state = "failed"

@@ -1,6 +1,6 @@
 """What a server needs of a model's engine: one process, or several behind one handle."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Literal, Protocol
 
 from sevenb.engine.messages import AddRequest, EngineReady, EngineStats, LoadPlan, LoadProgress, RequestOutput
@@ -34,6 +34,11 @@ class EngineHandle(Protocol):
     @property
     def state(self) -> EngineState:
         """How far it is."""
+        ...
+
+    @property
+    def states(self) -> Sequence[EngineState]:
+        """How far each of its engines is."""
         ...
 
     @property

@@ -3,12 +3,14 @@
 Names and the label ``model_name`` follow vLLM's where it has the metric, with the prefix ``sevenb_``.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sevenb.engine.handle import EngineState
 from sevenb.engine.messages import EngineReady, EngineStats, Timings
 
 _TTFT_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640)
@@ -24,16 +26,17 @@ class Metrics:
     """All metrics of one server, in a registry of its own.
 
     ``engine_stats`` is asked at every scrape: the newest report of each loaded model's engine, by the model's name;
-    ``engines`` what each of them said when it was ready.
+    ``engines`` what each of them said when it was ready, ``engine_states`` how far each engine of a model is.
     """
 
     def __init__(
         self,
         engine_stats: Callable[[], Mapping[str, EngineStats]],
         engines: Callable[[], Mapping[str, EngineReady]],
+        engine_states: Callable[[], Mapping[str, Sequence[EngineState]]],
     ) -> None:
         self.registry = CollectorRegistry()
-        self.registry.register(_EngineCollector(engine_stats, engines))
+        self.registry.register(_EngineCollector(engine_stats, engines, engine_states))
 
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
             return Histogram(f"sevenb_{name}", text, [LABEL], buckets=buckets, registry=self.registry)
@@ -146,12 +149,20 @@ class _EngineCollector:
         self,
         engine_stats: Callable[[], Mapping[str, EngineStats]],
         engines: Callable[[], Mapping[str, EngineReady]],
+        engine_states: Callable[[], Mapping[str, Sequence[EngineState]]],
     ) -> None:
         self._engine_stats = engine_stats
         self._engines = engines
+        self._engine_states = engine_states
 
     def collect(self) -> Iterator[Metric]:
-        """One metric a field of `EngineStats`, one series a loaded model; nothing before an engine's first report."""
+        """One metric a field of `EngineStats`, one series a loaded model; but for their states, nothing before an
+        engine's first report."""
+        states = GaugeMetricFamily("sevenb_engines", "Engines by what they are doing", labels=[LABEL, "state"])
+        for model, found in self._engine_states().items():
+            for state in get_args(EngineState):
+                states.add_metric([model, state], found.count(state))
+        yield states
         by_model = self._engine_stats()
         if not by_model:
             return

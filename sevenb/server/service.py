@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from sevenb.engine.handle import EngineState
 from sevenb.engine.messages import EngineReady, EngineStats
 from sevenb.errors import SevenbError, TooManyRequests
 from sevenb.host import model_budget
@@ -77,7 +78,7 @@ class Service:
         named = [ManagedModel(source, keep_others if number else keep_first) for number, source in enumerate(sources)]
         self.main = named[0]
         self.created = int(time.time())
-        self.metrics = Metrics(self._engine_stats, self._engines)
+        self.metrics = Metrics(self._engine_stats, self._engines, self._engine_states)
         self.usage: UsageMeter | None = None  # where there is a workspace to write to
         self._wait_seconds = wait_seconds
         self._directory = ModelDirectory(named, installed, self.in_thread, keep_others)
@@ -227,6 +228,9 @@ class Service:
     def _engines(self) -> dict[str, EngineReady]:
         clients = {model.name: model.client for model in self._pool.models}
         return {name: client.info for name, client in clients.items() if client is not None and client.info}
+
+    def _engine_states(self) -> dict[str, Sequence[EngineState]]:
+        return {model.name: model.client.states for model in self._pool.models if model.client is not None}
 
     def _status(self, listed: Listed) -> ModelStatus:
         model = listed.managed

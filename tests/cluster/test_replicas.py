@@ -13,17 +13,32 @@ import pytest
 
 from sevenb.cluster.replicas import Replicas
 from sevenb.engine.client import EngineClient
-from sevenb.engine.starting import LocalStarter
-from sevenb.errors import EngineDied, EngineNotReady, TooManyRequests, UnsupportedModel
+from sevenb.engine.starting import EngineProcess, Launch, LocalStarter
+from sevenb.errors import DeviceUnavailable, EngineDied, EngineNotReady, TooManyRequests, UnsupportedModel
 from tests.server import fake_engine
 from tests.server.fake_client import answer, ask, run, until
 
 STARTER = LocalStarter((sys.executable, fake_engine.__file__))
 
+_LACKING = """
+import sys
+from sevenb.engine.process import run
+from sevenb.errors import DeviceUnavailable
+
+def load(*_):
+    raise DeviceUnavailable("There is no card.")
+
+sys.exit(run(load))
+"""
+WITHOUT_DEVICE = LocalStarter((sys.executable, "-c", _LACKING))
+
 
 @asynccontextmanager
-async def replicas(count: int = 2, max_open: int = 1000, **config: Any) -> AsyncIterator[Replicas]:
-    clients = [EngineClient(msgspec.json.encode(config), starter=STARTER) for _ in range(count)]
+async def replicas(
+    count: int = 2, max_open: int = 1000, *, keeps_trying: bool = False, **config: Any
+) -> AsyncIterator[Replicas]:
+    encoded = msgspec.json.encode(config)
+    clients = [EngineClient(encoded, starter=STARTER, keeps_trying=keeps_trying) for _ in range(count)]
     handle = Replicas(clients, max_open)
     await handle.start()
     try:
@@ -146,6 +161,48 @@ def test_a_model_that_cannot_be_loaded_says_why() -> None:
                 await handle.wait_ready(30)
             assert isinstance(await handle.wait_failed(), UnsupportedModel)
             assert handle.state == "failed"
+
+    run(test())
+
+
+def test_an_engine_for_which_there_is_no_room_for_a_while_comes_back_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        async with replicas(2, keeps_trying=True) as handle:
+            await handle.wait_ready(30)
+            victim = handle.clients[0]
+            room = asyncio.Event()
+            attempts = []
+
+            async def start(starter: LocalStarter, launch: Launch) -> EngineProcess:
+                attempts.append(launch)
+                if not room.is_set():
+                    raise EngineNotReady("No machine has room.")
+                return await begin(starter, launch)
+
+            begin = LocalStarter.start
+            monkeypatch.setattr(LocalStarter, "start", start)
+            assert victim.pid is not None
+            os.kill(victim.pid, signal.SIGKILL)
+            await until(lambda: len(attempts) == 2)
+            assert handle.states == ["restarting", "ready"]
+            assert str(victim.failure) == "The engine process could not be started again: No machine has room."
+            assert await answer(handle, ask(b"meanwhile", "r")) == b"meanwhile"
+            room.set()
+            await until(lambda: handle.states == ["ready", "ready"])
+
+    run(test())
+
+
+def test_an_engine_that_lacks_the_device_that_was_asked_for_keeps_the_server_from_starting() -> None:
+    async def test() -> None:
+        clients = [EngineClient(b"{}", starter=starter) for starter in (STARTER, WITHOUT_DEVICE)]
+        handle = Replicas(clients, 10)
+        await handle.start()
+        try:
+            with pytest.raises(DeviceUnavailable, match=r"^Engine 2 of 2 cannot have the device .* There is no card"):
+                await handle.wait_ready(30)
+        finally:
+            await handle.close()
 
     run(test())
 
