@@ -205,12 +205,13 @@ class ChatGeneration:
         """Where the time went."""
         return self._generation.timings
 
-    async def events(self) -> AsyncGenerator[list[ChatEvent], None]:
+    async def events(self, *, at_once: bool = False) -> AsyncGenerator[list[ChatEvent], None]:
         """What each step brought, never nothing. Closing the generator early aborts what still runs.
 
+        ``at_once`` as in `Generation.pieces`.
         The engine's own account follows the last event: usage and timings are whole when the generator has ended.
         """
-        async with aclosing(self._generation.pieces()) as steps:
+        async with aclosing(self._generation.pieces(at_once=at_once)) as steps:
             async for pieces in steps:
                 events = [event for piece in pieces for event in self._answers[piece.choice].take(piece.delta)]
                 if events:
@@ -218,7 +219,7 @@ class ChatGeneration:
 
     async def run(self) -> list[ChatAnswer]:
         """Read all events, for those who want whole answers only."""
-        async with aclosing(self.events()) as steps:
+        async with aclosing(self.events(at_once=True)) as steps:
             async for _ in steps:
                 pass
         return [answer.whole() for answer in self._answers]

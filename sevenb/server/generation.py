@@ -13,7 +13,7 @@ from sevenb.engine.messages import AddRequest, RequestOutput
 from sevenb.engine.output_processor import OutputProcessor, SequenceDelta, stop_token_ids
 from sevenb.engine.sampling_params import SamplingParams
 from sevenb.engine.shape import Check, complaint_of, second_try
-from sevenb.errors import ContextOverflow, InvalidRequest
+from sevenb.errors import ContextOverflow, EngineDied, InvalidRequest
 from sevenb.server.access.principal import current_principal
 from sevenb.server.bodies import PromptTokensDetails, TimingsBody, Usage
 from sevenb.server.service import ServedModel, Service
@@ -102,9 +102,13 @@ class Generation:
         self._computed = False  # anything yet
         self._rounds = [first]  # the second one makes again what failed its check in the first
 
-    async def pieces(self) -> AsyncGenerator[list[Piece], None]:
-        """What each step of the engine brought. Closing the generator early aborts what still runs."""
-        steps = self._steps(self._rounds[0]) if self._proof is None else self._proven_steps(self._proof)
+    async def pieces(self, *, at_once: bool = False) -> AsyncGenerator[list[Piece], None]:
+        """What each step of the engine brought. Closing the generator early aborts what still runs.
+
+        ``at_once``: all of it when the last step is done. An engine that dies before costs nothing then, if another of
+        the model's engines takes its place: nobody has seen anything.
+        """
+        steps = self._held_steps() if at_once else self._plain_steps()
         try:
             async with aclosing(steps):
                 async for pieces in steps:
@@ -114,7 +118,7 @@ class Generation:
 
     async def run(self) -> list[CompletionOutput]:
         """Read all pieces, for those who want the whole answers only."""
-        async with aclosing(self.pieces()) as steps:
+        async with aclosing(self.pieces(at_once=True)) as steps:
             async for _ in steps:
                 pass
         return self.outputs
@@ -189,6 +193,30 @@ class Generation:
             adapter=self._model.adapter or "",
         )
         return _Job(request, OutputProcessor(tokenizer, token_ids, params), prompt, choices)
+
+    def _plain_steps(self) -> AsyncGenerator[list[Piece], None]:
+        return self._steps(self._rounds[0]) if self._proof is None else self._proven_steps(self._proof)
+
+    async def _held_steps(self) -> AsyncGenerator[list[Piece], None]:
+        client = self._model.client
+        for others in reversed(range(len(client.states))):
+            held: list[Piece] = []
+            try:
+                async with aclosing(self._plain_steps()) as steps:
+                    async for pieces in steps:
+                        held += pieces
+            except EngineDied:
+                if not others or "ready" not in client.states:
+                    raise
+                self._begin_again()
+            else:
+                yield held
+                return
+
+    def _begin_again(self) -> None:
+        """As if nothing had been computed. With a seed the answers come out the same."""
+        self._rounds = [[self._job(job.prompt, self._params, job.choices) for job in self._rounds[0]]]
+        self._last_token.clear()
 
     async def _steps(self, jobs: Sequence[_Job]) -> AsyncGenerator[list[Piece], None]:
         by_id = {job.request.request_id: job for job in jobs}

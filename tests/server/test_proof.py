@@ -53,6 +53,8 @@ def test_an_answer_that_passes_comes_in_one_piece(server: RunningServer) -> None
 class _Script:
     """An engine client that answers the requests of each round with the next texts."""
 
+    states = ("ready",)
+
     def __init__(self, *rounds: list[str]) -> None:
         self.rounds = list(rounds)
         self.requests: list[AddRequest] = []

@@ -50,15 +50,18 @@ class ResponseWriter:
 
     async def run(self) -> ResponseBody:
         """The finished response."""
-        async with aclosing(self.events()) as events:
+        async with aclosing(self.events(at_once=True)) as events:
             async for _ in events:
                 pass
         return self.body
 
-    async def events(self) -> AsyncGenerator[bytes, None]:
-        """The response as it grows, in server-sent events. The first ones come with the engine's first step."""
+    async def events(self, *, at_once: bool = False) -> AsyncGenerator[bytes, None]:
+        """The response as it grows, in server-sent events. The first ones come with the engine's first step.
+
+        ``at_once`` as in `Generation.pieces`.
+        """
         end: AnswerEnded | None = None
-        async with aclosing(self._generation.events()) as steps:
+        async with aclosing(self._generation.events(at_once=at_once)) as steps:
             async for step in steps:
                 for event in self._begin():
                     yield event
