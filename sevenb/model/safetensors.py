@@ -8,6 +8,7 @@ import json
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from types import MappingProxyType
@@ -69,7 +70,10 @@ class SafetensorsFile:
     def open(cls, path: Path) -> "SafetensorsFile":
         """Read the header. Raises `CorruptModelFile`, `UnsupportedModel`, `ModelNotFound` or `StorageDenied`."""
         file = _map(path)
-        return cls(path, MappingProxyType({entry.name: entry for entry in _entries(path, file.data)}), file)
+        entries = {entry.name: entry for entry in _entries(path, file.data)}
+        if not entries:
+            _corrupt(path, "it holds no tensors")
+        return cls(path, MappingProxyType(entries), file)
 
 
 def _map(path: Path) -> MappedFile:
@@ -90,6 +94,10 @@ def _entries(path: Path, data: npt.NDArray[np.uint8]) -> Iterator[SafetensorsEnt
     start = _LENGTH_BYTES + length
     if data[:20].tobytes() == b"version https://git-":
         _corrupt(path, "it is a Git LFS pointer, and `git lfs pull` fetches the file it stands for")
+    if not len(data):
+        _corrupt(path, "it is empty")
+    if data[:4].tobytes() == b"GGUF":
+        _corrupt(path, "it is a GGUF file, whose name should end in .gguf")
     if length > _LARGEST_HEADER or start > len(data):
         _corrupt(path, f"its header would have {length:,} bytes, and the file has {len(data):,}")
     try:
@@ -101,9 +109,15 @@ def _entries(path: Path, data: npt.NDArray[np.uint8]) -> Iterator[SafetensorsEnt
     if len(header) > _MAX_TENSORS:
         _corrupt(path, f"it claims {len(header):,} tensors")
     body = data[start:]
+    ends: list[tuple[int, int, str]] = []
     for name, entry in header.items():
         if name != "__metadata__":
             yield _entry(path, name, entry, body)
+            ends.append((*entry["data_offsets"], name))
+    ends.sort()
+    for (_, end, name), (start, _, other) in pairwise(ends):
+        if start < end:
+            _corrupt(path, f"tensors {quoted(name)} and {quoted(other)} share bytes")
 
 
 def _entry(path: Path, name: str, entry: Any, body: npt.NDArray[np.uint8]) -> SafetensorsEntry:

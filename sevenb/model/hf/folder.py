@@ -1,5 +1,6 @@
 """`ModelFolder`: a Hugging Face folder, read as far as it can be without touching its weights."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,7 +85,7 @@ def stated_numbers(path: Path, source: str) -> str:
 
 def is_model_folder(path: Path) -> bool:
     """Whether a path is a folder as Hugging Face has them, sound or not."""
-    return (path / CONFIG).exists()
+    return os.path.lexists(path / CONFIG)  # a link that leads nowhere is told by whoever opens it
 
 
 def folder_name(path: Path) -> str:

@@ -247,7 +247,29 @@ def test_a_truncated_shard_is_refused(tmp_path: Path) -> None:
     os.truncate(file, 100)
     refused(tmp_path, CorruptModelFile, "its header would have")
     os.truncate(file, 0)
-    refused(tmp_path, CorruptModelFile, "its header")
+    refused(tmp_path, CorruptModelFile, "it is empty")
+
+
+def test_files_of_weights_that_hold_something_else_are_refused(tmp_path: Path) -> None:
+    file = write_tiny_folder(tmp_path) / "model.safetensors"
+    file.write_bytes(b"GGUF" + bytes(400))
+    refused(tmp_path, CorruptModelFile, r"it is a GGUF file, whose name should end in \.gguf")
+    write_safetensors(file, {})
+    refused(tmp_path, CorruptModelFile, "it holds no tensors")
+    header = json.dumps(
+        {
+            "model.norm.weight": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]},
+            "lm_head.weight": {"dtype": "F32", "shape": [4], "data_offsets": [12, 28]},
+        }
+    ).encode()
+    file.write_bytes(len(header).to_bytes(8, "little") + header + bytes(28))
+    refused(tmp_path, CorruptModelFile, "tensors 'model.norm.weight' and 'lm_head.weight' share bytes")
+
+
+def test_a_configuration_that_is_a_link_to_itself_is_told(tmp_path: Path) -> None:
+    (write_tiny_folder(tmp_path) / "config.json").unlink()
+    (tmp_path / "config.json").symlink_to("config.json")
+    refused(Store(tmp_path / "home").resolve(str(tmp_path)), SevenbError, r"config\.json cannot be read")
 
 
 def test_a_pointer_of_git_lfs_is_told(tmp_path: Path) -> None:
