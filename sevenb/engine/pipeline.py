@@ -17,7 +17,7 @@ from sevenb.engine.sampler import ChunkResult, Sampler
 from sevenb.engine.scheduler import Scheduler
 from sevenb.engine.sequence import SequenceStatus
 from sevenb.engine.step_plan import Chunk, StepPlan
-from sevenb.errors import DeviceLost
+from sevenb.errors import DeviceLost, SevenbError
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Pipeline:
     @property
     def plan(self) -> StepPlan | None:
         """The step in flight. One that nobody waits for any more is none."""
-        if self._flight is not None and not any(map(_is_awaited, self._flight.plan.chunks)):
+        if self._flight is not None and not any(map(_is_alive, self._flight.plan.chunks)):
             self._flight = None
         return None if self._flight is None else self._flight.plan
 
@@ -77,7 +77,7 @@ class Pipeline:
             self._flight = None  # it goes on with tokens that there are not
             raise
         results = [ChunkResult(chunk, [[next(sampled)] for _ in chunk.samplers], []) for chunk in flight.plan.chunks]
-        return [result for result in results if _is_awaited(result.chunk)]
+        return [result for result in results if _is_alive(result.chunk)]
 
     def _launched_after(self, flight: _Flight) -> _Flight | None:
         """The step after one in flight, launched; None where it must be planned later. Whatever fails fails later."""
@@ -87,8 +87,9 @@ class Pipeline:
                 return None
             plan.earlier = flight.choice
             return self._launched(plan)
-        except Exception:
-            logger.exception("A step could not be launched ahead")
+        except Exception as error:
+            expected = isinstance(error, SevenbError)  # then its sentence says it all
+            logger.error("A step could not be launched ahead: %s", error, exc_info=not expected)
             return None
 
     def _launched(self, plan: StepPlan) -> _Flight:
@@ -107,7 +108,7 @@ def pipeline_of(
     return None
 
 
-def _is_awaited(chunk: Chunk) -> bool:
+def _is_alive(chunk: Chunk) -> bool:
     return chunk.sequence.status is SequenceStatus.RUNNING
 
 
@@ -117,13 +118,13 @@ def _is_plain(chunk: Chunk) -> bool:
     Penalties count the tokens before, grammars read them, and whoever wants log-probabilities looks at logits again.
     """
     sequence, request = chunk.sequence, chunk.sequence.request
-    return (
-        chunk.samplers in ([], [sequence])
+    if chunk.logprob_positions or request.pool is not None:
+        return False
+    return not chunk.samplers or (
+        chunk.samplers == [sequence]
         and not chunk.drafts
-        and not chunk.logprob_positions
         and sequence.guide is None
         and request.beams is None
-        and request.pool is None
         and not request.counts_output
         and not request.wants_logprobs
     )

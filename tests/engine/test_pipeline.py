@@ -90,6 +90,17 @@ def test_what_the_host_does_between_steps_takes_none_of_the_device_s_time(config
     assert harness.decoder.now - before == pytest.approx(30 * (0.011 + host))
 
 
+@pytest.mark.parametrize("params", [greedy(9), SamplingParams(logprobs=1, max_tokens=9)], ids=["plain", "needy"])
+def test_a_step_of_nothing_but_a_prompt_is_waited_for(params: SamplingParams) -> None:
+    """Or nobody would learn what prompts cost."""
+    harness = Harness(max_num_batched_tokens=64)
+    harness.add(prompt_of(150), params)
+    for tokens in (64, 64, 22):
+        before = harness.decoder.now
+        harness.step()
+        assert harness.decoder.now - before == pytest.approx(0.01 + 0.001 * tokens)
+
+
 def test_an_engine_that_shall_not_and_a_device_that_gains_nothing_launch_nothing_ahead(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -161,8 +172,9 @@ def test_a_newcomer_waits_for_the_step_in_flight_and_no_longer() -> None:
     harness = Harness()
     harness.add(prompt_of(5), greedy(50))
     harness.step()
-    harness.add(prompt_of(5, 1), greedy(50), request_id="newcomer")
+    harness.add(prompt_of(1), greedy(50), request_id="newcomer")
     harness.step()
+    assert not harness.outcomes["newcomer"].tokens
     harness.step()
     assert len(harness.outcomes["newcomer"].tokens[0]) == 1
 
