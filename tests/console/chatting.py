@@ -1,9 +1,13 @@
 """What tests of chats do with the page: write, wait for answers, look at them."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.conftest import Program
 
 # A story without an end: what a test stops, cuts off or leaves is still running by then.
 LONG = "Write a very long story about a lighthouse, with many chapters."
@@ -44,6 +48,20 @@ def writing(page: Page) -> Locator:
     answer = page.locator("article[aria-busy]")
     expect(answer).to_have_text(re.compile(r"\w+\W+\w+\W+\w+\W+\w+"))
     return answer
+
+
+@contextmanager
+def held_midway(page: Page, program: Program, text: str) -> Iterator[Locator]:
+    """Send a message, and hold the engine from when some of the answer is there until the block ends; that answer."""
+
+    def has_begun() -> bool:
+        last = kept_chat(page)["messages"][-1:]
+        return any(one["role"] == "assistant" and len(one["content"].split()) > 4 for one in last)
+
+    send(page, text)
+    program.until(has_begun)
+    with program.paused():
+        yield writing(page)
 
 
 def ask(page: Page, text: str) -> Locator:

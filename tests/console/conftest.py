@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).parents[2]
 SCREENSHOTS = REPOSITORY / "build" / "screenshots"
 CHROMIUM = Path(os.environ.get("SEVENB_CHROMIUM") or "/usr/bin/chromium")
 CONTEXT = 4096
-PATIENCE = 20_000  # milliseconds; other tests run beside this one
+PATIENCE = 60_000  # milliseconds; other programs run beside this one
 
 WIDTHS = {"desk": (1440, 900), "tablet": (1024, 768), "phone": (390, 844)}
 
@@ -93,7 +93,7 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="package")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=2 * PATIENCE)
     yield browser
     browser.close()
 

@@ -10,6 +10,7 @@ from tests.console.chatting import (
     answers,
     ask,
     composer,
+    held_midway,
     kept_chat,
     questions,
     send,
@@ -22,18 +23,18 @@ from tests.e2e.conftest import Program
 RUNNING = "sevenb_num_requests_running"
 
 
-def test_an_answer_streams_and_is_kept(page: Page) -> None:
+def test_an_answer_streams_and_is_kept(page: Page, console: Program) -> None:
     set_parameter(page, "Temperature", 0)
-    set_longest_answer(page, 40)
-    send(page, "Write the numbers from 1 to 30.")
-    writing(page)
+    set_longest_answer(page, 60)
+    with held_midway(page, console, "Write the numbers from 1 to 30."):
+        pass
     expect(page).to_have_url(re.compile(r"#/chat/\w{32}"))
     answer = answered(page)
     expect(answer).to_contain_text("tokens/s")
     user, assistant = kept_chat(page)["messages"]
     assert user["content"] == "Write the numbers from 1 to 30."
     assert assistant["status"] == "complete"
-    assert assistant["figures"]["completion_tokens"] == 40
+    assert assistant["figures"]["completion_tokens"] == 60
     expect(page.get_by_role("main")).to_contain_text("limit")
     assert page.title() == "Write the numbers from 1 to 30. · sevenb"
 
@@ -62,28 +63,26 @@ def test_escape_stops_and_the_next_message_can_be_sent(page: Page) -> None:
     assert [message["role"] for message in kept_chat(page)["messages"]] == ["user", "assistant", "user", "assistant"]
 
 
-def test_a_page_that_is_loaded_anew_in_the_middle_goes_on(page: Page) -> None:
+def test_a_page_that_is_loaded_anew_in_the_middle_goes_on(page: Page, console: Program) -> None:
     set_parameter(page, "Temperature", 0)
     set_longest_answer(page, 100)
-    send(page, LONG)
-    writing(page)
-    page.reload()
-    before = writing(page).inner_text()
-    assert before
+    with held_midway(page, console, LONG):
+        page.reload()
+        before = writing(page).inner_text()
+        assert before
     answered(page)
     message = kept_chat(page)["messages"][-1]
     assert message["status"] == "complete"
     assert message["figures"]["completion_tokens"] == 100
 
 
-def test_a_broken_line_is_taken_up_again(page: Page) -> None:
+def test_a_broken_line_is_taken_up_again(page: Page, console: Program) -> None:
     set_parameter(page, "Temperature", 0)
     set_longest_answer(page, 100)
-    send(page, LONG)
-    writing(page)
-    page.context.set_offline(True)
-    page.evaluate("() => dispatchEvent(new Event('offline'))")
-    expect(page.locator("article[aria-busy]")).to_be_visible()
+    with held_midway(page, console, LONG):
+        page.context.set_offline(True)
+        page.evaluate("() => dispatchEvent(new Event('offline'))")
+        expect(page.locator("article[aria-busy]")).to_be_visible()
     page.context.set_offline(False)
     answered(page)
     message = kept_chat(page)["messages"][-1]

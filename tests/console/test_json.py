@@ -30,7 +30,7 @@ def _schema_dialog(page: Page) -> tuple[Locator, Locator]:
 
 def test_an_answer_in_object_mode_is_a_json_object(page: Page) -> None:
     set_parameter(page, "Temperature", 0)
-    set_longest_answer(page, 80)
+    set_longest_answer(page, 300)
     open_parameters(page).get_by_role("tab", name="Object").click()
     expect(page.get_by_role("main").get_by_role("button", name="JSON", exact=True)).to_be_visible()
     answer = ask(page, "Give the name and the capital of France as JSON, short.")
@@ -40,7 +40,7 @@ def test_an_answer_in_object_mode_is_a_json_object(page: Page) -> None:
 
 
 def test_an_answer_keeps_to_the_schema(page: Page) -> None:
-    set_longest_answer(page, 60)
+    set_longest_answer(page, 300)
     dialog, editor = _schema_dialog(page)
     editor.fill(json.dumps(COLOUR))
     expect(dialog.get_by_text("Guaranteed")).to_be_visible()

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.console.chatting import LONG, ask, open_parameters, send, set_longest_answer, writing
+from tests.console.chatting import LONG, ask, open_parameters, send, set_longest_answer, set_parameter, writing
 from tests.console.conftest import OpenPage
 from tests.console.llama_cpp_server import CONTEXT, llama_cpp_serving
 from tests.e2e.conftest import Program
@@ -55,6 +55,7 @@ def idle(address: str) -> bool:
 
 
 def test_a_chat_with_its_model_streams_and_is_kept(page: Page, api: Console) -> None:
+    set_parameter(page, "Temperature", 0)
     answer = ask(page, "What is the capital of France? One word.")
     expect(answer).to_contain_text("Paris")
     expect(answer).to_contain_text(MODEL)
@@ -68,7 +69,7 @@ def test_stop_frees_its_slot(page: Page, llama_cpp: str) -> None:
     writing(page)
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.locator("article.assistant")).to_contain_text("Stopped")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not idle(llama_cpp):
         assert time.monotonic() < deadline, "llama.cpp went on"
         time.sleep(0.1)

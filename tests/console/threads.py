@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ def kept_at(url: str, *texts: str, **changes: Any) -> str:
 
 def keep(url: str, one: Any) -> str:
     """Keep a chat on a server; where the page shows it."""
-    with httpx.Client(base_url=url, timeout=60) as http:
+    with httpx.Client(base_url=url, timeout=120) as http:
         bring(http, [one])
         chats = http.get("/console/api/chats", params={"limit": 200}).json()["chats"]
         (chat_id,) = [summary["id"] for summary in chats if summary["title"] == one["title"]]
@@ -48,7 +49,11 @@ def echoing(page_folder: Path, **config: Any) -> Iterator[str]:
         assert process.stdout is not None
         port = re.match(r"\d+", process.stdout.readline())
         assert port, "the server did not start"
-        yield f"http://127.0.0.1:{port[0]}"
+        url = f"http://127.0.0.1:{port[0]}"
+        with httpx.Client(base_url=url, transport=httpx.HTTPTransport(retries=10), timeout=120) as http:
+            while http.get("/health").status_code != 200:  # it listens a moment after it has told its port
+                time.sleep(0.02)
+        yield url
     finally:
         process.kill()
         process.wait()
