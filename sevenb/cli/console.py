@@ -24,8 +24,9 @@ err = Console(width=None if sys.stderr.isatty() else PIPE_WIDTH, highlight=False
 
 
 def print_error(message: str) -> None:
-    """One sentence in red on standard error."""
-    err.print(f"[bold red]Error:[/] [red]{escape(message)}[/]", soft_wrap=True)
+    """One sentence in red on standard error; what names of files and hostile files may hold is shown, not obeyed."""
+    shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in message)
+    err.print(f"[bold red]Error:[/] [red]{escape(shown)}[/]", soft_wrap=True)
 
 
 def print_json(results: Any) -> None:

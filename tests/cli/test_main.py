@@ -10,6 +10,7 @@ from typing import IO
 import pytest
 
 from sevenb import __version__
+from sevenb.cli.console import print_error
 from sevenb.cli.main import VERBS
 from tests.model.tiny_gguf import TinyModel
 
@@ -107,3 +108,8 @@ def test_output_that_cannot_be_written_is_told_plainly(sevenb: Sevenb) -> None:
     assert result.returncode == 1
     assert "No space left on device" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_what_names_of_files_hold_is_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    print_error("There is no \x1b[31mred\n[bold]file[/] 模型.")
+    assert capsys.readouterr().err == "Error: There is no \\x1b[31mred\\n[bold]file[/] 模型.\n"
