@@ -1,6 +1,5 @@
 """`ModelFolder`: a Hugging Face folder, read as far as it can be without touching its weights."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,8 +83,9 @@ def stated_numbers(path: Path, source: str) -> str:
 
 
 def is_model_folder(path: Path) -> bool:
-    """Whether a path is a folder as Hugging Face has them, sound or not."""
-    return os.path.lexists(path / CONFIG)  # a link that leads nowhere is told by whoever opens it
+    """Whether a path is a folder as Hugging Face has them, sound or not. Raises OSError where that cannot be told."""
+    config = path / CONFIG
+    return config.is_symlink() or config.exists()  # a link that leads nowhere is told by whoever opens it
 
 
 def folder_name(path: Path) -> str:
