@@ -143,7 +143,7 @@ class RayHost:
 
 def share_of_node(command: StartEngine, nodes: Sequence[Mapping[str, Any]], node_id: str) -> float:
     """The part of a machine that an engine has: as of its cards, or else of its processors, so of its memory."""
-    resources = next((node["Resources"] for node in nodes if node["NodeID"] == node_id), {})
+    resources: Mapping[str, float] = next((node["Resources"] for node in nodes if node["NodeID"] == node_id), {})
     kind, own = ("GPU", command.gpus) if command.gpus > 0 else ("CPU", command.cpus)
     return min(1.0, own / (resources.get(kind) or own))
 
