@@ -25,10 +25,11 @@ class _Groups:
     """n groups of neighbouring weights: one number a group, or one for all."""
 
     codes: Tensor  # [n, group] uint8
-    scales: Tensor  # [n] float32
+    scales: Tensor  # [n] float32, or with levels int16 as `GroupedWeight` has them
     zero: int = 0
     zeros: Tensor | None = None  # [n] float32
     minima: Tensor | None = None  # [n] float32
+    levels: Tensor | None = None  # [n * group / 256, 2] float16
 
 
 def packed(tensor: RawTensor, device: torch.device, dtype: torch.dtype) -> TorchWeight:
@@ -63,6 +64,9 @@ def packed(tensor: RawTensor, device: torch.device, dtype: torch.dtype) -> Torch
             minima=None
             if first.minima is None
             else torch.cat([part.minima for part in slices if part.minima is not None]),
+            levels=None
+            if first.levels is None
+            else torch.cat([part.levels for part in slices if part.levels is not None]),
         )
     )
     return replace(_compact(joined), column_order=columns)
@@ -100,12 +104,21 @@ def _laid_out(groups: _Groups, bits: int, columns: int) -> GroupedWeight:
     scales = per_group(groups.scales)
     assert scales is not None
     return GroupedWeight(
-        codes, scales, bits, size, groups.zero, zeros=per_group(groups.zeros), minima=per_group(groups.minima)
+        codes,
+        scales,
+        bits,
+        size,
+        groups.zero,
+        zeros=per_group(groups.zeros),
+        minima=per_group(groups.minima),
+        levels=None if groups.levels is None else groups.levels.reshape(-1, columns // 256, 2),
     )
 
 
 def _compact(weight: GroupedWeight) -> GroupedWeight:
     """Groups joined where all neighbours agree, and numbers in float16 where that loses nothing."""
+    if weight.levels is not None:
+        return weight
     while weight.group < _LARGEST_GROUP and weight.columns % (2 * weight.group) == 0:
         numbers = [part for part in (weight.scales, weight.zeros, weight.minima) if part is not None]
         if not all(torch.equal(part[:, 0::2], part[:, 1::2]) for part in numbers):
@@ -164,10 +177,8 @@ def _q8_0(blocks: Tensor) -> _Groups:
 
 
 def _q2_k(blocks: Tensor) -> _Groups:
-    scales, codes, scale, minimum = torch.split(blocks, [16, 64, 2, 2], 1)
-    group_scales = _half(scale)[:, None] * (scales & 15).float()
-    group_minima = -(_half(minimum)[:, None] * (scales >> 4).float())
-    return _Groups(_crumbs(codes).reshape(-1, 16), group_scales.flatten(), minima=group_minima.flatten())
+    scales, codes, levels = torch.split(blocks, [16, 64, 4], 1)
+    return _Groups(_crumbs(codes).reshape(-1, 16), _bytes(scales & 15, scales >> 4), levels=_halves(levels))
 
 
 def _q3_k(blocks: Tensor) -> _Groups:
@@ -182,17 +193,16 @@ def _q3_k(blocks: Tensor) -> _Groups:
 
 
 def _q4_k(blocks: Tensor) -> _Groups:
-    scale, minimum, packed_scales, codes = torch.split(blocks, [2, 2, 12, 128], 1)
-    scales, minima = _six_bit_scales(packed_scales, scale, minimum)
-    return _Groups(_nibbles(codes.reshape(-1, 32)).reshape(-1, 32), scales, minima=minima)
+    levels, scales, codes = torch.split(blocks, [4, 12, 128], 1)
+    return _Groups(_nibbles(codes.reshape(-1, 32)).reshape(-1, 32), _six_bit_scales(scales), levels=_halves(levels))
 
 
 def _q5_k(blocks: Tensor) -> _Groups:
-    scale, minimum, packed_scales, high_bits, codes = torch.split(blocks, [2, 2, 12, 32, 128], 1)
-    scales, minima = _six_bit_scales(packed_scales, scale, minimum)
+    levels, scales, high_bits, codes = torch.split(blocks, [4, 12, 32, 128], 1)
     # Bit g of high-bit byte i belongs to weight i of group g.
     fifth = torch.stack([high_bits >> bit & 1 for bit in range(8)], 1).reshape(-1, 32)
-    return _Groups(_nibbles(codes.reshape(-1, 32)).reshape(-1, 32) | fifth << 4, scales, minima=minima)
+    values = _nibbles(codes.reshape(-1, 32)).reshape(-1, 32) | fifth << 4
+    return _Groups(values, _six_bit_scales(scales), levels=_halves(levels))
 
 
 def _q6_k(blocks: Tensor) -> _Groups:
@@ -242,9 +252,20 @@ def _crumbs(codes: Tensor) -> Tensor:
     return torch.stack([runs >> shift & 3 for shift in (0, 2, 4, 6)], 2).flatten(1)
 
 
-def _six_bit_scales(packed: Tensor, scale: Tensor, minimum: Tensor) -> tuple[Tensor, Tensor]:
-    """Scales and minima of the 8 groups of Q4_K and Q5_K, one after another."""
+def _six_bit_scales(packed: Tensor) -> Tensor:
+    """Scales and minima of the 8 groups of Q4_K and Q5_K, one after another: ``[8 n]`` int16."""
     first, second, third = torch.split(packed, 4, 1)
-    scales = torch.cat((first & 63, third & 15 | first >> 6 << 4), 1).float()
-    minima = torch.cat((second & 63, third >> 4 | second >> 6 << 4), 1).float()
-    return (_half(scale)[:, None] * scales).flatten(), -(_half(minimum)[:, None] * minima).flatten()
+    return _bytes(
+        torch.cat((first & 63, third & 15 | first >> 6 << 4), 1),
+        torch.cat((second & 63, third >> 4 | second >> 6 << 4), 1),
+    )
+
+
+def _bytes(low: Tensor, high: Tensor) -> Tensor:
+    """Two ``[n, k]`` of bytes as the halves of ``[n k]`` int16."""
+    return torch.stack((low, high), -1).view(torch.int16).flatten()
+
+
+def _halves(field: Tensor) -> Tensor:
+    """``[n, 4]`` bytes to ``[n, 2]`` float16."""
+    return field.contiguous().view(torch.float16)

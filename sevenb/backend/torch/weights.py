@@ -56,11 +56,14 @@ class GroupedWeight:
     """A matrix of small codes with a scale for each ``group`` of neighbouring columns.
 
     A weight is ``scale * (code - zero)`` with the ``zeros`` of its group or else the one ``zero`` of all; where there
-    are ``minima`` it is ``scale * code + minimum``. In float32 that is exactly what the file holds.
+    are ``minima`` it is ``scale * code + minimum``. With ``levels`` scales and minima are small integers, those of 256
+    columns multiplied by two numbers of theirs, as K-quants have it. In float32 that is exactly what the file holds.
     """
 
     codes: Tensor  # [rows, columns * bits / 32] int32, as `kernels.layout.pack_codes` lays unsigned codes out
-    scales: Tensor  # [rows, columns / group]: float16 where that holds all of them exactly, else float32
+    # [rows, columns / group]: float16 where that holds all of them exactly, else float32; with levels int16: the lower
+    # byte is the scale, the higher one makes the minimum
+    scales: Tensor
     bits: int  # 4 or 8
     group: (
         int  # 16 (K-quants of 2, 3, 6 bits), 32, or a larger power of two where neighbouring blocks agree (AWQ's 128)
@@ -69,6 +72,7 @@ class GroupedWeight:
     zeros: Tensor | None = None  # [rows, columns / group], float16
     minima: Tensor | None = None  # [rows, columns / group], of the dtype of ``scales``
     column_order: Tensor | None = None  # [columns] int64: the input that each column meets; None: in order
+    levels: Tensor | None = None  # [rows, columns / 256, 2] float16: of scales, and of what minima take away
 
     @property
     def rows(self) -> int:
@@ -87,7 +91,7 @@ class GroupedWeight:
 
     def tensors(self) -> list[Tensor]:
         """All that it holds on the device."""
-        held = (self.codes, self.scales, self.zeros, self.minima, self.column_order)
+        held = (self.codes, self.scales, self.zeros, self.minima, self.levels, self.column_order)
         return [tensor for tensor in held if tensor is not None]
 
     def dequantize(self, start: int = 0, end: int | None = None) -> Tensor:
@@ -122,13 +126,18 @@ class GroupedWeight:
         one_group, one_number = ((8, 2, 2), (1, 2, 1)) if mixed else ((self.group,), (1,))
 
         def of_groups(values: Tensor) -> Tensor:
-            return values[rows].view(count, -1, *one_number).float()
+            return values.reshape(count, -1, *one_number).float()
 
-        numbers, scales = codes.reshape(count, -1, *one_group).float(), of_groups(self.scales)
+        numbers = codes.reshape(count, -1, *one_group).float()
+        if self.levels is not None:
+            small = self.scales[rows].view(torch.uint8).view(count, -1, 256 // self.group, 2)
+            scales, taken = (small * self.levels[rows].float().unsqueeze(2)).unbind(-1)
+            return torch.addcmul(of_groups(taken).neg_(), numbers, of_groups(scales)).view(count, -1)
+        scales = of_groups(self.scales[rows])
         if self.minima is not None:
-            numbers = torch.addcmul(of_groups(self.minima), numbers, scales)
+            numbers = torch.addcmul(of_groups(self.minima[rows]), numbers, scales)
         elif self.zeros is not None:
-            numbers = numbers.sub_(of_groups(self.zeros)).mul_(scales)
+            numbers = numbers.sub_(of_groups(self.zeros[rows])).mul_(scales)
         else:
             numbers = numbers.sub_(self.zero).mul_(scales)
         return numbers.view(count, -1)

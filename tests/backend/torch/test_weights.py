@@ -76,6 +76,14 @@ def test_blocks_that_share_a_scale_become_one_group(backend: TorchBackend, share
     assert backend.weight_bytes(weight) == ROWS * COLUMNS // 2 + ROWS * COLUMNS // group * 4
 
 
+@pytest.mark.parametrize(
+    ("quant_type", "bits"), [(QuantType.Q2_K, 5.125), (QuantType.Q4_K, 4.625), (QuantType.Q5_K, 8.625)]
+)
+def test_scales_of_two_levels_stay_small(backend: TorchBackend, quant_type: QuantType, bits: float) -> None:
+    weight = backend.pack(random_tensor(quant_type, ROWS, COLUMNS, np.random.default_rng(3)))
+    assert backend.weight_bytes(weight) * 8 == ROWS * COLUMNS * bits
+
+
 def test_columns_in_another_order_meet_their_own_inputs(backend: TorchBackend) -> None:
     rng = np.random.default_rng(8)
     order = rng.permutation(COLUMNS).astype(np.int32)

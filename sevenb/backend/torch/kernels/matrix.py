@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 
 from sevenb.backend.torch.kernels.launch import is_last, matrix_product, narrow
-from sevenb.backend.torch.kernels.walk import MINIMA, ZEROS, offset_code
+from sevenb.backend.torch.kernels.walk import MINIMA, ZEROS, offset_code, scale_and_minimum
 
 _ZEROS, _MINIMA = tl.constexpr(ZEROS), tl.constexpr(MINIMA)
 
@@ -37,9 +37,10 @@ def _numbers(
     # Two groups of 16 stand within 32 columns.
     group = block * (columns // GROUP) + 4 * i // GROUP if columns > GROUP else block // (GROUP // columns)
     place = rows[:, None] * groups + group[None, :]
+    if SHIFT >= _MINIMA:
+        scale, minimum = scale_and_minimum(scales_ptr, shifts_ptr, place, mask, GROUP, SHIFT)
+        return code * scale + minimum
     scale = tl.load(scales_ptr + place, mask=mask, other=0.0).to(tl.float32)
-    if SHIFT == _MINIMA:
-        return code * scale + tl.load(shifts_ptr + place, mask=mask, other=0.0).to(tl.float32)
     if SHIFT == _ZEROS:
         return (code - tl.load(shifts_ptr + place, mask=mask, other=0.0).to(tl.float32)) * scale
     return (code - ZERO) * scale

@@ -11,7 +11,7 @@ from sevenb.backend.torch.kernels.launch import COUNTERS, counters
 from sevenb.backend.torch.kernels.layout import columns_of_block
 from sevenb.backend.torch.kernels.matrix import dequantize_kernel, matrix_kernel
 from sevenb.backend.torch.kernels.vector import gate_up_kernel, vector_kernel
-from sevenb.backend.torch.kernels.walk import CONSTANT, MINIMA, ZEROS
+from sevenb.backend.torch.kernels.walk import CONSTANT, LEVELS, MINIMA, ZEROS
 from sevenb.backend.torch.weights import FloatWeight, GroupedWeight, TorchWeight
 
 MOST_TOKENS = 4  # of a product that is a walk along rows; more are the tensor cores' work
@@ -166,12 +166,13 @@ def _block(weight: TorchWeight) -> int:
 def _format(weight: TorchWeight) -> dict[str, int]:
     if isinstance(weight, FloatWeight):
         return {"BITS": 16, "GROUP": 0, "SHIFT": CONSTANT, "ZERO": 0}
-    shift = MINIMA if weight.minima is not None else ZEROS if weight.zeros is not None else CONSTANT
+    given = ((weight.levels, LEVELS), (weight.minima, MINIMA), (weight.zeros, ZEROS))
+    shift = next((kind for numbers, kind in given if numbers is not None), CONSTANT)
     return {"BITS": weight.bits, "GROUP": weight.group, "SHIFT": shift, "ZERO": weight.zero if shift == CONSTANT else 0}
 
 
 def _parts_of_weight(weight: TorchWeight) -> tuple[Tensor, Tensor, Tensor]:
     if isinstance(weight, FloatWeight):
         return weight.values, weight.values, weight.values
-    shifts = weight.minima if weight.minima is not None else weight.zeros
-    return weight.codes, weight.scales, weight.scales if shifts is None else shifts
+    given = (weight.levels, weight.minima, weight.zeros, weight.scales)
+    return weight.codes, weight.scales, next(numbers for numbers in given if numbers is not None)

@@ -13,9 +13,11 @@ about 70 % of what its cores can issue for one token.
 import triton
 import triton.language as tl
 
-# What is subtracted from codes: one constant, a zero point of each group, or nothing (a minimum is added).
-CONSTANT, ZEROS, MINIMA = 0, 1, 2
+# What is subtracted from codes: one constant, a zero point of each group, or nothing (a minimum is added); with LEVELS
+# scales and minima are whole numbers times those of 256 columns.
+CONSTANT, ZEROS, MINIMA, LEVELS = 0, 1, 2, 3
 _CONSTANT, _ZEROS, _MINIMA = tl.constexpr(CONSTANT), tl.constexpr(ZEROS), tl.constexpr(MINIMA)
+_LEVELS = tl.constexpr(LEVELS)
 
 
 @triton.jit
@@ -26,6 +28,20 @@ def offset_code(words, i: tl.constexpr, BITS: tl.constexpr):
     exponent: tl.constexpr = (127 + BITS) << 23
     placed = (words << up) if up >= 0 else (words >> -up)
     return ((placed & mask) | exponent).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def scale_and_minimum(scales_ptr, shifts_ptr, place, mask, GROUP: tl.constexpr, SHIFT: tl.constexpr):
+    """Of groups that have minima, float32 as exact as the file has them."""
+    if SHIFT == _LEVELS:
+        both = tl.load(scales_ptr + place, mask=mask, other=0).to(tl.int32)
+        level = shifts_ptr + 2 * (place // (256 // GROUP))
+        scale = (both & 255).to(tl.float32) * tl.load(level, mask=mask, other=0.0).to(tl.float32)
+        minimum = (both >> 8).to(tl.float32) * -tl.load(level + 1, mask=mask, other=0.0).to(tl.float32)
+    else:
+        scale = tl.load(scales_ptr + place, mask=mask, other=0.0).to(tl.float32)
+        minimum = tl.load(shifts_ptr + place, mask=mask, other=0.0).to(tl.float32)
+    return scale, minimum
 
 
 @triton.jit
@@ -101,14 +117,17 @@ def walk_grouped(
                     squares = new_squares
             group = block * halves + half if halves > 1 else block // blocks_of_group
             place = rows[:, None] * groups + group[None, :]
-            scale = tl.load(scales_ptr + place, mask=both, other=0.0).to(tl.float32)
-            if SHIFT != _CONSTANT:
-                shift = tl.load(shifts_ptr + place, mask=both, other=0.0).to(tl.float32)
+            if SHIFT >= _MINIMA:
+                scale, shift = scale_and_minimum(scales_ptr, shifts_ptr, place, both, GROUP, SHIFT)
+            else:
+                scale = tl.load(scales_ptr + place, mask=both, other=0.0).to(tl.float32)
+                if SHIFT == _ZEROS:
+                    shift = tl.load(shifts_ptr + place, mask=both, other=0.0).to(tl.float32)
             new_sums = ()
             for m in tl.static_range(M):
                 product = tl.sum(products[m], axis=2)
                 whole = tl.sum(inputs[m], axis=1)[None, :]
-                if SHIFT == _MINIMA:
+                if SHIFT >= _MINIMA:
                     new_sums = new_sums + (sums[m] + scale * (product - offset * whole) + shift * whole,)
                 elif SHIFT == _ZEROS:
                     new_sums = new_sums + (sums[m] + scale * (product - (shift + offset) * whole),)

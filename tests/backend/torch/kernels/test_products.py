@@ -12,15 +12,17 @@ from sevenb.backend.torch.plain import PlainOps
 from sevenb.backend.torch.weights import FloatWeight, GroupedWeight, TorchWeight
 from tests.backend.torch.kernels.steps import DEVICE
 
-# Bits, group, and what is subtracted from codes: as Q4_0, AWQ, Q4_K, Q2_K, GPTQ of 8 bits, Q8_0, Q5_K and Q6_K have it.
+# Bits, group, and what is subtracted from codes: as Q4_0, AWQ, Q4_1, Q4_K, Q2_K, GPTQ of 8 bits, Q8_0, Q5_K and Q6_K
+# have it.
 FORMATS = [
     (4, 32, "constant"),
     (4, 128, "zeros"),
     (4, 32, "minima"),
-    (4, 16, "minima"),
+    (4, 32, "levels"),
+    (4, 16, "levels"),
     (8, 128, "zeros"),
     (8, 32, "constant"),
-    (8, 32, "minima"),
+    (8, 32, "levels"),
     (8, 16, "constant"),
 ]
 
@@ -29,6 +31,17 @@ def grouped(rows: int, columns: int, bits: int, group: int, shift: str) -> Group
     shape, groups = (rows, columns), (rows, columns // group)
     codes = torch.randint(0, 1 << bits, shape, dtype=torch.uint8)
     scale = 1 / (1 << bits)
+    if shift == "levels":
+        return GroupedWeight(
+            codes=pack_codes(codes, bits).to(DEVICE),
+            scales=torch.randint(0, 64, (rows, columns // group, 2), dtype=torch.uint8)
+            .view(torch.int16)
+            .squeeze(-1)
+            .to(DEVICE),
+            bits=bits,
+            group=group,
+            levels=(torch.rand(rows, columns // 256, 2) * torch.tensor([scale / 64, 1 / 64])).to(DEVICE, torch.float16),
+        )
     wide = torch.float32 if shift == "minima" else torch.float16
     weight = GroupedWeight(
         codes=pack_codes(codes, bits).to(DEVICE),
@@ -40,6 +53,11 @@ def grouped(rows: int, columns: int, bits: int, group: int, shift: str) -> Group
         minima=(-torch.rand(groups) / 2).to(DEVICE, wide) if shift == "minima" else None,
     )
     return weight
+
+
+def columns_for(group: int, shift: str) -> int:
+    """Few, of whole groups."""
+    return 256 if shift == "levels" else 128 if group > 32 else 96
 
 
 def floats(rows: int, columns: int, dtype: torch.dtype) -> FloatWeight:
@@ -66,12 +84,12 @@ def same_products(weight: TorchWeight, tokens: int, dtype: torch.dtype = torch.f
 
 @pytest.mark.parametrize(("bits", "group", "shift"), FORMATS)
 def test_one_token_with_grouped_weights(bits: int, group: int, shift: str) -> None:
-    same_products(grouped(9, 128 if group > 32 else 96, bits, group, shift), 1)
+    same_products(grouped(9, columns_for(group, shift), bits, group, shift), 1)
 
 
 @pytest.mark.parametrize(("bits", "group", "shift"), FORMATS)
 def test_many_tokens_with_grouped_weights(bits: int, group: int, shift: str) -> None:
-    same_products(grouped(70, 384 if group > 32 else 288, bits, group, shift), 19)
+    same_products(grouped(70, 3 * columns_for(group, shift), bits, group, shift), 19)
 
 
 @pytest.mark.parametrize("tokens", [2, 3, 4])
