@@ -8,7 +8,8 @@ import triton
 from torch import Tensor
 
 from sevenb.backend.protocol import AttentionSpec, AttentionWeights
-from sevenb.backend.torch.kernels import attention, products
+from sevenb.backend.torch.controls import Draws, Edits
+from sevenb.backend.torch.kernels import attention, choose, products
 from sevenb.backend.torch.kernels.norm import rms_norm_kernel, silu_multiply_kernel
 from sevenb.backend.torch.kernels.rotation import rope_store
 from sevenb.backend.torch.kv import TorchKVCache
@@ -105,6 +106,10 @@ class TritonOps(PlainOps):
     def attention(self, query: Tensor, spec: AttentionSpec, step: TorchStep, cache: TorchKVCache, layer: int) -> Tensor:
         """Two launches for sequences of few tokens, one for those of many."""
         return attention.attention(query, spec, step, cache, layer)
+
+    def choose(self, logits: Tensor, edits: Edits | None, draws: Draws | None) -> Tensor:
+        """Two launches where all is greedy, three where tokens are drawn, and one or two for edits."""
+        return choose.choose(logits, edits, draws, check=self.dtype == torch.float16)
 
     def _linear_into(self, inputs: Tensor, weight: TorchWeight, hidden: Tensor | None) -> Tensor | None:
         """The product, or added to ``hidden``; None where plain torch is as good."""

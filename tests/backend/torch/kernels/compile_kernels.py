@@ -13,18 +13,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.runtime.jit import JITFunction
 
-from sevenb.backend.protocol import AttentionSpec, AttentionWeights, KVLayout
+from sevenb.backend.protocol import AttentionSpec, AttentionWeights, KVLayout, SampleControl
+from sevenb.backend.torch import sampling
 from sevenb.backend.torch.kernels.ops import TritonOps
 from sevenb.backend.torch.kv import TorchKVCache, allocate_kv
 from sevenb.backend.torch.step import TorchStep
 from sevenb.backend.torch.weights import FloatWeight, GroupedWeight
 
 HIDDEN, INNER, HEADS, KV_HEADS, HEAD_DIM = 3584, 18944, 28, 4, 128  # of Qwen2.5 7B
+VOCABULARY = 152064
 SPEC = AttentionSpec(HEADS, KV_HEADS, HEAD_DIM, 1e-6, rope_interleaved=False)
 TOOLS = Path(triton.__file__).parent / "backends/nvidia/bin"
 
@@ -56,9 +59,10 @@ def awq(rows: int, columns: int) -> GroupedWeight:
 
 
 def q4_k(rows: int, columns: int) -> GroupedWeight:
-    groups = (rows, columns // 32)
     codes = torch.empty(rows, columns // 8, dtype=torch.int32)
-    return GroupedWeight(codes, torch.empty(groups), 4, 32, minima=torch.empty(groups))
+    scales = torch.empty(rows, columns // 32, dtype=torch.int16)
+    levels = torch.empty(rows, columns // 256, 2, dtype=torch.float16)
+    return GroupedWeight(codes, scales, 4, 32, levels=levels)
 
 
 def q8_0(rows: int, columns: int) -> GroupedWeight:
@@ -124,6 +128,15 @@ def multiply() -> None:
     TritonOps(torch.float16).linear(torch.zeros(64, HIDDEN, dtype=torch.float16), awq(HIDDEN, HIDDEN))
 
 
+def draw() -> None:
+    """Tokens of four sequences, one of them with a mask and a penalty."""
+    control = SampleControl(
+        top_k=20, top_p=0.8, repetition_penalty=1.1, prompt_tokens=np.arange(9, dtype=np.int32),
+        allowed=np.ones(VOCABULARY // 32, np.uint32),
+    )  # fmt: skip
+    sampling.chosen(TritonOps(torch.float16), torch.empty(4, VOCABULARY), [control, *[SampleControl()] * 3])
+
+
 STEPS: dict[str, Callable[[], None]] = {
     "awq-1": lambda: project(awq, 1, torch.float16),
     "awq-4": lambda: project(awq, 4, torch.float16),
@@ -135,6 +148,7 @@ STEPS: dict[str, Callable[[], None]] = {
     "q8_0-1": lambda: project(q8_0, 1, torch.bfloat16),
     "bf16-1": lambda: project(bf16, 1, torch.bfloat16),
     "bf16-4": lambda: project(bf16, 4, torch.bfloat16),
+    "draw": draw,
     "decode-f16": lambda: attend(1, "f16", torch.float16),
     "decode-bf16": lambda: attend(1, "bf16", torch.bfloat16),
     "decode-int8": lambda: attend(1, "int8", torch.float16),
