@@ -11,7 +11,7 @@ import numpy as np
 from sevenb.backend.protocol import FloatArray
 from sevenb.engine.messages import AddRequest, RequestOutput
 from sevenb.engine.sampling_params import SamplingParams
-from sevenb.errors import ContextOverflow, InvalidRequest
+from sevenb.errors import ContextOverflow, EngineDied, InvalidRequest
 from sevenb.model.embedding import Pooling
 from sevenb.server.bodies import check_token_ids
 from sevenb.server.service import ServedModel, Service
@@ -98,18 +98,35 @@ def new_request(
 
 
 async def run_all(model: ServedModel, requests: Sequence[AddRequest]) -> list[RequestOutput]:
-    """The last output of each request, in their order. Cancelling this aborts what still runs."""
+    """The last output of each request, in their order. Cancelling this aborts what still runs.
+
+    What an engine had not done when it died, another one does where the model has several.
+    """
     outputs: dict[str, RequestOutput] = {}
     for start in range(0, len(requests), _IN_FLIGHT):
-        async with model.client.submit(*requests[start : start + _IN_FLIGHT]) as stream:
-            async for output in stream:
-                outputs[output.request_id] = output
-                for sequence in output.sequences:
-                    if sequence.finish_reason is not None:
-                        model.metrics.count_finished(sequence.finish_reason)
-                if output.timings is not None:
-                    model.metrics.observe_timings(output.timings)
+        missing = requests[start : start + _IN_FLIGHT]
+        for others in reversed(range(len(model.client.states))):
+            try:
+                await _run_some(model, missing, outputs)
+                break
+            except EngineDied:
+                if not others or "ready" not in model.client.states:
+                    raise
+            missing = [request for request in missing if request.request_id not in outputs]
     return [outputs[request.request_id] for request in requests]
+
+
+async def _run_some(model: ServedModel, requests: Sequence[AddRequest], outputs: dict[str, RequestOutput]) -> None:
+    """Put the last output of each request into ``outputs``."""
+    async with model.client.submit(*requests) as stream:
+        async for output in stream:
+            for sequence in output.sequences:
+                if sequence.finish_reason is not None:
+                    model.metrics.count_finished(sequence.finish_reason)
+            if output.timings is not None:
+                model.metrics.observe_timings(output.timings)
+            if output.finished:
+                outputs[output.request_id] = output
 
 
 # -- details -----------------------------------------------------------------------------------------
