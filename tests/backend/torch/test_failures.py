@@ -7,8 +7,9 @@ from tests.backend.tiny_model import Chunk, TinyLayer, make_batch
 from tests.torch_or_skip import torch
 
 from sevenb.backend.protocol import SampleControl  # isort: skip
-from sevenb.backend.torch import TorchBackend, sampling  # isort: skip
+from sevenb.backend.torch import TorchBackend  # isort: skip
 from sevenb.backend.torch import backend as backend_module  # isort: skip
+from sevenb.backend.torch.plain import PlainOps  # isort: skip
 
 FAILURES = pytest.mark.parametrize(
     ("failure", "told", "sentence"),
@@ -42,7 +43,7 @@ def test_what_a_step_left_behind_shows_when_tokens_are_chosen(
     def fail(*arguments: object) -> object:
         raise failure
 
-    monkeypatch.setattr(sampling, "_broken", fail)
+    monkeypatch.setattr(PlainOps, "overflowed", fail)
     backend = TorchBackend("cpu")
     with pytest.raises(told, match=sentence):
         backend.sample(torch.zeros(1, 5), [SampleControl()])
