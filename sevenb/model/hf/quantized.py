@@ -16,6 +16,10 @@ from sevenb.model.hf.packed_blocks import eight_bit_blocks, four_bit_blocks
 from sevenb.model.hf.quantization_config import Quantization
 from sevenb.model.safetensors import SafetensorsEntry
 
+# How NumPy reads each type that a part may have.
+_WORDS = {"I32": "<u4", "U32": "<u4"}
+_SCALES = {"F16": "<f2", "F32": "<f4", "BF16": "<u2"}
+
 Bytes = npt.NDArray[np.uint8]
 
 
@@ -61,7 +65,7 @@ class _Layer:
         return self.entries[f"{self.module}.qweight"].file
 
     def check(self) -> tuple[int, int]:
-        """Inputs and outputs, once all parts are known to have the shapes that these give."""
+        """Inputs and outputs, once all parts are known to have the shapes that these give, and types that we read."""
         rows, columns = self._shape("qweight")
         per_word = 32 // self.quantization.bits
         along_outputs = self.quantization.method == "awq"
@@ -71,6 +75,8 @@ class _Layer:
             if self._shape(part) != shape or outputs % per_word:
                 self._corrupt(part, f"has the shape {self._shape(part)}, and {inputs} inputs, {outputs} outputs and "
                               f"a group_size of {self.quantization.group_size} need {shape}")  # fmt: skip
+        for part, dtypes in {"qweight": _WORDS, "qzeros": _WORDS, "scales": _SCALES}.items():
+            self._array(part, dtypes)
         return inputs, outputs
 
     def column_order(self) -> npt.NDArray[np.int32] | None:
@@ -89,7 +95,7 @@ class _Layer:
     def blocks(self) -> Bytes:
         """The matrix in the bytes of our type."""
         quantization = self.quantization
-        words, zero_words = (self._array(part, {"I32": "<u4", "U32": "<u4"}) for part in ("qweight", "qzeros"))
+        words, zero_words = (self._array(part, _WORDS) for part in ("qweight", "qzeros"))
         if quantization.method == "awq":
             codes, zeros = unpack_awq(words), unpack_awq(zero_words)
         else:
@@ -107,7 +113,7 @@ class _Layer:
 
     def _scales(self) -> npt.NDArray[np.float16]:
         """In half precision: others are rounded, as by the kernels that such files are made for."""
-        numbers = self._array("scales", {"F16": "<f2", "F32": "<f4", "BF16": "<u2"})
+        numbers = self._array("scales", _SCALES)
         if self._entry("scales").dtype == "BF16":
             numbers = (numbers.astype(np.uint32) << 16).view(np.float32)
         with np.errstate(over="ignore"):

@@ -186,7 +186,7 @@ def test_parts_that_do_not_fit_together_are_named(kind: str, part: str, array: n
 
 def test_integers_of_another_type_are_named() -> None:
     with pytest.raises(CorruptModelFile, match=r"qweight' is of the type F32, not I32 or U32"):
-        read(matrix_of("awq"), qweight=np.ones((256, 3), np.float32)).data  # noqa: B018
+        read(matrix_of("awq"), qweight=np.ones((256, 3), np.float32))
 
 
 @pytest.mark.parametrize("scale", [np.nan, np.inf])
