@@ -11,6 +11,8 @@ from sevenb.errors import NumberOverflow
 from tests.engine import harness
 from tests.engine.fake_model import FakeBackend, FakeCache, FakeDecoder
 
+GARBAGE = 95  # what is chosen where there are no numbers to choose by
+
 
 @dataclass
 class Device:
@@ -56,6 +58,8 @@ class OverlappingBackend(FakeBackend):
     def choose(self, logits: FloatArray, controls: Sequence[SampleControl]) -> FakeChoice:
         choice = FakeChoice(self.launched, super().sample(logits, controls), self.device)
         choice.error = NumberOverflow("too large") if self.device.overflowed else self.errors.get(choice.number)
+        if choice.error is not None:
+            choice.tokens = [Sampled(GARBAGE)] * len(controls)
         self.device.order.append(("launch", choice.number))
         self.launched += 1
         return choice

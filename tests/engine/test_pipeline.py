@@ -179,14 +179,19 @@ def test_a_newcomer_waits_for_the_step_in_flight_and_no_longer() -> None:
     assert len(harness.outcomes["newcomer"].tokens[0]) == 1
 
 
-def test_steps_are_launched_ahead_while_somebody_waits_for_a_seat() -> None:
-    harness = Harness(max_num_seqs=2)
-    names = [harness.add(prompt_of(6, seed), greedy(20), stop_token_ids=END_TOKENS) for seed in range(5)]
-    harness.run()
-    for seed, name in enumerate(names):
-        answer = expected_tokens(prompt_of(6, seed), greedy(20), stop_token_ids=END_TOKENS)
-        assert harness.outcomes[name].tokens[0] == answer
-    assert launched_ahead(harness) > 10
+def test_steps_are_launched_ahead_while_somebody_waits_for_a_seat_and_not_beyond() -> None:
+    lengths = [5, 60, 20, 20, 7]
+    steps = []
+    for config in (ONE_BY_ONE, {}):
+        harness = Harness(max_num_seqs=2, **config)
+        names = [harness.add(prompt_of(1, seed), greedy(length)) for seed, length in enumerate(lengths)]
+        harness.run()
+        for seed, (name, length) in enumerate(zip(names, lengths, strict=True)):
+            assert harness.outcomes[name].tokens[0] == expected_tokens(prompt_of(1, seed), greedy(length))
+        steps.append(harness.engine.stats().steps)
+    assert launched_ahead(harness) > 40
+    assert steps[0] == 60
+    assert steps[1] == 60  # the seat is never free for more than a step
 
 
 def test_preemption_is_invisible() -> None:
@@ -379,3 +384,29 @@ def test_guesses_are_tried_as_soon_as_there_are_any() -> None:
     assert harness.generate(prompt_of(9), params) == expected_tokens(prompt_of(9), params)
     assert 8 <= launched_ahead(harness) <= 12
     assert harness.engine.stats().accepted_tokens > 20
+
+
+class Clerk(Mute):
+    """Notes what steps cost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[tuple[int, float]] = []
+
+    def timed(self, *, sequences: int, drafts: int, seconds: float) -> None:
+        self.seconds.append((drafts, seconds))
+
+
+def test_the_price_of_guesses_has_what_no_step_waits_for_that_is_launched_ahead() -> None:
+    clerk = Clerk()
+    harness = Harness(speculator=clerk)
+    harness.add(prompt_of(1), SamplingParams(seed=3, max_tokens=60))
+    harness.step()
+    while harness.engine.has_work:
+        harness.decoder.now += 0.004  # what the host does between two steps
+        harness.step()
+    plain = [seconds for drafts, seconds in clerk.seconds[:9] if not drafts]
+    assert plain == pytest.approx([0.011] * 9)
+    excess = [seconds - 0.011 - 0.001 * drafts for drafts, seconds in clerk.seconds if drafts]
+    assert len(excess) > 5
+    assert excess == pytest.approx([0.004] * len(excess))
