@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from tests.model.qwen3_models import speaking_qwen3
+from tests.processes import children_of
 
 READY_SECONDS = 120  # slow machines, other tests beside this one
 REPOSITORY = Path(__file__).parents[2]
@@ -34,7 +35,7 @@ class Program:
 
     @property
     def http(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=120)
+        return httpx.Client(base_url=self.url, timeout=200)
 
     @property
     def openai(self) -> openai.OpenAI:
@@ -42,9 +43,27 @@ class Program:
 
     @property
     def engine(self) -> psutil.Process:
-        """The engine process as it is now."""
-        (child,) = psutil.Process(self.process.pid).children()
-        return child
+        """The engine process as it is now; that of a model which was just unloaded may take a moment to end."""
+        self.until(lambda: len(self.engines) == 1)
+        (engine,) = self.engines
+        return engine
+
+    @property
+    def engines(self) -> list[psutil.Process]:
+        """The engine processes of all models."""
+        return children_of(self.process.pid)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is computed until the block ends: what is running is still so."""
+        engines = self.engines
+        for engine in engines:
+            engine.suspend()
+        try:
+            yield
+        finally:
+            for engine in engines:
+                engine.resume()
 
     @property
     def memory(self) -> int:
@@ -70,7 +89,7 @@ class Program:
                 http.post("/api/generate", json={"model": name, "keep_alive": 0})
             self.until(lambda: not loaded())
 
-    def until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 120.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline

@@ -36,5 +36,5 @@ def test_curl(program: Program) -> None:
     (command,) = re.findall(r"^```sh\n(curl .*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     _, url, _, data = shlex.split(command)
     form = {"Content-Type": "application/x-www-form-urlencoded"}  # what curl sends
-    response = httpx.post(url.replace("http://localhost:8000", program.url), content=data, headers=form, timeout=60)
+    response = httpx.post(url.replace("http://localhost:8000", program.url), content=data, headers=form, timeout=120)
     assert response.json()["response"]

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from tests.e2e.conftest import Program, serving
+from tests.processes import left_after
 
 KEYS = {"Authorization": "Bearer one"}, {"x-api-key": "two"}
 
@@ -90,7 +90,7 @@ def test_ps_shows_both_to_who_has_a_key(two_models: Program, monkeypatch: pytest
     command = [sys.executable, "-m", "sevenb.cli.main", "ps"]
 
     def rows() -> list[str]:
-        output = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+        output = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
         return [line for line in output.splitlines() if two_models.url in line]
 
     assert len(rows()) == 1  # that it is there is no secret, what it does is
@@ -100,9 +100,9 @@ def test_ps_shows_both_to_who_has_a_key(two_models: Program, monkeypatch: pytest
 
 
 def test_both_engines_end_with_the_server(two_models: Program) -> None:
-    engines = psutil.Process(two_models.process.pid).children()
+    engines = two_models.engines
     assert len(engines) == 2
     two_models.process.send_signal(signal.SIGTERM)
-    assert two_models.process.wait(timeout=30) == 0
-    assert psutil.wait_procs(engines, timeout=20)[1] == []
+    assert two_models.process.wait(timeout=60) == 0
+    assert left_after(engines) == []
     assert "Traceback" not in "".join(two_models.output)

@@ -34,7 +34,7 @@ def test_a_restart_is_warm(start_program: StartProgram, tmp_path: Path, end: sig
         blocks = (length - 1) // 32
         program.until(lambda: len(list(folder.rglob("*.kv"))) >= blocks)
         program.process.send_signal(end)
-        program.process.wait(20)
+        program.process.wait(60)
     with start_program("--prefix-cache-dir", str(folder), "--max-model-len", "4096") as program:
         assert ask(program) == (text, length, 32 * blocks)
         assert program.http.get("/health").status_code == 200

@@ -13,15 +13,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from tests.e2e.conftest import Program
+from tests.processes import left_after
 
 StartProgram = Callable[..., AbstractContextManager[Program]]
 
 
-def sevenb(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+def sevenb(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sevenb.cli.main", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
 
@@ -89,7 +89,7 @@ def test_it_serves_on_when_nobody_reads_its_output(smollm2: Path) -> None:
         assert process.stderr is not None
         process.stdout.close()
         transport = httpx.HTTPTransport(retries=8)  # until it listens
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=transport, timeout=60) as http:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=transport, timeout=200) as http:
             answer = http.post("/v1/completions", json={"prompt": "One", "max_tokens": 64, "ignore_eos": True})
         assert answer.status_code == 200
         process.send_signal(signal.SIGTERM)
@@ -167,16 +167,16 @@ def test_killed_engine_error_event_restart_then_sigterm(start_program: StartProg
             *_, last, done = lines
         assert json.loads(last.removeprefix("data: "))["choices"][0]["finish_reason"] == "length"
         assert done == "data: [DONE]"
-        engine = psutil.Process(program.process.pid).children()[:1]
-        assert program.process.wait(timeout=30) == 0
-        assert psutil.wait_procs(engine, timeout=20)[1] == []
+        engine = program.engines
+        assert program.process.wait(timeout=60) == 0
+        assert left_after(engine) == []
         assert "Traceback" not in "".join(program.output)
 
 
 def test_ctrl_c_leaves_without_a_traceback(start_program: StartProgram) -> None:
     with start_program() as program:
         program.process.send_signal(signal.SIGINT)
-        assert program.process.wait(timeout=30) == 0
+        assert program.process.wait(timeout=60) == 0
     assert "Traceback" not in "".join(program.output)
 
 
@@ -186,7 +186,7 @@ def test_a_leaving_client_frees_its_blocks(program: Program) -> None:
         lines = stream.iter_lines()
         next(lines)
         program.until(lambda: program.gauge("sevenb_num_requests_running") == 1)
-    program.until(lambda: program.gauge("sevenb_num_requests_running") == 0, seconds=10)
+    program.until(lambda: program.gauge("sevenb_num_requests_running") == 0, seconds=30)
 
 
 @pytest.mark.slow
@@ -224,4 +224,4 @@ def test_of_many_clients_none_is_lost_and_none_gets_anothers_answer(program: Pro
     program.until(lambda: program.gauge("sevenb_num_requests_running") == 0)
     assert program.gauge("sevenb_num_requests_waiting") == 0
     program.until(lambda: program.gauge("sevenb_kv_blocks_used") == 0)
-    assert program.memory - memory < 32 * 2**20
+    program.until(lambda: program.memory - memory < 32 * 2**20)

@@ -68,7 +68,7 @@ def test_an_openai_client_talks_to_it(awq: Program) -> None:
 )
 def test_what_cannot_be_had_is_refused_in_one_sentence(here: Path, options: list[str], words: list[str]) -> None:
     command = [sys.executable, "-m", "sevenb.cli.main", "serve", MODEL, "--port", "0", *options]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=here)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=here)
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert len([line for line in result.stderr.splitlines() if line.startswith("Error:")]) == 1
