@@ -84,6 +84,19 @@ def test_a_prompt_of_one_token_repeated() -> None:
     assert decode(AdaptiveSpeculator(16), sequence_of([5] * 2000), [5] * 500, flat) < 500 / 6
 
 
+def test_it_is_known_beforehand_whether_there_is_anything_to_guess() -> None:
+    speculator, prompt = AdaptiveSpeculator(16), random_text(600, 500)
+    quoting, novel, unwilling = sequence_of(prompt), sequence_of(prompt), sequence_of(prompt, speculation=False)
+    assert not speculator.would_draft([quoting], [50], budget=500)  # nobody knows yet what a step costs
+    decode(speculator, quoting, prompt[100:200], flat)
+    decode(speculator, novel, list(range(1000, 1020)), flat)
+    decode(speculator, unwilling, prompt[100:200], flat)
+    for sequence in (quoting, novel, unwilling):
+        asked = speculator.would_draft([sequence], [50], budget=500)
+        assert asked == (sequence is quoting)
+        assert asked == any(speculator.draft([sequence], [50], step_tokens=1, budget=500))
+
+
 def test_a_request_may_do_without() -> None:
     speculator, sequence = AdaptiveSpeculator(16), sequence_of([1, 2, 3] * 50, speculation=False)
     assert decode(speculator, sequence, [1, 2, 3] * 30, flat) == 90
