@@ -141,12 +141,17 @@ def test_nothing_flickers_while_an_answer_comes(echo: str, open_page: OpenPage) 
         assert not [text for text in seen if sign in text]
 
 
-def test_text_that_is_selected_stays_so_while_the_answer_goes_on(open_page: OpenPage, built_page: Path) -> None:
-    with echoing(built_page, step_seconds=0.02) as slow:
-        page = open_page(at=slow)
-        send(page, "These words are selected.\n\n" + "And more comes behind them. " * 12)
+def test_text_that_is_selected_stays_so_while_the_answer_goes_on(
+    open_page: OpenPage, built_page: Path, tmp_path: Path
+) -> None:
+    first, go_on = "These words are selected.\n\n", tmp_path / "go_on"
+    with echoing(built_page, step_seconds=0.005, gate=str(go_on), gate_after=len(first) + 10) as halting:
+        page = open_page(at=halting)
+        send(page, first + "And more comes behind them. " * 12)
         words = answer(page).locator("p").first
         expect(words).to_have_text("These words are selected.")
         words.evaluate("(element) => getSelection().selectAllChildren(element)")
+        go_on.touch()
         answered(page)
+        expect(answer(page).locator("p").last).to_contain_text("comes behind them. And more")
         assert page.evaluate("() => getSelection().toString()") == "These words are selected."
