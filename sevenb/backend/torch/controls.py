@@ -33,6 +33,7 @@ class Draws:
     widest: int  # candidates that any of them may have at most
 
 
+_COLDEST = 1e-30  # a temperature that float32 can divide by
 COLUMNS = ("temperature", "top_k", "top_p", "min_p", "uniform", "lowest allowed id")  # top_k of V: off
 
 
@@ -56,7 +57,7 @@ def draws_of(controls: Sequence[SampleControl], vocabulary: int, device: torch.d
     """Raises ValueError when a mask allows no token."""
     table = [
         (
-            control.temperature,
+            control.temperature and max(control.temperature, _COLDEST),
             min(control.top_k or vocabulary, vocabulary),
             control.top_p,
             control.min_p,

@@ -26,7 +26,7 @@ DRAWN = [
     SampleControl(top_p=0.5, min_p=0.01),
     SampleControl(min_p=0.05, temperature=1.5),
     SampleControl(temperature=3.0),
-    SampleControl(temperature=0.01),
+    SampleControl(temperature=1e-40),
     SampleControl(top_k=100_000, top_p=0.999),
 ]
 
