@@ -241,7 +241,7 @@ class Backend(Protocol):
         ...
 
     def kernel_of(self, weight: Weight) -> str:
-        """Which kernel multiplies by this weight, for ``sevenb show``."""
+        """Which kernel multiplies by this weight; ``sevenb show`` says the same without packing it."""
         ...
 
     def weight_bytes(self, weight: Weight) -> int:

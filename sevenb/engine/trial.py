@@ -10,6 +10,13 @@ from sevenb.engine.model_runner import Decoder, RotaryAngles
 
 _BLOCKS = 8  # every position of a trial lives in one of so many; a pool has more
 
+# The last one copies the logits and sorts them: the most that choosing takes.
+_WAYS_TO_CHOOSE = (
+    SampleControl(temperature=0.0),
+    SampleControl(top_p=0.9, uniform=0.5),
+    SampleControl(top_p=0.9, uniform=0.5, presence_penalty=0.5, output_counts={0: 1}, logprobs=1),
+)
+
 
 def try_steps(
     config: EngineConfig,
@@ -38,7 +45,8 @@ def try_steps(
     sequences = config.max_num_seqs
     share = max(1, min(sizing.max_model_len, sizing.tokens // sequences))
     logits = decoder.forward(trial_batch([share] * sequences, 1, layout.block_size, rope), cache)
-    backend.sample(logits, [SampleControl(top_p=0.9, uniform=0.5)] * sequences)  # sorts: the most that choosing takes
+    for control in _WAYS_TO_CHOOSE:
+        backend.sample(logits, [control] * sequences)
     return Taken(weights, max(prompt, backend.memory().peak - held), graphs)
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 
 import httpx
@@ -15,6 +16,7 @@ import pytest
 
 from tests.e2e.conftest import Program, serving
 from tests.needed import leave_out
+from tests.processes import children_of, left_after
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +29,14 @@ def cluster() -> Iterator[Program]:
         yield program
 
 
-def actors() -> list[psutil.Process]:
+def actors(cluster: Program) -> list[psutil.Process]:
     """The processes of the engines."""
-    found = [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"]]
-    return [process for process in found if process.info["cmdline"][0].startswith("ray::EngineActor")]
+    found = []
+    for process in children_of(cluster.process.pid, recursive=True):
+        with suppress(psutil.Error):
+            if (process.cmdline() or [""])[0].startswith("ray::EngineActor"):
+                found.append(process)
+    return found
 
 
 async def stream(http: httpx.AsyncClient, number: int) -> str:
@@ -58,14 +64,14 @@ def test_both_engines_answer_as_one_server(cluster: Program) -> None:
             for _ in range(4)
         ]
     assert len(set(texts)) == 1
-    assert len(actors()) == 2
+    assert len(actors(cluster)) == 2
     assert "2 × native" in "".join(cluster.output)
 
 
 def test_an_engine_killed_under_load_loses_no_request_that_had_not_begun(cluster: Program) -> None:
     async def test() -> list[str]:
         async with httpx.AsyncClient(base_url=cluster.url, timeout=120) as http:
-            victim = actors()[0]
+            victim = actors(cluster)[0]
             os.kill(victim.pid, signal.SIGSTOP)  # what it is sent does not begin
             streams = [asyncio.create_task(stream(http, number)) for number in range(24)]
             while sum(task.done() for task in streams) < 12:
@@ -97,9 +103,8 @@ def test_a_cluster_that_is_not_there_is_named() -> None:
 
 def test_engines_end_with_a_server_that_is_killed(cluster: Program) -> None:
     """The last of all here: nothing of the cluster is left."""
-    engines = actors()
+    engines = actors(cluster)
     assert engines
     cluster.process.kill()
     cluster.process.wait()
-    _, alive = psutil.wait_procs(engines, timeout=60)
-    assert alive == []
+    assert left_after(engines) == []
