@@ -121,7 +121,7 @@ class RayHost:
         try:
             pid, machine, node = await actor.where.remote()
             self._tell(EngineStarted(name=command.name, pid=pid, machine=machine))
-            share = share_of_node(command, ray.nodes(), node)
+            share = share_of_node(command, await asyncio.to_thread(ray.nodes), node)
             code = await actor.serve.remote(msgspec.json.encode(command.launch), share, command.gpus > 0)
             self._tell(EngineEnded(name=command.name, exit_code=code))
         except RayActorError as error:

@@ -46,7 +46,6 @@ class Replication:
                     share,
                     starter=LocalStarter(environment=_cards(config, index)),
                     max_open_requests=max_open_requests,
-                    keeps_trying=True,
                 )
                 for index in range(self.count)
             ]

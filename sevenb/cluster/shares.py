@@ -3,7 +3,7 @@
 import msgspec
 
 from sevenb.engine.engine_config import EngineConfig
-from sevenb.host import free_memory
+from sevenb.host import free_memory, total_memory
 
 
 def share_of_host(config: EngineConfig, share: float, *, on_card: bool) -> EngineConfig:
@@ -15,5 +15,7 @@ def share_of_host(config: EngineConfig, share: float, *, on_card: bool) -> Engin
     config = msgspec.structs.replace(config, swap_space=None if swap is None else int(swap * share))
     if on_card:
         return config
-    budget = free_memory() if config.memory_budget is None else config.memory_budget
-    return msgspec.structs.replace(config, memory_budget=int(budget * share))
+    if config.memory_budget is not None:
+        return msgspec.structs.replace(config, memory_budget=int(config.memory_budget * share))
+    # What is free may be so without the other engines' part, or beside it: one that is begun again finds them there.
+    return msgspec.structs.replace(config, memory_budget=min(free_memory(), int(total_memory() * share)))

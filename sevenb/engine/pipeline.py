@@ -15,7 +15,7 @@ from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.model_runner import ModelRunner
 from sevenb.engine.sampler import ChunkResult, Sampler
 from sevenb.engine.scheduler import Scheduler
-from sevenb.engine.sequence import SequenceStatus
+from sevenb.engine.sequence import Sequence, SequenceStatus
 from sevenb.engine.step_plan import Chunk, StepPlan
 from sevenb.errors import DeviceLost, SevenbError
 
@@ -41,6 +41,7 @@ class Pipeline:
         self._sampler = sampler
         self._scheduler = scheduler
         self._flight: _Flight | None = None
+        self._refused: set[Sequence] = set()  # of the last step that could not be launched ahead
 
     @property
     def plan(self) -> StepPlan | None:
@@ -83,11 +84,12 @@ class Pipeline:
         """The step after one in flight, launched; None where it must be planned later. Whatever fails fails later."""
         try:
             plan = self._scheduler.follow(flight.plan)
-            if plan is None:
+            if plan is None or self._refused == {chunk.sequence for chunk in plan.chunks}:
                 return None
             plan.earlier = flight.choice
             return self._launched(plan)
         except Exception as error:
+            self._refused = {chunk.sequence for chunk in flight.plan.chunks}  # it would fail, and say so, in each step
             expected = isinstance(error, SevenbError)  # then its sentence says it all
             logger.error("A step could not be launched ahead: %s", error, exc_info=not expected)
             return None

@@ -194,9 +194,11 @@ def load_configured_engine(config: bytes, report: ReportLoading) -> tuple[StepEn
 
     def end_soon(loss: SevenbError) -> None:
         """End this process where no step notices a loss: there is none, or it waits for a rank that is gone."""
-        report(_describe_failure(loss))
-        time.sleep(LOSS_SECONDS)
-        os._exit(1)
+        try:
+            report(_describe_failure(loss))
+            time.sleep(LOSS_SECONDS)
+        finally:
+            os._exit(1)
 
     return load_engine(msgspec.json.decode(config, type=EngineConfig), report, on_loss=end_soon)
 

@@ -208,8 +208,8 @@ class ChatGeneration:
     async def events(self, *, at_once: bool = False) -> AsyncGenerator[list[ChatEvent], None]:
         """What each step brought, never nothing. Closing the generator early aborts what still runs.
 
-        ``at_once`` as in `Generation.pieces`.
-        The engine's own account follows the last event: usage and timings are whole when the generator has ended.
+        ``at_once`` as in `Generation.pieces`. The engine's own account follows the last event: usage and timings are
+        whole when the generator has ended.
         """
         async with aclosing(self._generation.pieces(at_once=at_once)) as steps:
             async for pieces in steps:

@@ -105,12 +105,12 @@ async def run_all(model: ServedModel, requests: Sequence[AddRequest]) -> list[Re
     outputs: dict[str, RequestOutput] = {}
     for start in range(0, len(requests), _IN_FLIGHT):
         missing = requests[start : start + _IN_FLIGHT]
-        for others in reversed(range(len(model.client.states))):
+        for is_last in (len(model.client.states) == 1, True):
             try:
                 await _run_some(model, missing, outputs)
                 break
             except EngineDied:
-                if not others or "ready" not in model.client.states:
+                if is_last or "ready" not in model.client.states:
                     raise
             missing = [request for request in missing if request.request_id not in outputs]
     return [outputs[request.request_id] for request in requests]

@@ -89,6 +89,7 @@ class Generation:
         self._truncated_tokens = truncated_tokens
         self._principal = current_principal()
         self._arrival = time.monotonic()
+        self._has_first_token = False
         self._last_token: dict[int, float] = {}  # choice -> when its newest token came
         n = params.n
         first = [self._job(number, params, range(number * n, (number + 1) * n)) for number in range(len(prompts))]
@@ -105,10 +106,11 @@ class Generation:
     async def pieces(self, *, at_once: bool = False) -> AsyncGenerator[list[Piece], None]:
         """What each step of the engine brought. Closing the generator early aborts what still runs.
 
-        ``at_once``: all of it when the last step is done. An engine that dies before costs nothing then, if another of
-        the model's engines takes its place: nobody has seen anything.
+        ``at_once``: where the model has several engines, all of it when the last step is done. One that dies before
+        costs nothing then, if another takes its place: nobody has seen anything.
         """
-        steps = self._held_steps() if at_once else self._plain_steps()
+        hold = at_once and len(self._model.client.states) > 1
+        steps = self._held_steps() if hold else self._plain_steps()
         try:
             async with aclosing(steps):
                 async for pieces in steps:
@@ -199,14 +201,14 @@ class Generation:
 
     async def _held_steps(self) -> AsyncGenerator[list[Piece], None]:
         client = self._model.client
-        for others in reversed(range(len(client.states))):
+        for is_last in (False, True):  # a request that kills engines is not given to all of them
             held: list[Piece] = []
             try:
                 async with aclosing(self._plain_steps()) as steps:
                     async for pieces in steps:
                         held += pieces
             except EngineDied:
-                if not others or "ready" not in client.states:
+                if is_last or "ready" not in client.states:
                     raise
                 self._begin_again()
             else:
@@ -279,7 +281,8 @@ class Generation:
 
     def _measure(self, output: RequestOutput, pieces: Sequence[Piece]) -> None:
         metrics, now = self._model.metrics, time.monotonic()
-        if pieces and not self._last_token:
+        if pieces and not self._has_first_token:
+            self._has_first_token = True
             metrics.time_to_first_token.observe(now - self._arrival)
         for piece in pieces:
             if (last := self._last_token.get(piece.choice)) is not None:

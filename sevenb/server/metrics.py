@@ -156,8 +156,7 @@ class _EngineCollector:
         self._engine_states = engine_states
 
     def collect(self) -> Iterator[Metric]:
-        """One metric a field of `EngineStats`, one series a loaded model; but for their states, nothing before an
-        engine's first report."""
+        """What engines do, and one metric a field of `EngineStats`; one series a loaded model that has reported."""
         states = GaugeMetricFamily("sevenb_engines", "Engines by what they are doing", labels=[LABEL, "state"])
         for model, found in self._engine_states().items():
             for state in get_args(EngineState):

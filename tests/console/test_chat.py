@@ -25,18 +25,18 @@ RUNNING = "sevenb_num_requests_running"
 
 def test_an_answer_streams_and_is_kept(page: Page, console: Program) -> None:
     set_parameter(page, "Temperature", 0)
-    set_longest_answer(page, 60)
-    with held_midway(page, console, "Write the numbers from 1 to 30."):
+    set_longest_answer(page, 200)
+    with held_midway(page, console, "Write the numbers from 1 to 300."):
         pass
     expect(page).to_have_url(re.compile(r"#/chat/\w{32}"))
     answer = answered(page)
     expect(answer).to_contain_text("tokens/s")
     user, assistant = kept_chat(page)["messages"]
-    assert user["content"] == "Write the numbers from 1 to 30."
+    assert user["content"] == "Write the numbers from 1 to 300."
     assert assistant["status"] == "complete"
-    assert assistant["figures"]["completion_tokens"] == 60
+    assert assistant["figures"]["completion_tokens"] == 200
     expect(page.get_by_role("main")).to_contain_text("limit")
-    assert page.title() == "Write the numbers from 1 to 30. · sevenb"
+    assert page.title() == "Write the numbers from 1 to 300. · sevenb"
 
 
 def test_stop_keeps_the_text_and_frees_the_sequence(page: Page, console: Program) -> None:
@@ -65,7 +65,7 @@ def test_escape_stops_and_the_next_message_can_be_sent(page: Page) -> None:
 
 def test_a_page_that_is_loaded_anew_in_the_middle_goes_on(page: Page, console: Program) -> None:
     set_parameter(page, "Temperature", 0)
-    set_longest_answer(page, 100)
+    set_longest_answer(page, 200)
     with held_midway(page, console, LONG):
         page.reload()
         before = writing(page).inner_text()
@@ -73,12 +73,12 @@ def test_a_page_that_is_loaded_anew_in_the_middle_goes_on(page: Page, console: P
     answered(page)
     message = kept_chat(page)["messages"][-1]
     assert message["status"] == "complete"
-    assert message["figures"]["completion_tokens"] == 100
+    assert message["figures"]["completion_tokens"] == 200
 
 
 def test_a_broken_line_is_taken_up_again(page: Page, console: Program) -> None:
     set_parameter(page, "Temperature", 0)
-    set_longest_answer(page, 100)
+    set_longest_answer(page, 200)
     with held_midway(page, console, LONG):
         page.context.set_offline(True)
         page.evaluate("() => dispatchEvent(new Event('offline'))")
@@ -87,7 +87,7 @@ def test_a_broken_line_is_taken_up_again(page: Page, console: Program) -> None:
     answered(page)
     message = kept_chat(page)["messages"][-1]
     assert message["status"] == "complete"
-    assert message["figures"]["completion_tokens"] == 100
+    assert message["figures"]["completion_tokens"] == 200
     # Nothing twice, nothing missing: what is shown is what was kept.
     shown = re.sub(r"\W+", "", answers(page).first.locator("> *").nth(1).inner_text())
     assert shown in re.sub(r"\W+", "", message["content"])

@@ -6,7 +6,7 @@ import pytest
 from sevenb.backend.protocol import KVLayout
 from tests.torch_or_skip import torch
 
-BLOCKS = 2000
+BLOCKS = 400
 
 
 @pytest.mark.parametrize("dtype", ["f32", "bf16", "int8", "fp8"])

@@ -15,7 +15,7 @@ from sevenb.backend.torch.kernels.pick import (
 )
 
 MOST = 2048  # candidates that are sorted in registers; nearly all that models give a chance at temperature 1
-TILE = 4096  # logits a program: an H100 is busy from 4 rows of a large vocabulary on
+TILE = 4096  # logits a program: 4 rows of a large vocabulary are more programs than an H100 has processors
 SEARCHED = 2048  # at a time, where a row is searched
 _EDITS = 256  # a program
 _ID_BITS_AT_MOST = 30
