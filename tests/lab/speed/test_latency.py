@@ -57,9 +57,9 @@ def test_a_real_model_at_several_lengths(smollm2: Path, tmp_path: Path) -> None:
         assert row.server_tpot is not None
         assert row.ttft.count == row.e2e.count == 2
         assert 0 < row.ttft.median < row.e2e.median
-        # How near they are only a quiet machine tells: these prompts and answers are very short.
+        # Tokens of so short an answer may reach a busy client all at once, but none before the server has made it.
         assert row.ttft.median > 0.9 * row.server_ttft
-        assert row.tpot.median > 0.5 * row.server_tpot
+        assert row.e2e.median > 0.9 * (row.server_ttft + 7 * row.server_tpot)
     assert full.prompt_tokens == MODEL_CONTEXT - 8, "prompt and answer fill the context"
     assert full.notes == (f"The prompt had {MODEL_CONTEXT - 8:,} tokens, not {MODEL_CONTEXT:,}.",)
     assert (refused.context, refused.ttft) == (2048, None)
