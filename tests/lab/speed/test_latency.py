@@ -10,7 +10,7 @@ import pytest
 
 from sevenb.errors import InvalidRequest, TargetFailed
 from sevenb.lab.progress import silent_progress
-from sevenb.lab.results import LatencySummary
+from sevenb.lab.results import LatencyRow, LatencySummary
 from sevenb.lab.runs.store import RunStore
 from sevenb.lab.speed.latency import measure_latency
 from sevenb.lab.speed.prompts import prompt_of
@@ -21,6 +21,11 @@ from tests.lab.speed.words import Words
 from tests.lab.target.raw_server import Connection, Reply, event, raw_server
 
 MODEL_CONTEXT = 1024
+
+
+def _own_notes(row: LatencyRow) -> tuple[str, ...]:
+    """What is said of a row, but that tokens came together, as they do where the machine has other work."""
+    return tuple(note for note in row.notes if "tokens came at a time" not in note)
 
 
 def test_a_real_model_at_several_lengths(smollm2: Path, tmp_path: Path) -> None:
@@ -43,7 +48,7 @@ def test_a_real_model_at_several_lengths(smollm2: Path, tmp_path: Path) -> None:
     cold, warm, full, _, refused = summary.rows
     assert (cold.prompt_tokens, cold.output_tokens, cold.warm, cold.refused) == (128, 8, False, None)
     assert (cold.cached_tokens or 0) < 64, "of the template alone"
-    assert cold.notes == ()
+    assert _own_notes(cold) == ()
     assert warm.warm
     assert warm.cached_tokens is not None
     assert warm.cached_tokens >= 64
@@ -61,7 +66,7 @@ def test_a_real_model_at_several_lengths(smollm2: Path, tmp_path: Path) -> None:
         assert row.ttft.median > 0.9 * row.server_ttft
         assert row.e2e.median > 0.9 * (row.server_ttft + 7 * row.server_tpot)
     assert full.prompt_tokens == MODEL_CONTEXT - 8, "prompt and answer fill the context"
-    assert full.notes == (f"The prompt had {MODEL_CONTEXT - 8:,} tokens, not {MODEL_CONTEXT:,}.",)
+    assert _own_notes(full) == (f"The prompt had {MODEL_CONTEXT - 8:,} tokens, not {MODEL_CONTEXT:,}.",)
     assert (refused.context, refused.ttft) == (2048, None)
     assert refused.refused is not None
     assert "2048 tokens" in refused.refused
