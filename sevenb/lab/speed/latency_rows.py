@@ -11,7 +11,7 @@ from sevenb.lab.target.answer import Answer
 
 _CACHED_SHARE = 0.02  # of a prompt, or
 _TEMPLATE_TOKENS = 64  # the template's own beginning: so much flatters nobody
-_SEVERAL = 1.2  # tokens a chunk
+SEVERAL = 1.2  # tokens a chunk
 
 
 class LatencySample(msgspec.Struct, frozen=True):
@@ -71,7 +71,7 @@ def _notes(context: int, mode: str, answers: Sequence[Answer], output_tokens: in
         least = min(tokens or 0 for tokens in lengths_of_answers)
         yield f"Answers ended after {least:,} tokens, not {output_tokens:,}: the server does not know ignore_eos."
     tokens, chunks = (sum(counts) for counts in zip(*map(_counts, answers), strict=True))
-    if chunks and tokens > _SEVERAL * chunks:
+    if chunks and tokens > SEVERAL * chunks:
         yield f"{tokens / chunks:.1f} tokens came at a time: gaps between chunks are longer than a token takes."
 
 

@@ -13,6 +13,7 @@ from sevenb.lab.progress import silent_progress
 from sevenb.lab.results import LatencyRow, LatencySummary
 from sevenb.lab.runs.store import RunStore
 from sevenb.lab.speed.latency import measure_latency
+from sevenb.lab.speed.latency_rows import SEVERAL
 from sevenb.lab.speed.prompts import prompt_of
 from sevenb.lab.target.client import Client
 from sevenb.lab.target.opening import open_target
@@ -23,9 +24,12 @@ from tests.lab.target.raw_server import Connection, Reply, event, raw_server
 MODEL_CONTEXT = 1024
 
 
-def _own_notes(row: LatencyRow) -> tuple[str, ...]:
-    """What is said of a row, but that tokens came together, as they do where the machine has other work."""
-    return tuple(note for note in row.notes if "tokens came at a time" not in note)
+def notes_on_chunks(row: LatencyRow, answers: int) -> tuple[str, ...]:
+    """What has to be said where our server had several tokens to send at once, as on a machine with other work."""
+    assert row.itl is not None and row.output_tokens is not None  # noqa: PT018
+    chunks = row.itl.count + answers
+    each = answers * row.output_tokens / chunks
+    return (f"{each:.1f} tokens came at a time: gaps between chunks are longer than a token takes.",) * (each > SEVERAL)
 
 
 def test_a_real_model_at_several_lengths(smollm2: Path, tmp_path: Path) -> None:
@@ -48,7 +52,7 @@ def test_a_real_model_at_several_lengths(smollm2: Path, tmp_path: Path) -> None:
     cold, warm, full, _, refused = summary.rows
     assert (cold.prompt_tokens, cold.output_tokens, cold.warm, cold.refused) == (128, 8, False, None)
     assert (cold.cached_tokens or 0) < 64, "of the template alone"
-    assert _own_notes(cold) == ()
+    assert cold.notes == notes_on_chunks(cold, 2)
     assert warm.warm
     assert warm.cached_tokens is not None
     assert warm.cached_tokens >= 64
@@ -62,11 +66,13 @@ def test_a_real_model_at_several_lengths(smollm2: Path, tmp_path: Path) -> None:
         assert row.server_tpot is not None
         assert row.ttft.count == row.e2e.count == 2
         assert 0 < row.ttft.median < row.e2e.median
-        # Tokens of so short an answer may reach a busy client all at once, but none before the server has made it.
-        assert row.ttft.median > 0.9 * row.server_ttft
+        # What is beside 5 % is for a machine that does other work, too: these prompts and answers are very short.
+        assert row.ttft.median == pytest.approx(row.server_ttft, rel=0.05, abs=0.5)
+        assert row.tpot.median == pytest.approx(row.server_tpot, rel=0.05, abs=0.1)
         assert row.e2e.median > 0.9 * (row.server_ttft + 7 * row.server_tpot)
     assert full.prompt_tokens == MODEL_CONTEXT - 8, "prompt and answer fill the context"
-    assert _own_notes(full) == (f"The prompt had {MODEL_CONTEXT - 8:,} tokens, not {MODEL_CONTEXT:,}.",)
+    length = f"The prompt had {MODEL_CONTEXT - 8:,} tokens, not {MODEL_CONTEXT:,}."
+    assert full.notes == (length, *notes_on_chunks(full, 2))
     assert (refused.context, refused.ttft) == (2048, None)
     assert refused.refused is not None
     assert "2048 tokens" in refused.refused
