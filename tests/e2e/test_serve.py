@@ -198,7 +198,7 @@ def test_a_leaving_client_frees_its_blocks(program: Program) -> None:
         next(lines)
         program.until(lambda: program.gauge("sevenb_num_requests_running") == 1)
     # Long before the answer would be whole: that takes a minute on a quick machine.
-    program.until(lambda: program.gauge("sevenb_num_requests_running") == 0, seconds=30)
+    program.until(lambda: program.gauge("sevenb_num_requests_running") == 0, seconds=10)
 
 
 @pytest.mark.slow
