@@ -79,33 +79,22 @@ class Replicas:
         """Start all engines and return at once."""
         await asyncio.gather(*(client.start() for client in self._clients))
 
-    async def wait_ready(self, timeout: float | None = None) -> EngineReady:
-        """Return once all have loaded, later once any of them serves.
+    async def wait_ready(self) -> EngineReady:
+        """Return once each has loaded or failed to, later once any of them serves. Raises why none of them can.
 
-        Raises `EngineNotReady` after ``timeout`` seconds, or why none of them can start.
+        One that could not load where another could is begun anew, like one that dies later.
         """
         if not self._begun:
-            waits = (client.wait_ready(timeout) for client in self._clients)
-            told = await asyncio.gather(*waits, return_exceptions=True)
-            failures = {number: error for number, error in enumerate(told, 1) if isinstance(error, BaseException)}
-            if not self._ready:
-                raise next(iter(failures.values()))
-            for number, error in failures.items():
-                which = f"Engine {number} of {len(told)}"
-                if isinstance(error, DeviceUnavailable):  # somebody asked for more than there is
-                    raise DeviceUnavailable(f"{which} cannot have the device that was asked for: {error}")
-                logger.error("%s does not serve: %s", which, error)
-            self._say_where()
-            self._begun = True
-        elif not self._ready:
-            await self._wait_for_any(timeout)
+            await self._wait_for_first_loads()
+        if not self._ready:
+            await self._wait_for_any()
         info = self.info
         assert info is not None
         return info
 
     async def wait_failed(self) -> SevenbError | None:
         """Return when none of them will come back: why, or None because they were closed."""
-        failures = await asyncio.gather(*(client.wait_failed() for client in self._clients))
+        failures = await asyncio.gather(*(self._wait_failed(number) for number in range(len(self._clients))))
         return failures[-1] if all(failures) else None
 
     async def close(self) -> None:
@@ -124,8 +113,39 @@ class Replicas:
                 len(infos),
             )
 
-    async def _wait_for_any(self, timeout: float | None) -> None:
-        """Raises why the last of them cannot serve, if none can."""
+    async def _wait_for_first_loads(self) -> None:
+        waits = (client.wait_ready() for client in self._clients)
+        told = await asyncio.gather(*waits, return_exceptions=True)
+        failures = {number: error for number, error in enumerate(told) if isinstance(error, BaseException)}
+        if len(failures) == len(self._clients):
+            raise failures[0]
+        for number, error in failures.items():
+            if isinstance(error, DeviceUnavailable):  # somebody asked for more than there is
+                raise DeviceUnavailable(f"{self._which(number)} cannot have the device that was asked for: {error}")
+        if self._begun:
+            return
+        self._begun = True
+        for number, error in failures.items():
+            if (client := self._clients[number]).state == "failed":  # and not closed
+                logger.error("%s could not load, which others could: %s", self._which(number), error)
+                client.try_again()
+        self._say_where()
+
+    async def _wait_failed(self, number: int) -> SevenbError | None:
+        failure = await self._clients[number].wait_failed()
+        if failure is not None and self.state != "failed":
+            logger.error(
+                "%s has failed too often and is not begun again; the others serve on. At last: %s",
+                self._which(number),
+                failure,
+            )
+        return failure
+
+    def _which(self, number: int) -> str:
+        return which_engine(number, len(self._clients))
+
+    async def _wait_for_any(self, timeout: float | None = None) -> None:
+        """Raises why the last of them cannot serve, if none can; `EngineNotReady` after ``timeout`` seconds."""
         waits = {asyncio.create_task(client.wait_ready(timeout)) for client in self._clients}
         try:
             pending = waits
@@ -236,3 +256,8 @@ class Replicas:
 
     def _forget(self, stream: ReplicatedStream) -> None:
         self._streams.discard(stream)
+
+
+def which_engine(number: int, count: int) -> str:
+    """What people call one of several engines, of which the first has the number 0."""
+    return f"Engine {number + 1} of {count}"

@@ -7,7 +7,7 @@ import msgspec
 
 from sevenb.backend.accelerators import signs_of_accelerators
 from sevenb.cluster.ray_engines import RayCluster, RayStarter
-from sevenb.cluster.replicas import Replicas
+from sevenb.cluster.replicas import Replicas, which_engine
 from sevenb.cluster.shares import share_of_host
 from sevenb.engine.client import EngineClient
 from sevenb.engine.device_choice import may_use_card
@@ -36,8 +36,14 @@ class Replication:
             starter = RayStarter(self.cluster, self.count)
             encoded = msgspec.json.encode(config)
             clients = [
-                EngineClient(encoded, starter=starter, max_open_requests=max_open_requests, keeps_trying=True)
-                for _ in range(self.count)
+                EngineClient(
+                    encoded,
+                    starter=starter,
+                    max_open_requests=max_open_requests,
+                    keeps_trying=True,
+                    name=which_engine(index, self.count),
+                )
+                for index in range(self.count)
             ]
         else:
             share = msgspec.json.encode(self._share(config))
@@ -46,6 +52,7 @@ class Replication:
                     share,
                     starter=LocalStarter(environment=_cards(config, index)),
                     max_open_requests=max_open_requests,
+                    name=which_engine(index, self.count),
                 )
                 for index in range(self.count)
             ]

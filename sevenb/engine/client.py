@@ -6,6 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -92,7 +93,8 @@ class EngineClient:
 
     ``config`` is the JSON that the engine process loads from; ``starter`` begins one. ``max_open_requests`` bounds
     memory: more are refused with `TooManyRequests`. A request counts once for each of its sequences. ``keeps_trying``:
-    an engine that served once and cannot be begun again, as there is no room for it, is tried again and again.
+    an engine that served once and cannot be begun again, as there is no room for it, is tried again and again. ``name``
+    is what the log calls it, which begins a sentence.
     """
 
     def __init__(
@@ -102,10 +104,13 @@ class EngineClient:
         starter: EngineStarter | None = None,
         max_open_requests: int = 1024,
         keeps_trying: bool = False,
+        name: str = "The engine process",
     ) -> None:
         self._config = config
         self._starter = starter or LocalStarter()
         self._keeps_trying = keeps_trying
+        self._name = name
+        self._must_load = True  # at the first attempt
         self._max_open_requests = max_open_requests
         self._channel: ApiChannel | None = None
         self._process: EngineProcess | None = None
@@ -128,7 +133,17 @@ class EngineClient:
     async def start(self) -> None:
         """Start the engine process and return at once; `wait_ready` waits for the model."""
         await self._spawn()
-        self._supervisor = asyncio.create_task(self._supervise(), name="engine supervisor")
+        self._supervise_from(0)
+
+    def try_again(self) -> None:
+        """Begin an engine anew that could not load: from now on it is treated like one that has served and died.
+
+        For those that load beside others of their kind, which can; a failure of all of them is final.
+        """
+        assert self.state == "failed"
+        self._must_load = False
+        self._become("restarting")
+        self._supervise_from(1)
 
     async def wait_ready(self, timeout: float | None = None) -> EngineReady:
         """The engine's own account of itself, once it can serve.
@@ -233,31 +248,35 @@ class EngineClient:
         if self._stopping.is_set():  # `close` came in the meantime, and found no process
             self._process.kill()
 
-    async def _supervise(self) -> None:
-        fast_failures = 0
-        while True:
+    def _supervise_from(self, failures: int) -> None:
+        self._supervisor = asyncio.create_task(self._supervise(failures), name="engine supervisor")
+
+    async def _supervise(self, failures: int) -> None:
+        """Bring the engine back whenever it ends; it has failed so often in a row before, and so has no process now."""
+        while not failures or await self._restarted(failures):
             exit_code = await self._serve_until_exit()
             if self._stopping.is_set():
                 return
             served = time.monotonic() - self._ready_at if self.state == "ready" else 0.0
-            fast_failures = 1 if served >= STABLE_SECONDS else fast_failures + 1
-            first_load = self.info is None
+            failures = 1 if served >= STABLE_SECONDS else failures + 1
+            is_first_load = self.info is None
             if self.failure is None:
-                self.failure = EngineDied(describe_exit("The engine process", exit_code))
+                self.failure = EngineDied(describe_exit(self._name, exit_code))
             self.fail_open_requests(EngineDied(_DIED))
-            if first_load or fast_failures > MAX_FAST_FAILURES:
-                self._give_up()
+            if (is_first_load and self._must_load) or failures > MAX_FAST_FAILURES:
+                self._become("failed")
                 return
             logger.error("%s", self.failure)  # one that is final is told by whoever waits for it
-            self.state = "restarting"
-            self._settled.clear()
-            if await self._is_stopped_within(2.0 ** (fast_failures - 2) if fast_failures > 1 else 0.0):
-                return
-            self.failure = None
-            self.restarts += 1
-            logger.warning("Restarting the engine (attempt %d)", fast_failures)
-            if not await self._spawn_again():
-                return
+            self._become("restarting")
+
+    async def _restarted(self, failures: int) -> bool:
+        """Whether there is a process again, after a pause that grows; else the state says why not."""
+        if await self._is_stopped_within(2.0 ** (failures - 2) if failures > 1 else 0.0):
+            return False
+        self.failure = None
+        self.restarts += 1
+        logger.warning("%s is begun again (attempt %d of %d)", self._name, failures, MAX_FAST_FAILURES)
+        return await self._spawn_again()
 
     async def _spawn_again(self) -> bool:
         """Whether there is a process again: where there is no room for one, those who wait are told."""
@@ -266,21 +285,24 @@ class EngineClient:
             try:
                 await self._spawn()
             except (OSError, SevenbError) as error:
-                self.failure = EngineDied(f"The engine process could not be started again: {str(error).rstrip('.')}.")
+                self.failure = EngineDied(f"{self._name} could not be started again: {str(error).rstrip('.')}.")
             else:
                 self.failure = None
                 return True
             if not self._keeps_trying:
-                self._give_up()
+                self._become("failed")
                 return False
             logger.error("%s Trying again in %g s.", self.failure, pause)
             if await self._is_stopped_within(pause):
                 return False
             pause = min(LONGEST_PAUSE, 2 * pause)
 
-    def _give_up(self) -> None:
-        self.state = "failed"
-        self._settled.set()
+    def _become(self, state: Literal["restarting", "failed"]) -> None:
+        self.state = state
+        if state == "failed":
+            self._settled.set()
+        else:
+            self._settled.clear()
 
     async def _is_stopped_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):

@@ -75,8 +75,8 @@ class EngineHandle(Protocol):
         """Begin to load, and return at once."""
         ...
 
-    async def wait_ready(self, timeout: float | None = None) -> EngineReady:
-        """Return once it can serve. Raises `EngineNotReady` after ``timeout`` seconds, or why it cannot start."""
+    async def wait_ready(self) -> EngineReady:
+        """Return once it can serve. Raises why it cannot start."""
         ...
 
     async def wait_failed(self) -> SevenbError | None:

@@ -36,7 +36,7 @@ def test_a_whole_answer_is_begun_anew_where_another_engine_serves(tmp_path: Path
         handle = Replicas([EngineClient(config, starter=STARTER) for _ in range(engines)], 10)
         await handle.start()
         try:
-            await handle.wait_ready(60)
+            await handle.wait_ready()
             text = ModelText(cast(Tokenizer, ByteTokenizer()), MagicMock())
             model: Any = MagicMock(text=text, client=handle, max_model_len=100, adapter=None)
             service: Any = MagicMock()
@@ -68,7 +68,7 @@ def test_of_several_vectors_those_that_are_missing_are_made_by_another_engine(tm
         handle = Replicas([EngineClient(config, starter=STARTER) for _ in range(2)], 10)
         await handle.start()
         try:
-            await handle.wait_ready(60)
+            await handle.wait_ready()
             model: Any = MagicMock(client=handle)
             done, waiting = msgspec.structs.replace(ask(b"12", "first"), pooling="last"), ask(b"question", "second")
             outputs = asyncio.create_task(run_all(model, [done, waiting]))

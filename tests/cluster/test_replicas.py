@@ -50,7 +50,7 @@ async def replicas(
 def test_requests_are_shared_out_and_answered() -> None:
     async def test() -> None:
         async with replicas(3) as handle:
-            info = await handle.wait_ready(120)
+            info = await handle.wait_ready()
             assert info.device.startswith("3 × ")
             prompts = [b"%d bottles" % n for n in range(30)]
             answers = await asyncio.gather(*(answer(handle, ask(p, f"r{n}")) for n, p in enumerate(prompts)))
@@ -65,7 +65,7 @@ def test_requests_are_shared_out_and_answered() -> None:
 def test_no_request_that_has_not_begun_is_lost_when_an_engine_is_killed() -> None:
     async def test() -> None:
         async with replicas(2, step_seconds=0.01) as handle:
-            await handle.wait_ready(120)
+            await handle.wait_ready()
             victim = handle.clients[0]
             assert victim.pid is not None
             os.kill(victim.pid, signal.SIGSTOP)  # it takes requests and does not begin with them
@@ -85,7 +85,7 @@ def test_no_request_that_has_not_begun_is_lost_when_an_engine_is_killed() -> Non
 def test_an_answer_that_has_begun_ends_with_an_error_and_is_not_begun_anew() -> None:
     async def test() -> None:
         async with replicas(2, step_seconds=0.01) as handle:
-            await handle.wait_ready(120)
+            await handle.wait_ready()
             told = []
 
             async def read() -> None:
@@ -108,7 +108,7 @@ def test_an_answer_that_has_begun_ends_with_an_error_and_is_not_begun_anew() -> 
 def test_when_all_are_killed_requests_wait_for_the_first_that_is_back() -> None:
     async def test() -> None:
         async with replicas(2) as handle:
-            await handle.wait_ready(120)
+            await handle.wait_ready()
             for client in handle.clients:
                 assert client.pid is not None
                 os.kill(client.pid, signal.SIGSTOP)
@@ -117,7 +117,7 @@ def test_when_all_are_killed_requests_wait_for_the_first_that_is_back() -> None:
             for client in handle.clients:
                 os.kill(client.pid or 0, signal.SIGKILL)
             assert await waiting == b"patience"
-            assert await handle.wait_ready(120)
+            assert await handle.wait_ready()
 
     run(test())
 
@@ -125,7 +125,7 @@ def test_when_all_are_killed_requests_wait_for_the_first_that_is_back() -> None:
 def test_a_request_that_is_given_up_while_no_engine_serves_is_taken_off_the_counts_once() -> None:
     async def test() -> None:
         async with replicas(1) as handle:
-            await handle.wait_ready(120)
+            await handle.wait_ready()
             (client,) = handle.clients
             os.kill(client.pid or 0, signal.SIGSTOP)
             waiting = asyncio.create_task(answer(handle, ask(b"never mind")))
@@ -143,7 +143,7 @@ def test_a_request_that_is_given_up_while_no_engine_serves_is_taken_off_the_coun
 def test_too_many_requests_are_refused_over_all_engines_together() -> None:
     async def test() -> None:
         async with replicas(2, max_open=3, step_seconds=0.01) as handle:
-            await handle.wait_ready(120)
+            await handle.wait_ready()
             streams = [handle.submit(ask(b"x", f"r{n}", ignore_eos=True)) for n in range(3)]
             with pytest.raises(TooManyRequests, match="3 answers are open"):
                 handle.submit(ask(b"x", "one more"))
@@ -158,7 +158,7 @@ def test_a_model_that_cannot_be_loaded_says_why() -> None:
     async def test() -> None:
         async with replicas(2, refusal="no such architecture") as handle:
             with pytest.raises(UnsupportedModel, match="no such architecture"):
-                await handle.wait_ready(120)
+                await handle.wait_ready()
             assert isinstance(await handle.wait_failed(), UnsupportedModel)
             assert handle.state == "failed"
 
@@ -168,7 +168,7 @@ def test_a_model_that_cannot_be_loaded_says_why() -> None:
 def test_an_engine_for_which_there_is_no_room_for_a_while_comes_back_later(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
         async with replicas(2, keeps_trying=True) as handle:
-            await handle.wait_ready(120)
+            await handle.wait_ready()
             victim = handle.clients[0]
             room = asyncio.Event()
             attempts = []
@@ -200,7 +200,7 @@ def test_an_engine_that_lacks_the_device_that_was_asked_for_keeps_the_server_fro
         await handle.start()
         try:
             with pytest.raises(DeviceUnavailable, match=r"^Engine 2 of 2 cannot have the device .* There is no card"):
-                await handle.wait_ready(120)
+                await handle.wait_ready()
         finally:
             await handle.close()
 
@@ -210,7 +210,7 @@ def test_an_engine_that_lacks_the_device_that_was_asked_for_keeps_the_server_fro
 def test_a_closed_handle_takes_nothing() -> None:
     async def test() -> None:
         async with replicas(2) as handle:
-            await handle.wait_ready(120)
+            await handle.wait_ready()
         with pytest.raises(EngineNotReady):
             handle.submit(ask(b"late"))
         assert await handle.wait_failed() is None
