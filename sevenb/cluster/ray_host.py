@@ -1,15 +1,17 @@
 """The Ray process: places engines in a Ray cluster as actors, and tells when they end.
 
 Started as ``python -m sevenb.cluster.ray_host``, so that the API process stays free of Ray's threads and signals. Its
-standard input is its lifeline; when it ends, Ray ends the actors it had placed.
+standard input is its lifeline, also while it connects; when it ends, Ray ends the actors it had placed.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -76,9 +78,13 @@ class RayHost:
         os.dup2(2, 1)  # what Ray prints must not get among the reports
         self._actors: dict[str, Any] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._lines: asyncio.Queue[bytes] = asyncio.Queue()
+        self._connected = False
 
     async def run(self) -> int:
         """Until the API process is gone; returns an exit code."""
+        reading = threading.Thread(target=self._read, args=(asyncio.get_running_loop(),), name="commands", daemon=True)
+        reading.start()
         os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # read when Ray is imported; busy machines
         try:
             import ray
@@ -88,8 +94,8 @@ class RayHost:
             _check_reachable(os.environ.get("RAY_ADDRESS", ""))
             ray.init(include_dashboard=False, logging_level=logging.ERROR, log_to_driver=True)
         except Exception as error:
-            where = os.environ.get("RAY_ADDRESS", "this machine")
-            return self._fail(f"Ray could not be reached at {where}: {' '.join(str(error).split())[:300]}.")
+            return self._fail(_why_unreachable(error, os.environ.get("RAY_ADDRESS", "this machine")))
+        self._connected = True
         resources = ray.cluster_resources()
         self._tell(
             ClusterReady(
@@ -99,9 +105,8 @@ class RayHost:
                 gpus=resources.get("GPU", 0.0),
             )
         )
-        loop = asyncio.get_running_loop()
         decoder = msgspec.json.Decoder(RayCommand)
-        while line := await loop.run_in_executor(None, sys.stdin.buffer.readline):
+        while line := await self._lines.get():
             command = decoder.decode(line)
             if isinstance(command, StartEngine):
                 task = asyncio.create_task(self._serve(command))
@@ -110,6 +115,14 @@ class RayHost:
             elif isinstance(command, KillEngine) and (actor := self._actors.pop(command.name, None)) is not None:
                 ray.kill(actor)
         return 0
+
+    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Pass each line on, at last an empty one; while Ray connects, which nothing can hurry, end the process."""
+        while line := sys.stdin.buffer.readline():
+            loop.call_soon_threadsafe(self._lines.put_nowait, line)
+        if not self._connected:
+            os._exit(0)
+        loop.call_soon_threadsafe(self._lines.put_nowait, b"")
 
     async def _serve(self, command: StartEngine) -> None:
         import ray
@@ -138,7 +151,8 @@ class RayHost:
         return 1
 
     def _tell(self, report: RayReport) -> None:
-        self._output.write(msgspec.json.encode(report) + b"\n")
+        with contextlib.suppress(BrokenPipeError):  # the API process is gone, and soon this one
+            self._output.write(msgspec.json.encode(report) + b"\n")
 
 
 def share_of_node(command: StartEngine, nodes: Sequence[Mapping[str, Any]], node_id: str) -> float:
@@ -153,6 +167,22 @@ def _check_reachable(address: str) -> None:
     host, _, port = address.rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+
+
+def _why_unreachable(error: BaseException, where: str) -> str:
+    """A sentence. Ray itself shows the cause only as a part of a traceback."""
+    if any(type(one).__name__ == "AuthenticationError" or "InvalidAuthToken" in str(one) for one in _causes(error)):
+        return (
+            f"The Ray cluster at {where} wants a token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN to what "
+            "`ray get-auth-token` says on its first machine."
+        )
+    return f"Ray could not be reached at {where}: {_one_line(error).rstrip('.')}."
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _one_line(error: object) -> str:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ import pytest
 from sevenb.cluster.replicas import Replicas, which_engine
 from sevenb.engine.client import EngineClient
 from sevenb.engine.starting import LocalStarter
-from sevenb.errors import OutOfMemory
+from sevenb.errors import EngineDied, OutOfMemory
+from sevenb.server.service import Service
 from tests.server import fake_engine
 from tests.server.fake_client import answer, ask, run, until
+from tests.server.fake_server import FakeModel
 
 STARTER = LocalStarter((sys.executable, fake_engine.__file__))
 
@@ -23,7 +26,8 @@ _FAILING = """
 import os, signal, sys
 from pathlib import Path
 from sevenb.engine.process import run
-from sevenb.errors import OutOfMemory
+from sevenb.errors import EngineDied, OutOfMemory
+from sevenb.server.service import Service
 from tests.server import fake_engine
 
 attempts, failures, way = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
@@ -116,3 +120,24 @@ def test_where_none_can_load_the_reason_is_told_and_none_is_tried_again(tmp_path
 
     run(test())
     assert [file.stat().st_size for file in files] == [1, 1]
+
+
+def test_a_server_that_ends_for_want_of_an_engine_begins_no_other() -> None:
+    begun: list[int | None] = []
+
+    @dataclass(frozen=True)
+    class Unstartable(FakeModel):
+        def engine(self, memory: int | None) -> EngineClient:
+            begun.append(memory)
+            return EngineClient(b"{}", starter=LocalStarter(("/there/is/no/such/program",)))
+
+    async def test() -> None:
+        service = Service([Unstartable(b"{}", ["echo"])])
+        await service.start()
+        with pytest.raises(EngineDied, match="could not be started"):
+            await service.wait_ready()
+        assert isinstance(await service.wait_failed(), EngineDied)
+        await service.close()
+
+    run(test())
+    assert len(begun) == 1

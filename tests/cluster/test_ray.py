@@ -84,21 +84,73 @@ def test_an_engine_killed_under_load_loses_no_request_that_had_not_begun(cluster
         assert http.get("/health").status_code == 200
 
 
+def told(command: list[str], **environment: str) -> str:
+    """Why the process that speaks to Ray cannot begin."""
+    process = subprocess.Popen(
+        [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **environment}
+    )
+    with process:
+        assert process.stdout is not None
+        message: str = json.loads(process.stdout.readline())["message"]
+        assert process.wait() == 1
+    return message
+
+
 def test_without_ray_it_says_what_to_install() -> None:
     hidden = "import sys; sys.modules['ray'] = None; from sevenb.cluster.ray_host import main; main()"
-    done = subprocess.run([sys.executable, "-c", hidden], input="", capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "pip install 'sevenb[cluster]'" in json.loads(done.stdout)["message"]
+    assert "pip install 'sevenb[cluster]'" in told(["-c", hidden])
 
 
 def test_a_cluster_that_is_not_there_is_named() -> None:
     if find_spec("ray") is None:
         leave_out("ray is not installed: pip install 'sevenb[cluster]'")
-    done = subprocess.run(
-        [sys.executable, "-m", "sevenb.cluster.ray_host"],
-        input="", capture_output=True, text=True, check=False, env={**os.environ, "RAY_ADDRESS": "127.0.0.1:1"},
+    message = told(["-m", "sevenb.cluster.ray_host"], RAY_ADDRESS="127.0.0.1:1")
+    assert "Ray could not be reached at 127.0.0.1:1" in message
+
+
+# As Ray 2.60 does it: the cause is a part of the text of another error.
+REFUSING = """
+import sys
+from types import SimpleNamespace
+from sevenb.cluster.ray_host import main
+
+def init(**_):
+    try:
+        raise RuntimeError("Failed to connect to GCS. Last connection error: InvalidAuthToken: token is missing")
+    except RuntimeError as error:
+        raise ConnectionError("Failed to connect to Ray cluster at 127.0.0.1:6379") from error
+
+sys.modules["ray"] = SimpleNamespace(init=init)
+main()
+"""
+
+
+def test_a_cluster_that_wants_a_token_is_told_from_one_that_is_not_there() -> None:
+    assert "RAY_AUTH_MODE=token" in told(["-c", REFUSING])
+
+
+CONNECTING_FOR_EVER = """
+import sys, time
+from types import SimpleNamespace
+from sevenb.cluster.ray_host import main
+
+def init(**_):
+    print("connecting", file=sys.stderr, flush=True)
+    time.sleep(1000)
+
+sys.modules["ray"] = SimpleNamespace(init=init)
+main()
+"""
+
+
+def test_the_process_that_speaks_to_ray_ends_with_the_server_also_while_it_connects() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", CONNECTING_FOR_EVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert "Ray could not be reached at 127.0.0.1:1" in json.loads(done.stdout.splitlines()[0])["message"]
+    assert process.stderr is not None
+    assert process.stderr.readline() == "connecting\n"
+    assert process.communicate(timeout=60) == ("", "")  # which closes its standard input
 
 
 def test_engines_end_with_a_server_that_is_killed(cluster: Program) -> None:

@@ -120,6 +120,8 @@ class ModelPool:
                         elif model.loading is not None:
                             await asyncio.shield(model.loading)
                         elif model.client is None or model.text is None:
+                            if self._failure is not None and self._failure.done() and (why := self._failure.result()):
+                                raise why  # the server ends for it, and begins nothing any more
                             self._begin_loading(model)
                         else:
                             client, text = model.client, model.text
