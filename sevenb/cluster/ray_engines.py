@@ -20,6 +20,7 @@ from sevenb.cluster.ray_messages import (
     StartEngine,
 )
 from sevenb.engine.engine_config import EngineConfig
+from sevenb.engine.failures import describe_exit
 from sevenb.engine.starting import EngineProcess, Launch
 from sevenb.errors import EngineDied, EngineNotReady
 
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 _COMMAND = (sys.executable, "-m", "sevenb.cluster.ray_host")
 _ANY_INTERFACE = "0.0.0.0"
 CONNECT_SECONDS = 180.0
+HINT_SECONDS = 20.0  # without a place, before people are told what is waited for
 PLACE_SECONDS = 300.0  # a cluster that grows by demand needs minutes for a new machine
 
 
@@ -59,16 +61,22 @@ class RayCluster:
         address = launch.address.replace(_ANY_INTERFACE, cluster.address)
         launch = msgspec.structs.replace(launch, address=address)
         self._begun += 1
-        engine = _RayEngine(self, f"engine {self._begun}")
+        engine = _RayEngine(self, f"actor {self._begun}")
         self._engines[engine.name] = engine
         self._send(StartEngine(name=engine.name, launch=launch, cpus=cpus, gpus=gpus))
+        wanted = f"{cpus:g} CPUs and {gpus:g} GPUs"
         try:
             async with asyncio.timeout(PLACE_SECONDS):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(engine.settled.wait(), HINT_SECONDS)
+                if not engine.settled.is_set():
+                    logger.warning("Waiting for a machine of the Ray cluster with %s to spare", wanted)
                 await engine.settled.wait()
         except TimeoutError:
             engine.kill()
             raise EngineNotReady(
-                f"No machine of the Ray cluster has {cpus:g} CPUs and {gpus:g} GPUs to spare; lower --replicas."
+                f"No machine of the Ray cluster has {wanted} to spare; lower --replicas, end other programs there, or "
+                "add machines."
             ) from None
         return engine
 
@@ -96,10 +104,10 @@ class RayCluster:
         if not isinstance(report, ClusterReady):
             raise EngineDied(report.message if isinstance(report, ClusterFailed) else "Ray answered out of order.")
         logger.info("Ray: %d machines, %g CPUs, %g GPUs", report.machines, report.cpus, report.gpus)
-        self._reading = asyncio.create_task(self._read(self._process.stdout))
+        self._reading = asyncio.create_task(self._read(self._process, self._process.stdout))
         return report
 
-    async def _read(self, reports: asyncio.StreamReader) -> None:
+    async def _read(self, process: asyncio.subprocess.Process, reports: asyncio.StreamReader) -> None:
         decoder = msgspec.json.Decoder(RayReport)
         while line := await reports.readline():
             report = decoder.decode(line)
@@ -110,6 +118,9 @@ class RayCluster:
                 if report.reason:
                     logger.warning("%s ended: %s", report.name, report.reason)
                 engine.end(report.exit_code)
+        if self._engines:
+            ended = describe_exit("The process that speaks to Ray", await process.wait())
+            logger.error("%s Its engines end with it.", ended)
         self._connecting = None  # whoever needs an engine now connects anew
         for engine in self._engines.values():
             engine.end(1)
