@@ -6,14 +6,14 @@ The engine as its users get it, with its default configuration: scheduling, samp
 import itertools
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from unittest.mock import patch
 
 from benchmarks.remote import serve
-from sevenb.backend.native import _kernels, backend, kv, ordered, sampling
+from sevenb.backend.native import NativeBackend, _kernels, backend, head, kv, ordered, sampling
 from sevenb.engine.block_store import MemoryTier
 from sevenb.engine.engine_config import EngineConfig
 from sevenb.engine.loader import load_engine
@@ -86,8 +86,9 @@ class SevenB:
         """The part of a decode step that is spent outside of the kernels, between 0 and 1."""
         kernels = _TimedKernels("timed kernels")
         with ExitStack() as stack:
-            for module in (backend, kv, ordered, sampling):
+            for module in (backend, head, kv, ordered, sampling):
                 stack.enter_context(patch.object(module, "_kernels", kernels))
+            stack.enter_context(patch.object(NativeBackend, "run_layers", kernels.timed(NativeBackend.run_layers)))
             self._start([prompt], steps)
             kernels.seconds = 0.0
             start = time.perf_counter()
@@ -178,8 +179,14 @@ class _TimedKernels(ModuleType):
 
     def __getattr__(self, name: str) -> object:
         kernel = getattr(_kernels, name)
-        if not callable(kernel):
+        if isinstance(kernel, type) or not callable(kernel):
             return kernel
+        timed = self.timed(kernel)
+        setattr(self, name, timed)
+        return timed
+
+    def timed(self, kernel: Callable[..., object]) -> Callable[..., object]:
+        """The same function, whose time counts."""
 
         def timed(*arguments: object, **named: object) -> object:
             start = time.perf_counter()
@@ -188,7 +195,6 @@ class _TimedKernels(ModuleType):
             finally:
                 self.seconds += time.perf_counter() - start
 
-        setattr(self, name, timed)
         return timed
 
 

@@ -13,6 +13,7 @@ namespace nb = nanobind;
 
 void bind_matmul(nb::module_& m);
 void bind_attention(nb::module_& m);
+void bind_layers(nb::module_& m);
 void bind_sampling(nb::module_& m);
 
 NB_MODULE(_kernels, m) {
@@ -39,5 +40,6 @@ NB_MODULE(_kernels, m) {
 
   bind_matmul(m);
   bind_attention(m);
+  bind_layers(m);
   bind_sampling(m);
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cpu.h"
+#include "head.h"
 #include "linear.h"
 #include "packed_matrix.h"
 #include "thread_pool.h"
@@ -88,26 +89,68 @@ void bind_packed_matrix(nb::module_& m) {
           "Bits of the activations that it is multiplied by: 8, 16 or (for plain numbers) 32.");
 }
 
+void bind_split_matrix(nb::module_& m) {
+  nb::class_<SplitMatrix>(m, "SplitMatrix", "An output head in two halves, so that most tokens need only the first.")
+      .def(
+          "__init__",
+          [](SplitMatrix* self, int quant_type, std::int64_t rows, std::int64_t columns, const Bytes& data,
+             ThreadPool& pool) {
+            nb::gil_scoped_release release;
+            new (self) SplitMatrix(quant_type, rows, columns, data.data(), data.size(), pool);
+          },
+          "quant_type"_a, "rows"_a, "columns"_a, "data"_a, "pool"_a)
+      .def_static("splits", &SplitMatrix::splits, "quant_type"_a, "Whether matrices of this type can be split.")
+      .def_prop_ro("rows", &SplitMatrix::rows)
+      .def_prop_ro("columns", &SplitMatrix::columns)
+      .def_prop_ro("bytes", &SplitMatrix::bytes);
+}
+
+// The rows `ids` of a table.
+template <class Matrix>
+void bound_embed(Workspace& workspace, const Matrix& table, const Ids& ids, MutableRows out) {
+  const int tokens = static_cast<int>(ids.shape(0));
+  need_shape(out, tokens, table.columns());
+  check_ids(ids, table.rows(), "a token id is outside of the table");
+  nb::gil_scoped_release release;
+  embed(workspace, table, ids.data(), tokens, out.data());
+}
+
+void bound_head_logits(Workspace& workspace, const Rows& hidden, const Ids& rows, const Vector& norm, float epsilon,
+                       const SplitMatrix& head, const Ids& best, const nb::list& masks, MutableRows out) {
+  const int columns = head.columns(), tokens = static_cast<int>(rows.shape(0));
+  check_ids(rows, tokens_of(hidden, columns), "a wanted row is outside of the batch");
+  check_ids(best, most_best + 1, "a number of best logits is out of range");
+  need_shape(out, tokens, head.rows());
+  need(best.shape(0) == rows.shape(0) && masks.size() == rows.shape(0), "the wanted logits do not fit the rows");
+  const Norm rms = norm_of(norm, epsilon, columns);
+  std::vector<WantedLogits> wanted(tokens);
+  std::vector<nb::ndarray<const std::uint32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>> held;
+  for (int token = 0; token < tokens; ++token) {
+    wanted[token] = {best.data()[token], nullptr, 0};
+    const nb::handle mask = masks[token];
+    if (mask.is_none()) continue;
+    held.push_back(nb::cast<nb::ndarray<const std::uint32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>>(mask));
+    wanted[token].allowed = held.back().data();
+    wanted[token].allowed_words = static_cast<int>(held.back().shape(0));
+  }
+  nb::gil_scoped_release release;
+  if (tokens > 0) head_logits(workspace, hidden.data(), rows.data(), rms, head, wanted, out.data());
+}
+
 }  // namespace
 
 void bind_matmul(nb::module_& m) {
   bind_packed_matrix(m);
+  bind_split_matrix(m);
   nb::class_<Workspace>(m, "Workspace", "Threads, kernels and scratch memory that the ops of one backend share.")
       .def(
           "__init__",
           [](Workspace* self, ThreadPool& pool, const std::string& isa) { new (self) Workspace(pool, resolve_isa(isa)); },
           "pool"_a, "isa"_a, nb::keep_alive<1, 2>());
 
-  m.def(
-      "embed",
-      [](Workspace& workspace, const PackedMatrix& table, const Ids& ids, MutableRows out) {
-        const int tokens = static_cast<int>(ids.shape(0));
-        need_shape(out, tokens, table.columns());
-        check_ids(ids, table.rows(), "a token id is outside of the table");
-        nb::gil_scoped_release release;
-        embed(workspace, table, ids.data(), tokens, out.data());
-      },
-      "workspace"_a, "table"_a, "ids"_a, "out"_a.noconvert(), "out [T, H] = the rows `ids` of the table.");
+  m.def("embed", &bound_embed<PackedMatrix>, "workspace"_a, "table"_a, "ids"_a, "out"_a.noconvert(),
+        "out [T, H] = the rows `ids` of the table.");
+  m.def("embed", &bound_embed<SplitMatrix>, "workspace"_a, "table"_a, "ids"_a, "out"_a.noconvert());
 
   m.def(
       "norm_project_qkv",
@@ -222,4 +265,10 @@ void bind_matmul(nb::module_& m) {
       },
       "workspace"_a, "hidden"_a, "rows"_a, "norm"_a, "epsilon"_a, "head"_a, "out"_a.noconvert(),
       "out [R, V] = logits of the chosen rows of hidden, after the RMS norm.");
+
+  m.attr("MOST_BEST") = most_best;
+  m.def("head_logits", &bound_head_logits, "workspace"_a, "hidden"_a, "rows"_a, "norm"_a, "epsilon"_a, "head"_a,
+        "best"_a, "masks"_a, "out"_a.noconvert(),
+        "out [R, V] = logits of the chosen rows of hidden, after the RMS norm. Exact are the best[r] largest of row r, at "
+        "most MOST_BEST and of those tokens that masks[r] allows (None: all); 0: all. All other allowed ones are smaller.");
 }

@@ -40,31 +40,6 @@ void run_chunks(ThreadPool& pool, int chunks, int tiles, F&& f) {
     pool.run(chunks * tiles, f);
 }
 
-// Norms inputs (if there is a norm) and brings them into every precision that `to` has.
-void prepare_inputs(Workspace& workspace, const float* inputs, const std::int32_t* rows, int tokens, int columns,
-                    const Norm& norm, ActivationBuffer& to) {
-  float* normed_rows =
-      static_cast<float*>(workspace.normed.reserve(sizeof(float) * columns * workspace.pool.size()));
-  const auto prepare_token = [&](int token, int worker) {
-    const float* row = inputs + static_cast<std::size_t>(rows ? rows[token] : token) * columns;
-    if (norm.weight) {
-      float* normed = to.has(Precision::float32) ? to.floats(token) : normed_rows + worker * columns;
-      workspace.kernels.rms_norm(row, norm.weight, norm.epsilon, columns, normed);
-      row = normed;
-    } else if (to.has(Precision::float32)) {
-      std::copy(row, row + columns, to.floats(token));
-    }
-    for (Precision precision : {Precision::int8, Precision::int16})
-      if (to.has(precision))
-        workspace.kernels.quantise(row, columns, precision, to.block(precision, token, 0),
-                                   tile_width(tokens, token / tile_tokens));
-  };
-  workspace.pool.run(divide_up(tokens, prepared_tokens), [&](int chunk, int worker) {
-    const int end = std::min((chunk + 1) * prepared_tokens, tokens);
-    for (int token = chunk * prepared_tokens; token < end; ++token) prepare_token(token, worker);
-  });
-}
-
 // The projections of inputs that are ready, all in one parallel region.
 void run_projections(Workspace& workspace, ActivationBuffer& inputs, const std::vector<Projection>& projections) {
   struct Part {
@@ -106,11 +81,27 @@ void reserve_for(ActivationBuffer& buffer, int tokens, int columns, const std::v
 
 }  // namespace
 
-void embed(Workspace& workspace, const PackedMatrix& table, const std::int32_t* ids, int tokens, float* out) {
-  workspace.pool.run(divide_up(tokens, prepared_tokens), [&](int chunk, int) {
+void prepare_inputs(Workspace& workspace, const float* inputs, const std::int32_t* rows, int tokens, int columns,
+                    const Norm& norm, ActivationBuffer& to) {
+  float* normed_rows =
+      static_cast<float*>(workspace.normed.reserve(sizeof(float) * columns * workspace.pool.size()));
+  const auto prepare_token = [&](int token, int worker) {
+    const float* row = inputs + static_cast<std::size_t>(rows ? rows[token] : token) * columns;
+    if (norm.weight) {
+      float* normed = to.has(Precision::float32) ? to.floats(token) : normed_rows + worker * columns;
+      workspace.kernels.rms_norm(row, norm.weight, norm.epsilon, columns, normed);
+      row = normed;
+    } else if (to.has(Precision::float32)) {
+      std::copy(row, row + columns, to.floats(token));
+    }
+    for (Precision precision : {Precision::int8, Precision::int16})
+      if (to.has(precision))
+        workspace.kernels.quantise(row, columns, precision, to.block(precision, token, 0),
+                                   tile_width(tokens, token / tile_tokens));
+  };
+  workspace.pool.run(divide_up(tokens, prepared_tokens), [&](int chunk, int worker) {
     const int end = std::min((chunk + 1) * prepared_tokens, tokens);
-    for (int token = chunk * prepared_tokens; token < end; ++token)
-      table.dequantise_row(ids[token], out + static_cast<std::size_t>(token) * table.columns());
+    for (int token = chunk * prepared_tokens; token < end; ++token) prepare_token(token, worker);
   });
 }
 

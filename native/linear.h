@@ -25,8 +25,17 @@ struct Projection {
   bool add;
 };
 
-// out [T, columns] = rows `ids` of `table`.
-void embed(Workspace& workspace, const PackedMatrix& table, const std::int32_t* ids, int tokens, float* out);
+// Norms the rows `rows` (null: all) of inputs, if there is a norm, and brings them into every precision that `to` has.
+void prepare_inputs(Workspace& workspace, const float* inputs, const std::int32_t* rows, int tokens, int columns,
+                    const Norm& norm, ActivationBuffer& to);
+
+// out [T, columns] = rows `ids` of `table`, a PackedMatrix or a SplitMatrix.
+template <class Matrix>
+void embed(Workspace& workspace, const Matrix& table, const std::int32_t* ids, int tokens, float* out) {
+  workspace.pool.run(tokens, [&](int token, int) {
+    table.dequantise_row(ids[token], out + static_cast<std::size_t>(token) * table.columns());
+  });
+}
 
 // All projections of the same inputs [T, columns], row t at inputs + rows[t] * columns (`rows` null: row t itself).
 void project(Workspace& workspace, const float* inputs, const std::int32_t* rows, int tokens, const Norm& norm,

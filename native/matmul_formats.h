@@ -165,6 +165,22 @@ struct Format<WeightType::q8_0> : BlockFormat<as_signed, false> {
   }
 };
 
+// Q8_0's q = 16 n + l − 128 with four bits each: 16 (n − 8) + 7.5 and l − 7.5.
+template <int Scale, int Offset>  // Offset in halves
+struct Q8HalfFormat : BlockFormat<3, true> {
+  static SEVENB_INLINE void load(const std::uint8_t* record, int, int vector, Block& w) {
+    const RowFloats scale = load_rows_f16(record + 2 * lanes * vector);
+    w.scale = scale * all_rows(static_cast<float>(Scale));
+    w.offset = scale * all_rows(0.5f * Offset);
+    unpack_nibbles(record + half_row + 4 * lanes * vector, w.steps);
+  }
+};
+
+template <>
+struct Format<WeightType::q8_0_coarse> : Q8HalfFormat<16, 15> {};
+template <>
+struct Format<WeightType::q8_0_rest> : Q8HalfFormat<1, 1> {};
+
 // -- weight = scale × (q − 2^Shift) + offset, both for 16 columns ---------------------------------------------
 
 template <int Shift, bool HasOffset>
@@ -193,9 +209,9 @@ struct HalfBlockFormat {
 };
 
 // Q6_K and Q3_K: the products with the signed sub-scales are exact in float32.
-template <WeightType T, int Shift>
-struct SignedKFormat : HalfBlockFormat<Shift, false> {
-  using Block = typename HalfBlockFormat<Shift, false>::Block;
+template <WeightType T, int Shift, bool HasOffset = false>
+struct SignedKFormat : HalfBlockFormat<Shift, HasOffset> {
+  using Block = typename HalfBlockFormat<Shift, HasOffset>::Block;
 
   static SEVENB_INLINE const std::uint8_t* planes(const std::uint8_t* record, int b, int vector) {
     return record + Layout<T>::header + b * Layout<T>::block_bytes + 4 * lanes * vector;
@@ -228,6 +244,26 @@ struct Format<WeightType::q3_k> : SignedKFormat<WeightType::q3_k, 2> {
     add_bits<2>(planes(record, b, vector) + pair_plane, w.steps);
   }
 };
+
+// Q6_K's q = 8 n + l − 32 with three bits each: 8 (n − 4) + 3.5 and l − 3.5.
+template <WeightType T, int Scale, int Offset>  // Offset in halves
+struct Q6HalfFormat : SignedKFormat<T, 2, true> {
+  using Base = SignedKFormat<T, 2, true>;
+  static SEVENB_INLINE void load(const std::uint8_t* record, int b, int vector, typename Base::Block& w) {
+    Base::load_scales(record, b, vector, w);
+    for (int half = 0; half < 2; ++half) {
+      w.offset[half] = w.scale[half] * all_rows(0.5f * Offset);
+      w.scale[half] = w.scale[half] * all_rows(static_cast<float>(Scale));
+    }
+    unpack_pairs<0>(Base::planes(record, b, vector), w.steps);
+    add_bits<2>(Base::planes(record, b, vector) + pair_plane, w.steps);
+  }
+};
+
+template <>
+struct Format<WeightType::q6_k_coarse> : Q6HalfFormat<WeightType::q6_k_coarse, 8, 7> {};
+template <>
+struct Format<WeightType::q6_k_rest> : Q6HalfFormat<WeightType::q6_k_rest, 1, 1> {};
 
 template <>
 struct Format<WeightType::q2_k> : HalfBlockFormat<as_held, true> {

@@ -128,6 +128,21 @@ void pack_record(TypeTag<WeightType::q8_0>, const Records& records, Bytes out) {
   put_lines(out + half_row, Words<8>(records, 2));
 }
 
+// The halves of Q8_0: the upper and the lower nibble of q + 128.
+void put_q8_nibbles(const Records& records, int shift, Bytes out) {
+  put_halves(out, records, 0);
+  const Words<8> words(records, 2);
+  put_nibbles(out + half_row, [&](int s) { return (words[s] ^ 0x80808080u) >> shift; });
+}
+
+void pack_record(TypeTag<WeightType::q8_0_coarse>, const Records& records, Bytes out) {
+  put_q8_nibbles(records, 4, out);
+}
+
+void pack_record(TypeTag<WeightType::q8_0_rest>, const Records& records, Bytes out) {
+  put_q8_nibbles(records, 0, out);
+}
+
 // Q4_K and Q5_K: d, dmin, 12 bytes of 6-bit sub-scales and sub-minima. Their first eight bytes are four scales and four
 // minima, above which are the two high bits of four more each; the low bits of those are the nibbles of the last four.
 void put_k_scales(const Records& records, Bytes out) {
@@ -166,19 +181,53 @@ void pack_record(TypeTag<WeightType::q5_k>, const Records& records, Bytes out) {
 }
 
 // Q6_K: 128 bytes of nibbles, 64 of bit pairs, 16 signed sub-scales, d.
-void pack_record(TypeTag<WeightType::q6_k>, const Records& records, Bytes out) {
-  using L = Layout<WeightType::q6_k>;
+struct Q6Record {
+  explicit Q6Record(const Records& records) : nibbles(records, 0), pairs(records, 128) {}
+
+  // Of block `b`, with anything above.
+  Line low_nibble(int b, int s) const { return nibbles[b / 4 * 16 + b % 2 * 8 + s] >> (b % 4 / 2 * 4); }
+  Line high_pair(int b, int s) const { return pairs[b / 4 * 8 + s] >> (2 * (b % 4)); }
+  Line six_bits(int b, int s) const { return (low_nibble(b, s) & low_nibbles) | (high_pair(b, s) & low_pairs) << 4; }
+
+  Words<32> nibbles;
+  Words<16> pairs;
+};
+
+void put_q6_scales(const Records& records, Bytes out) {
   put_halves(out, records, 208);
   const Words<4> scales(records, 192);
   for (int i = 0; i < 4; ++i) put_bytes(out + half_row + 4 * i * group_rows, scales[i]);
-  const Words<32> nibbles(records, 0);
-  const Words<16> pairs(records, 128);
+}
+
+void pack_record(TypeTag<WeightType::q6_k>, const Records& records, Bytes out) {
+  using L = Layout<WeightType::q6_k>;
+  put_q6_scales(records, out);
+  const Q6Record record(records);
   for (int b = 0; b < L::blocks; ++b) {
-    const int half = b / 4, quarter = b % 4;
     Bytes planes = out + L::header + b * L::block_bytes;
-    put_nibbles(planes, [&](int s) { return nibbles[half * 16 + quarter % 2 * 8 + s] >> (quarter / 2 * 4); });
-    put_pairs(planes + nibble_plane, [&](int s) { return pairs[half * 8 + s] >> (2 * quarter); });
+    put_nibbles(planes, [&](int s) { return record.low_nibble(b, s); });
+    put_pairs(planes + nibble_plane, [&](int s) { return record.high_pair(b, s); });
   }
+}
+
+// The halves of Q6_K: the upper and the lower three bits of q + 32.
+void put_q6_half(const Records& records, int shift, Bytes out) {
+  using L = Layout<WeightType::q6_k_coarse>;
+  put_q6_scales(records, out);
+  const Q6Record record(records);
+  for (int b = 0; b < L::blocks; ++b) {
+    Bytes planes = out + L::header + b * L::block_bytes;
+    put_pairs(planes, [&](int s) { return record.six_bits(b, s) >> shift; });
+    put_bits(planes + pair_plane, [&](int s) { return record.six_bits(b, s) >> (shift + 2); });
+  }
+}
+
+void pack_record(TypeTag<WeightType::q6_k_coarse>, const Records& records, Bytes out) {
+  put_q6_half(records, 3, out);
+}
+
+void pack_record(TypeTag<WeightType::q6_k_rest>, const Records& records, Bytes out) {
+  put_q6_half(records, 0, out);
 }
 
 // Q3_K: 32 bytes of third bits, 64 of bit pairs, 12 of 6-bit sub-scales (biased by 32), d. The nibbles of the first

@@ -119,6 +119,15 @@ class MLPWeights:
 
 
 @dataclass(frozen=True)
+class LayerWeights:
+    """One transformer block's weights."""
+
+    attention: AttentionWeights
+    output: Weight  # of attention
+    mlp: MLPWeights
+
+
+@dataclass(frozen=True)
 class LowRank:
     """What LoRA (arXiv 2106.09685) adds to the projection of inputs x: ``scale * (x @ shrink.T) @ expand.T``.
 
@@ -225,10 +234,11 @@ class Backend(Protocol):
 
     # -- loading ---------------------------------------------------------------------------------------
 
-    def pack(self, tensor: RawTensor, *, precise: bool = False) -> Weight:
+    def pack(self, tensor: RawTensor, *, precise: bool = False, head: bool = False) -> Weight:
         """Lay a [rows, columns] matrix out for this device. Any type of `QuantType`; values stay exact.
 
-        A device that quantises activations does so with at least 8 bits, and with 16 before a ``precise`` weight.
+        A device that quantises activations does so with at least 8 bits, and with 16 before a ``precise`` weight. No op
+        but `embed` and `logits` meets a ``head``.
         """
         ...
 
@@ -385,4 +395,17 @@ class OverlappingBackend(Protocol):
 
         Without rows there is nothing to choose, and the end of the step can be waited for.
         """
+        ...
+
+
+@runtime_checkable
+class LayeredBackend(Protocol):
+    """A `Backend` that can take tokens through all layers in one op, to the last bit as through the ops of each."""
+
+    def bind_layers(self, layers: Sequence[LayerWeights], spec: AttentionSpec) -> Any | None:
+        """The layers as `run_layers` takes them; None where they have to be walked through op by op."""
+        ...
+
+    def run_layers(self, layers: Any, hidden: Tensor, step: Step, cache: KVCache) -> Tensor:
+        """What the last layer makes of ``hidden``, without adapters: [T, H]. May work in place on ``hidden``."""
         ...

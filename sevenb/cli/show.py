@@ -135,11 +135,12 @@ def _weights(checkpoint: "Checkpoint", *, every_tensor: bool) -> "Table":
 
 def _kernel_finder(checkpoint: "Checkpoint") -> "Callable[[RawTensor], str]":
     """What says which kernel multiplies by a matrix of the checkpoint."""
-    from sevenb.model.decoder import is_precise
+    from sevenb.model.decoder import is_head, is_precise
 
     try:
         from sevenb.backend.native import NativeBackend
     except ImportError:
         return lambda tensor: "the native kernels are not built"
     backend = NativeBackend(threads=1)
-    return lambda tensor: backend.kernel_for(tensor, precise=is_precise(tensor, checkpoint.tensors))
+    tensors = checkpoint.tensors
+    return lambda tensor: backend.kernel_for(tensor, precise=is_precise(tensor, tensors), head=is_head(tensor, tensors))

@@ -1,7 +1,7 @@
 """The decoder: the Qwen · Llama · Mistral · Yi family in one forward pass over a backend's fused ops."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from sevenb.backend.protocol import (
     KVCache,
     KVLayout,
     LayerAdapter,
+    LayeredBackend,
+    LayerWeights,
     LowRank,
     MLPWeights,
     Step,
@@ -29,15 +31,6 @@ from sevenb.model.key_balance import after_head_norm, key_balance
 from sevenb.model.lora import LoraAdapter
 
 ProgressCallback = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One transformer block's weights, packed for the backend."""
-
-    attention: AttentionWeights
-    output: Weight
-    mlp: MLPWeights
 
 
 class Decoder:
@@ -61,6 +54,8 @@ class Decoder:
         self.head = weights.matrix("output") if weights.has("output.weight") else self.embedding
         self.norm = weights.vector("output_norm.weight")
         self.layers = [_load_layer(weights, f"blk.{index}.") for index in range(config.layers)]
+        self._layered = backend if isinstance(backend, LayeredBackend) else None
+        self._bound_layers = self._layered and self._layered.bind_layers(self.layers, self.spec)
         self.weight_bytes = weights.packed_bytes
         self._adapters: dict[str, list[LayerAdapter]] = {}
 
@@ -106,6 +101,8 @@ class Decoder:
         hidden = backend.embed(self.embedding, step)
         # An adapter that these weights lack changes nothing: a draft model guesses without.
         runs = [(run, self._adapters[run.adapter]) for run in adapter_runs if run.adapter in self._adapters]
+        if self._layered is not None and self._bound_layers is not None and not runs:
+            return self._layered.run_layers(self._bound_layers, hidden, step, cache)
         for index, layer in enumerate(self.layers):
             adapted = [AdaptedRows(run.start, run.end, adapters[index]) for run, adapters in runs]
             query = backend.norm_qkv_rope_store(hidden, layer.attention, spec, step, cache, index, adapted)
@@ -120,14 +117,18 @@ def kv_layout(config: ModelConfig, block_size: int, dtype: str = "f16") -> KVLay
     return KVLayout(config.layers, config.kv_heads, config.head_dim, block_size, dtype)
 
 
+def is_head(tensor: RawTensor, tensors: Mapping[str, RawTensor]) -> bool:
+    """Whether a matrix is the output head; an embedding may be that, too."""
+    return tensor.name == ("output.weight" if "output.weight" in tensors else "token_embd.weight")
+
+
 def is_precise(tensor: RawTensor, tensors: Mapping[str, RawTensor]) -> bool:
     """Whether a matrix of a model meets activations of more than 8 bits.
 
     Rounding before the head lands on the logits themselves, and before K and V on every later token; together these
     three are over half of the KL that 8-bit activations cost, and a few per cent of the arithmetic.
     """
-    head = "output.weight" if "output.weight" in tensors else "token_embd.weight"
-    return tensor.name == head or tensor.name.endswith((".attn_k.weight", ".attn_v.weight"))
+    return is_head(tensor, tensors) or tensor.name.endswith((".attn_k.weight", ".attn_v.weight"))
 
 
 class _Loader:
@@ -148,7 +149,9 @@ class _Loader:
 
     def matrix(self, stem: str) -> Weight:
         tensor = self._tensors[f"{stem}.weight"]
-        weight = self._backend.pack(tensor, precise=is_precise(tensor, self._tensors))
+        weight = self._backend.pack(
+            tensor, precise=is_precise(tensor, self._tensors), head=is_head(tensor, self._tensors)
+        )
         self.packed_bytes += self._backend.weight_bytes(weight)
         self._finish(tensor)
         return weight
@@ -183,7 +186,7 @@ class _Loader:
             self._progress(self._done, self._total)
 
 
-def _load_layer(weights: _Loader, prefix: str) -> Layer:
+def _load_layer(weights: _Loader, prefix: str) -> LayerWeights:
     attention = AttentionWeights(
         norm=weights.vector(prefix + "attn_norm.weight"),
         query=weights.matrix(prefix + "attn_q"),
@@ -195,7 +198,7 @@ def _load_layer(weights: _Loader, prefix: str) -> Layer:
         query_norm=weights.optional_vector(prefix + "attn_q_norm.weight"),
         key_norm=weights.optional_vector(prefix + "attn_k_norm.weight"),
     )
-    return Layer(
+    return LayerWeights(
         attention=replace(attention, key_balance=weights.key_balance(attention)),
         output=weights.matrix(prefix + "attn_output"),
         mlp=MLPWeights(

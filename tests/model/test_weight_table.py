@@ -10,7 +10,7 @@ from sevenb.backend.native import NativeBackend
 from sevenb.backend.quant_types import QuantType, RawTensor
 from sevenb.backend.reference.dequantize import dequantize
 from sevenb.model.checkpoint import Checkpoint
-from sevenb.model.decoder import Decoder, is_precise
+from sevenb.model.decoder import Decoder, is_head, is_precise
 from sevenb.model.weight_table import head_repeats_embedding, weight_table
 from tests.model.gguf_writer import float_tensor
 from tests.model.tiny_gguf import TinyModel
@@ -72,7 +72,8 @@ def test_the_kernels_are_those_of_the_loaded_weights(tmp_path: Path, quant_type:
         "blk.1.ffn_down.weight": decoder.layers[1].mlp.down,
     }
     for name, weight in loaded.items():
-        said = backend.kernel_for(tensors[name], precise=is_precise(tensors[name], tensors))
+        tensor = tensors[name]
+        said = backend.kernel_for(tensor, precise=is_precise(tensor, tensors), head=is_head(tensor, tensors))
         assert said == backend.kernel_of(weight), name
 
 

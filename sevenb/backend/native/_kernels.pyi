@@ -51,12 +51,29 @@ class PackedMatrix:
     def activation_bits(self) -> int:
         """Bits of the activations that it is multiplied by: 8, 16 or (for plain numbers) 32."""
 
+class SplitMatrix:
+    """An output head in two halves, so that most tokens need only the first."""
+
+    def __init__(
+        self, quant_type: int, rows: int, columns: int, data: npt.NDArray[np.uint8], pool: ThreadPool
+    ) -> None: ...
+    @staticmethod
+    def splits(quant_type: int) -> bool:
+        """Whether matrices of this type can be split."""
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def columns(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+
 class Workspace:
     """Threads, kernels and scratch memory that the ops of one backend share."""
 
     def __init__(self, pool: ThreadPool, isa: str) -> None: ...
 
-def embed(workspace: Workspace, table: PackedMatrix, ids: IntArray, out: FloatArray) -> None:
+def embed(workspace: Workspace, table: PackedMatrix | SplitMatrix, ids: IntArray, out: FloatArray) -> None:
     """Out [T, H] = the rows ``ids`` of the table."""
 
 def norm_project_qkv(
@@ -131,6 +148,25 @@ def logits(
 ) -> None:
     """Out [R, V] = logits of the chosen rows of hidden, after the RMS norm."""
 
+MOST_BEST: int
+
+def head_logits(
+    workspace: Workspace,
+    hidden: FloatArray,
+    rows: IntArray,
+    norm: FloatArray,
+    epsilon: float,
+    head: SplitMatrix,
+    best: IntArray,
+    masks: Sequence[npt.NDArray[np.uint32] | None],
+    out: FloatArray,
+) -> None:
+    """Out [R, V] = logits of the chosen rows of hidden, after the RMS norm.
+
+    Exact are the best[r] largest of row r, at most MOST_BEST and of those tokens that masks[r] allows (None: all); 0:
+    all. All other allowed ones are smaller.
+    """
+
 # -- KV cache and attention --------------------------------------------------------------------------------
 
 class PagedBatch:
@@ -193,6 +229,44 @@ def paged_attention(
     layer: int,
 ) -> None:
     """Causal softmax attention of query [T, heads * head_dim] over the cache into output; window 0 is none."""
+
+# -- layers ------------------------------------------------------------------------------------------------
+
+class Layers:
+    """A decoder's layers, which tokens go through in one call."""
+
+    def __init__(
+        self,
+        heads: int,
+        kv_heads: int,
+        head_dim: int,
+        interleaved: bool,
+        window: int,
+        softmax_scale: float,
+        norm_epsilon: float,
+    ) -> None: ...
+    def append(
+        self,
+        attention_norm: FloatArray,
+        query: PackedMatrix,
+        key: PackedMatrix,
+        value: PackedMatrix,
+        query_bias: FloatArray | None,
+        key_bias: FloatArray | None,
+        value_bias: FloatArray | None,
+        key_balance: FloatArray | None,
+        query_norm: FloatArray | None,
+        key_norm: FloatArray | None,
+        output: PackedMatrix,
+        mlp_norm: FloatArray,
+        gate: PackedMatrix,
+        up: PackedMatrix,
+        down: PackedMatrix,
+    ) -> None:
+        """One more layer; matrices and vectors are kept, None where the model has no such vector."""
+
+    def run(self, workspace: Workspace, hidden: FloatArray, batch: PagedBatch, cache: KVCache) -> None:
+        """Hidden [T, H] goes through all layers, in place; keys and values are stored in the cache."""
 
 # -- sampling ----------------------------------------------------------------------------------------------
 

@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sevenb.backend.native import _kernels, kv, sampling
+from sevenb.backend.native.head import PendingLogits, exact
 from sevenb.backend.native.kv import NativeKVCache
 from sevenb.backend.native.ordered import (
+    NativeHead,
     NativeWeight,
     OrderedMatrix,
     in_order_of,
@@ -24,6 +26,7 @@ from sevenb.backend.protocol import (
     FloatArray,
     IntArray,
     KVLayout,
+    LayerWeights,
     LowRank,
     MLPWeights,
     SampleControl,
@@ -75,12 +78,14 @@ class NativeBackend:
 
     # -- loading ---------------------------------------------------------------------------------------
 
-    def pack(self, tensor: RawTensor, *, precise: bool = False) -> NativeWeight:
-        """Interleave sixteen rows at a time; the file's bits are kept as they are.
+    def pack(self, tensor: RawTensor, *, precise: bool = False, head: bool = False) -> NativeHead:
+        """Interleave sixteen rows at a time; the file's bits are kept as they are, those of a head in two halves.
 
         Raises `UnsupportedModel` when rows are no multiple of 32 columns long, `OutOfMemory`.
         """
         try:
+            if head and _splits(tensor):
+                return _kernels.SplitMatrix(tensor.quant_type, tensor.rows, tensor.columns, tensor.data, self._pool)
             matrix = _kernels.PackedMatrix(
                 tensor.quant_type,
                 tensor.rows,
@@ -117,12 +122,16 @@ class NativeBackend:
         norms: FloatArray = np.sqrt(np.einsum("rc,rc->r", rows, rows))
         return norms
 
-    def kernel_of(self, weight: NativeWeight) -> str:
+    def kernel_of(self, weight: NativeHead) -> str:
         """What the weight is multiplied by and with which instructions, as in ``int8 activations, AVX2``."""
+        if isinstance(weight, _kernels.SplitMatrix):
+            return self._head_kernel()
         return self._kernel(matrix_of(weight).activation_bits, ordered=is_ordered(weight))
 
-    def kernel_for(self, tensor: RawTensor, *, precise: bool = False) -> str:
+    def kernel_for(self, tensor: RawTensor, *, precise: bool = False, head: bool = False) -> str:
         """`kernel_of` the weight that `pack` would make of a matrix, without making it."""
+        if head and _splits(tensor):
+            return self._head_kernel()
         plain_numbers = tensor.quant_type in (QuantType.F32, QuantType.F16, QuantType.BF16)
         ordered = tensor.column_order is not None
         return self._kernel(32 if plain_numbers else 16 if precise else 8, ordered=ordered)
@@ -131,9 +140,12 @@ class NativeBackend:
         activations = "float32" if activation_bits == 32 else f"int{activation_bits}"
         return f"{activations} activations{' in act-order' if ordered else ''}, {_INSTRUCTIONS[self._isa]}"
 
-    def weight_bytes(self, weight: NativeWeight) -> int:
+    def _head_kernel(self) -> str:
+        return f"int16 activations in two halves, {_INSTRUCTIONS[self._isa]}"
+
+    def weight_bytes(self, weight: NativeHead) -> int:
         """Bytes of the packed matrix."""
-        return matrix_of(weight).bytes
+        return weight.bytes if isinstance(weight, _kernels.SplitMatrix) else matrix_of(weight).bytes
 
     def free_memory(self) -> int:
         """Bytes that can be taken without swapping, within container limits."""
@@ -176,10 +188,44 @@ class NativeBackend:
         """Check the batch and bring its indices into the kernels' form."""
         return NativeStep(_indices(batch.token_ids), _indices(batch.logit_rows), kv.paged_batch(batch))
 
-    def embed(self, table: _kernels.PackedMatrix, step: NativeStep) -> FloatArray:
+    def embed(self, table: _kernels.PackedMatrix | _kernels.SplitMatrix, step: NativeStep) -> FloatArray:
         """Rows of ``table``, dequantised: [T, H]. Raises ValueError for a token outside of it."""
         hidden = np.empty((len(step.token_ids), table.columns), np.float32)
         _kernels.embed(self._workspace, table, step.token_ids, hidden)
+        return hidden
+
+    def bind_layers(self, layers: Sequence[LayerWeights], spec: AttentionSpec) -> _kernels.Layers | None:
+        """The layers for `run_layers`; None where a matrix wants its inputs in another order."""
+        bound = _kernels.Layers(
+            spec.heads,
+            spec.kv_heads,
+            spec.head_dim,
+            spec.rope_interleaved,
+            spec.window or 0,
+            spec.softmax_scale,
+            spec.norm_eps,
+        )
+        for layer in layers:
+            attention, mlp = layer.attention, layer.mlp
+            matrices = (attention.query, attention.key, attention.value, layer.output, mlp.gate, mlp.up, mlp.down)
+            if is_ordered(*matrices):
+                return None
+            bound.append(
+                attention.norm,
+                *(attention.query, attention.key, attention.value),
+                *(attention.query_bias, attention.key_bias, attention.value_bias),
+                *(attention.key_balance, attention.query_norm, attention.key_norm),
+                layer.output,
+                mlp.norm,
+                *(mlp.gate, mlp.up, mlp.down),
+            )
+        return bound
+
+    def run_layers(
+        self, layers: _kernels.Layers, hidden: FloatArray, step: NativeStep, cache: NativeKVCache
+    ) -> FloatArray:
+        """What the last layer makes of ``hidden``, in place: [T, H]."""
+        layers.run(self._workspace, hidden, step.paged, cache.handle)
         return hidden
 
     def norm_qkv_rope_store(
@@ -309,9 +355,11 @@ class NativeBackend:
             )
 
     def logits(
-        self, hidden: FloatArray, norm: FloatArray, norm_eps: float, head: NativeWeight, step: NativeStep
-    ) -> FloatArray:
+        self, hidden: FloatArray, norm: FloatArray, norm_eps: float, head: NativeHead, step: NativeStep
+    ) -> FloatArray | PendingLogits:
         """Final norm and output head for the wanted rows only: [R, V]."""
+        if isinstance(head, _kernels.SplitMatrix):
+            return PendingLogits(self._workspace, hidden, step.logit_rows, norm, norm_eps, head)
         return norm_project(self._workspace, hidden, norm, norm_eps, head, step.logit_rows)
 
     def normed(self, hidden: FloatArray, norm: FloatArray, norm_eps: float, rows: Sequence[int]) -> FloatArray:
@@ -323,19 +371,25 @@ class NativeBackend:
 
     # -- choosing --------------------------------------------------------------------------------------
 
-    def sample(self, logits: FloatArray, controls: Sequence[SampleControl]) -> list[Sampled]:
+    def sample(self, logits: FloatArray | PendingLogits, controls: Sequence[SampleControl]) -> list[Sampled]:
         """One token a row."""
+        if isinstance(logits, PendingLogits):
+            logits = logits.to_choose(controls)
         return sampling.sample(self._pool, self._isa, logits, controls)
 
     def token_logprobs(
-        self, logits: FloatArray, rows: Sequence[int], token_ids: Sequence[int], top: int
+        self, logits: FloatArray | PendingLogits, rows: Sequence[int], token_ids: Sequence[int], top: int
     ) -> list[Sampled]:
         """Log-probabilities of given tokens."""
-        return sampling.token_logprobs(self._pool, self._isa, logits, rows, token_ids, top)
+        return sampling.token_logprobs(self._pool, self._isa, exact(logits), rows, token_ids, top)
 
-    def to_host(self, tensor: FloatArray) -> FloatArray:
+    def to_host(self, tensor: FloatArray | PendingLogits) -> FloatArray:
         """A copy that later ops do not touch."""
-        return np.array(tensor, np.float32)
+        return np.array(exact(tensor), np.float32)
+
+
+def _splits(tensor: RawTensor) -> bool:
+    return tensor.column_order is None and _kernels.SplitMatrix.splits(tensor.quant_type)
 
 
 def _indices(values: npt.NDArray[np.int32]) -> IntArray:

@@ -27,6 +27,7 @@ class OrderedMatrix:
 
 
 NativeWeight: TypeAlias = _kernels.PackedMatrix | OrderedMatrix
+NativeHead: TypeAlias = NativeWeight | _kernels.SplitMatrix
 
 
 def matrix_of(weight: NativeWeight) -> _kernels.PackedMatrix:

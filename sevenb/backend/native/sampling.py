@@ -44,11 +44,12 @@ def _is_plain_argmax(control: SampleControl) -> bool:
         and control.logprobs is None
         and control.allowed is None
         and not control.logit_bias
-        and not _has_penalty(control)
+        and not has_penalty(control)
     )
 
 
-def _has_penalty(control: SampleControl) -> bool:
+def has_penalty(control: SampleControl) -> bool:
+    """Whether tokens that were there before count for less or more."""
     return control.repetition_penalty != 1.0 or control.presence_penalty != 0.0 or control.frequency_penalty != 0.0
 
 
@@ -83,7 +84,7 @@ def _edits(controls: Sequence[SampleControl]) -> tuple[IntArray, np.ndarray[tupl
         if bias := control.logit_bias:
             ids = np.fromiter(bias.keys(), np.int32, len(bias))
             add(row, _kernels.EDIT_BIAS, ids, np.fromiter(bias.values(), np.float64, len(bias)))
-        if not _has_penalty(control):
+        if not has_penalty(control):
             continue
         if control.repetition_penalty != 1.0 and control.prompt_tokens is not None:
             add(row, _kernels.EDIT_SEEN, control.prompt_tokens, np.zeros(len(control.prompt_tokens)))

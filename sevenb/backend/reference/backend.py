@@ -83,7 +83,7 @@ class ReferenceBackend:
 
     # -- loading ---------------------------------------------------------------------------------------
 
-    def pack(self, tensor: RawTensor, *, precise: bool = False) -> FloatArray:
+    def pack(self, tensor: RawTensor, *, precise: bool = False, head: bool = False) -> FloatArray:
         """The matrix, dequantised: [rows, columns]; activations are never quantised here."""
         return dequantize(tensor)
 

@@ -94,7 +94,7 @@ class TorchBackend:
 
     # -- loading ---------------------------------------------------------------------------------------
 
-    def pack(self, tensor: RawTensor, *, precise: bool = False) -> TorchWeight:
+    def pack(self, tensor: RawTensor, *, precise: bool = False, head: bool = False) -> TorchWeight:
         """Lay a matrix out on the device. Raises `UnsupportedModel`, `OutOfMemory`.
 
         Activations are never quantised, so no weight is more ``precise`` than another.

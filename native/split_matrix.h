@@ -1,0 +1,50 @@
+// An output head in two halves, so that most of its tokens need only the first.
+//
+// A head has a row for each of 150,000 tokens, and next to none of them can be chosen. The upper half of each weight's
+// bits says which: what the lower half adds to a logit is a sum of hundreds of products with remainders that are as
+// good as random, and so stays within a few of its standard deviations (head.h).
+#pragma once
+
+#include <vector>
+
+#include "packed_matrix.h"
+
+namespace sevenb {
+
+class SplitMatrix {
+ public:
+  // Whether matrices of this type can be split.
+  static bool splits(int type);
+
+  // As PackedMatrix; throws std::invalid_argument also for a type that does not split.
+  SplitMatrix(int type, std::int64_t rows, std::int64_t columns, const std::uint8_t* file, std::size_t file_bytes,
+              ThreadPool& pool);
+
+  // coarse + rest = weight.
+  const PackedMatrix& coarse() const { return coarse_; }
+  const PackedMatrix& rest() const { return rest_; }
+
+  int rows() const { return coarse_.rows(); }
+  int columns() const { return coarse_.columns(); }
+  int groups() const { return coarse_.groups(); }
+  std::size_t bytes() const { return coarse_.bytes() + rest_.bytes() + squares_.size() * sizeof(float); }
+
+  // A row group is cut into pieces of so many columns, the last one maybe shorter.
+  static constexpr int piece_columns = 128;
+  int pieces() const { return (columns() + piece_columns - 1) / piece_columns; }
+  // Of each piece of a row group the mean square of the scales in that row where it is largest: [pieces].
+  const float* mean_squares(int group) const { return &squares_[static_cast<std::size_t>(group) * pieces()]; }
+  // In units of a scale: the variance of a weight's rest, and the largest weight.
+  float rest_variance() const { return type_ == WeightType::q8_0 ? (16 * 16 - 1) / 12.0f : (8 * 8 - 1) / 12.0f; }
+  float largest_weight() const { return type_ == WeightType::q8_0 ? 128.0f : 32.0f; }
+
+  // One row as float32, exactly the values that the file's formula gives.
+  void dequantise_row(int row, float* out) const;
+
+ private:
+  WeightType type_;
+  PackedMatrix coarse_, rest_;
+  std::vector<float> squares_;  // [groups][pieces]
+};
+
+}  // namespace sevenb
