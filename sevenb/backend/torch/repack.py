@@ -5,7 +5,8 @@ The layout of each type's block is stated in `sevenb.backend.reference.dequantiz
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,11 +26,11 @@ class _Groups:
     """n groups of neighbouring weights: one number a group, or one for all."""
 
     codes: Tensor  # [n, group] uint8
-    scales: Tensor  # [n] float32, or with levels int16 as `GroupedWeight` has them
+    scales: Tensor  # [n] float32, or with levels integers as `GroupedWeight` has them
     zero: int = 0
     zeros: Tensor | None = None  # [n] float32
     minima: Tensor | None = None  # [n] float32
-    levels: Tensor | None = None  # [n * group / 256, 2] float16
+    levels: Tensor | None = None  # [n * group / 256, 1 or 2] float16
 
 
 def packed(tensor: RawTensor, device: torch.device, dtype: torch.dtype) -> TorchWeight:
@@ -48,28 +49,9 @@ def packed(tensor: RawTensor, device: torch.device, dtype: torch.dtype) -> Torch
     step = max(1, _SLICE_BYTES // tensor.quant_type.row_bytes(tensor.columns)) * (
         tensor.columns // tensor.quant_type.block_size
     )
-    bits = 4 if tensor.quant_type in _FOUR_BITS else 8
-    slices = [_laid_out(unpack(part), bits, tensor.columns) for part in torch.split(blocks, step)]
-    first = slices[0]
-    joined = (
-        first
-        if len(slices) == 1
-        else GroupedWeight(
-            codes=torch.cat([part.codes for part in slices]),
-            scales=torch.cat([part.scales for part in slices]),
-            bits=bits,
-            group=first.group,
-            zero=first.zero,
-            zeros=None if first.zeros is None else torch.cat([part.zeros for part in slices if part.zeros is not None]),
-            minima=None
-            if first.minima is None
-            else torch.cat([part.minima for part in slices if part.minima is not None]),
-            levels=None
-            if first.levels is None
-            else torch.cat([part.levels for part in slices if part.levels is not None]),
-        )
-    )
-    return replace(_compact(joined), column_order=columns)
+    bits = _BITS[tensor.quant_type]
+    slices = [_laid_out(unpack(part), *bits, tensor.columns) for part in torch.split(blocks, step)]
+    return replace(_compact(_joined(slices)), column_order=columns)
 
 
 def vector(tensor: RawTensor, device: torch.device) -> Tensor:
@@ -93,10 +75,23 @@ def _in_range(values: Tensor, dtype: torch.dtype, name: str) -> Tensor:
     return values.to(dtype)
 
 
-def _laid_out(groups: _Groups, bits: int, columns: int) -> GroupedWeight:
+def _joined(slices: list[GroupedWeight]) -> GroupedWeight:
+    """Slices of the rows of one matrix, one after another."""
+    first = slices[0]
+    if len(slices) == 1:
+        return first
+    kept: dict[str, Any] = {
+        field.name: torch.cat([getattr(part, field.name) for part in slices])
+        for field in fields(first)
+        if isinstance(getattr(first, field.name), Tensor)
+    }
+    return replace(first, **kept)
+
+
+def _laid_out(groups: _Groups, bits: int, upper_bits: int, columns: int) -> GroupedWeight:
     """Groups as rows of a matrix."""
     size = groups.codes.shape[1]
-    codes = pack_codes(groups.codes.reshape(-1, columns), bits)
+    codes, upper = pack_codes(groups.codes.reshape(-1, columns), bits, upper_bits)
 
     def per_group(numbers: Tensor | None) -> Tensor | None:
         return None if numbers is None else numbers.reshape(-1, columns // size)
@@ -111,7 +106,8 @@ def _laid_out(groups: _Groups, bits: int, columns: int) -> GroupedWeight:
         groups.zero,
         zeros=per_group(groups.zeros),
         minima=per_group(groups.minima),
-        levels=None if groups.levels is None else groups.levels.reshape(-1, columns // 256, 2),
+        levels=None if groups.levels is None else groups.levels.reshape(-1, columns // 256, groups.levels.shape[1]),
+        upper=upper,
     )
 
 
@@ -185,11 +181,11 @@ def _q3_k(blocks: Tensor) -> _Groups:
     high_bits, codes, packed_scales, scale = torch.split(blocks, [32, 64, 12, 2], 1)
     low, high = packed_scales[:, :8], packed_scales[:, 8:]
     top = torch.cat([high >> shift & 3 for shift in (0, 2, 4, 6)], 1)
-    scales = (torch.cat((low & 15, low >> 4), 1) | top << 4).float() - 32
+    scales = (torch.cat((low & 15, low >> 4), 1) | top << 4).to(torch.int8) - 32
     # Bit b of high-bit byte i belongs to weight 32 b + i; where it is clear, 4 is taken away.
     third = torch.stack([high_bits >> bit & 1 for bit in range(8)], 1).reshape(-1, 256)
     values = _crumbs(codes) | third << 2
-    return _Groups(values.reshape(-1, 16), (_half(scale)[:, None] * scales).flatten(), zero=4)
+    return _Groups(values.reshape(-1, 16), scales.flatten(), zero=4, levels=_halves(scale))
 
 
 def _q4_k(blocks: Tensor) -> _Groups:
@@ -208,8 +204,9 @@ def _q5_k(blocks: Tensor) -> _Groups:
 def _q6_k(blocks: Tensor) -> _Groups:
     codes, high_bits, scales, scale = torch.split(blocks, [128, 64, 16, 2], 1)
     values = _nibbles(codes.reshape(-1, 64)).reshape(-1, 256) | _crumbs(high_bits) << 4
-    group_scales = _half(scale)[:, None] * scales.contiguous().view(torch.int8).float()
-    return _Groups(values.reshape(-1, 16), group_scales.flatten(), zero=32)
+    return _Groups(
+        values.reshape(-1, 16), scales.contiguous().view(torch.int8).flatten(), zero=32, levels=_halves(scale)
+    )
 
 
 _UNPACKERS: dict[QuantType, Callable[[Tensor], _Groups]] = {
@@ -225,7 +222,20 @@ _UNPACKERS: dict[QuantType, Callable[[Tensor], _Groups]] = {
     QuantType.Q6_K: _q6_k,
     QuantType.Q4_Z: _q4_z,
 }
-_FOUR_BITS = frozenset((QuantType.Q4_0, QuantType.Q4_1, QuantType.Q4_Z, QuantType.Q4_K, QuantType.Q2_K, QuantType.Q3_K))
+# Of codes: in words of 32 bits, and above those.
+_BITS: dict[QuantType, tuple[int, int]] = {
+    QuantType.Q2_K: (2, 0),
+    QuantType.Q3_K: (2, 1),
+    QuantType.Q4_0: (4, 0),
+    QuantType.Q4_1: (4, 0),
+    QuantType.Q4_K: (4, 0),
+    QuantType.Q4_Z: (4, 0),
+    QuantType.Q5_0: (4, 1),
+    QuantType.Q5_1: (4, 1),
+    QuantType.Q5_K: (4, 1),
+    QuantType.Q6_K: (4, 2),
+    QuantType.Q8_0: (8, 0),
+}
 
 
 # -- parts of blocks -----------------------------------------------------------------------------------
@@ -267,5 +277,5 @@ def _bytes(low: Tensor, high: Tensor) -> Tensor:
 
 
 def _halves(field: Tensor) -> Tensor:
-    """``[n, 4]`` bytes to ``[n, 2]`` float16."""
+    """``[n, 2 k]`` bytes to ``[n, k]`` float16."""
     return field.contiguous().view(torch.float16)

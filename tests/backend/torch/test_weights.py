@@ -77,9 +77,22 @@ def test_blocks_that_share_a_scale_become_one_group(backend: TorchBackend, share
 
 
 @pytest.mark.parametrize(
-    ("quant_type", "bits"), [(QuantType.Q2_K, 5.125), (QuantType.Q4_K, 4.625), (QuantType.Q5_K, 8.625)]
+    ("quant_type", "bits"),
+    [
+        (QuantType.Q2_K, 3.125),
+        (QuantType.Q3_K, 3.5625),
+        (QuantType.Q4_0, 4.5),
+        (QuantType.Q4_1, 5.0),
+        (QuantType.Q4_K, 4.625),
+        (QuantType.Q5_0, 5.5),
+        (QuantType.Q5_1, 6.0),
+        (QuantType.Q5_K, 5.625),
+        (QuantType.Q6_K, 6.5625),
+        (QuantType.Q8_0, 8.5),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
 )
-def test_scales_of_two_levels_stay_small(backend: TorchBackend, quant_type: QuantType, bits: float) -> None:
+def test_weights_take_few_more_bits_than_in_the_file(backend: TorchBackend, quant_type: QuantType, bits: float) -> None:
     weight = backend.pack(random_tensor(quant_type, ROWS, COLUMNS, np.random.default_rng(3)))
     assert backend.weight_bytes(weight) * 8 == ROWS * COLUMNS * bits
 

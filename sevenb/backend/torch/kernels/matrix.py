@@ -11,14 +11,25 @@ import triton
 import triton.language as tl
 
 from sevenb.backend.torch.kernels.launch import is_last, matrix_product, narrow
-from sevenb.backend.torch.kernels.walk import MINIMA, ZEROS, offset_code, scale_and_minimum
+from sevenb.backend.torch.kernels.walk import MINIMA, ZEROS, group_scale, offset_code, scale_and_minimum
 
 _ZEROS, _MINIMA = tl.constexpr(ZEROS), tl.constexpr(MINIMA)
 
 
 @triton.jit
+def _words(codes_ptr, upper_ptr, place, mask, UPPER: tl.constexpr):
+    """Words, and those of what stands above, where anything does."""
+    words = tl.load(codes_ptr + place, mask=mask, other=0)
+    uppers = words
+    if UPPER > 0:
+        uppers = tl.load(upper_ptr + place, mask=mask, other=0).to(tl.int32)
+    return words, uppers
+
+
+@triton.jit
 def _numbers(
     words,  # [ROWS, WORDS]
+    uppers,  # as many
     i: tl.constexpr,
     scales_ptr,
     shifts_ptr,
@@ -27,20 +38,21 @@ def _numbers(
     mask,
     groups,
     BITS: tl.constexpr,
+    UPPER: tl.constexpr,
     GROUP: tl.constexpr,
     SHIFT: tl.constexpr,
     ZERO: tl.constexpr,
 ):
     """The numbers that codes ``i`` of the words stand for, float32 as exact as the scales."""
     columns: tl.constexpr = 128 // BITS
-    code = offset_code(words, i, BITS) - (1 << BITS)
-    # Two groups of 16 stand within 32 columns.
+    code = offset_code(words, uppers, i, BITS, UPPER) - (1 << (BITS + UPPER))
+    # Two groups of 16 stand within 32 columns, four within 64.
     group = block * (columns // GROUP) + 4 * i // GROUP if columns > GROUP else block // (GROUP // columns)
     place = rows[:, None] * groups + group[None, :]
     if SHIFT >= _MINIMA:
         scale, minimum = scale_and_minimum(scales_ptr, shifts_ptr, place, mask, GROUP, SHIFT)
         return code * scale + minimum
-    scale = tl.load(scales_ptr + place, mask=mask, other=0.0).to(tl.float32)
+    scale = group_scale(scales_ptr, shifts_ptr, place, mask, GROUP, SHIFT)
     if SHIFT == _ZEROS:
         return (code - tl.load(shifts_ptr + place, mask=mask, other=0.0).to(tl.float32)) * scale
     return (code - ZERO) * scale
@@ -50,6 +62,7 @@ def _numbers(
 def matrix_kernel(
     x_ptr,  # [tokens, columns] of 16 bits
     codes_ptr,
+    upper_ptr,
     scales_ptr,
     shifts_ptr,
     out_ptr,  # [tokens, out_stride]; with ADD what is there is added to
@@ -61,6 +74,7 @@ def matrix_kernel(
     x_stride,
     out_stride,
     BITS: tl.constexpr,
+    UPPER: tl.constexpr,
     GROUP: tl.constexpr,
     SHIFT: tl.constexpr,
     ZERO: tl.constexpr,
@@ -85,9 +99,11 @@ def matrix_kernel(
         block = word // 4
         alive = block < blocks
         mask = row_alive[:, None] & alive[None, :]
-        words = tl.load(codes_ptr + rows[:, None] * (blocks * 4) + word[None, :], mask=mask, other=0)
+        words, uppers = _words(codes_ptr, upper_ptr, rows[:, None] * (blocks * 4) + word[None, :], mask, UPPER)
         for i in tl.static_range(each):
-            number = _numbers(words, i, scales_ptr, shifts_ptr, rows, block, mask, groups, BITS, GROUP, SHIFT, ZERO)
+            number = _numbers(
+                words, uppers, i, scales_ptr, shifts_ptr, rows, block, mask, groups, BITS, UPPER, GROUP, SHIFT, ZERO
+            )
             column = block * columns + 4 * i + word % 4
             x = tl.load(
                 x_ptr + token[None, :].to(tl.int64) * x_stride + column[:, None],
@@ -116,12 +132,14 @@ def matrix_kernel(
 @triton.jit
 def dequantize_kernel(
     codes_ptr,
+    upper_ptr,
     scales_ptr,
     shifts_ptr,
     out_ptr,  # [row_count, columns]
     row_count,
     blocks,
     BITS: tl.constexpr,
+    UPPER: tl.constexpr,
     GROUP: tl.constexpr,
     SHIFT: tl.constexpr,
     ZERO: tl.constexpr,
@@ -136,9 +154,11 @@ def dequantize_kernel(
     word = tl.program_id(1) * (BLOCKS * 4) + tl.arange(0, BLOCKS * 4)
     block = word // 4
     mask = (rows < row_count)[:, None] & (block < blocks)[None, :]
-    words = tl.load(codes_ptr + rows[:, None] * (blocks * 4) + word[None, :], mask=mask, other=0)
+    words, uppers = _words(codes_ptr, upper_ptr, rows[:, None] * (blocks * 4) + word[None, :], mask, UPPER)
     for i in tl.static_range(each):
-        number = _numbers(words, i, scales_ptr, shifts_ptr, rows, block, mask, groups, BITS, GROUP, SHIFT, ZERO)
+        number = _numbers(
+            words, uppers, i, scales_ptr, shifts_ptr, rows, block, mask, groups, BITS, UPPER, GROUP, SHIFT, ZERO
+        )
         column = block * columns + 4 * i + word % 4
         place = rows[:, None].to(tl.int64) * (blocks * columns) + column[None, :]
         tl.store(out_ptr + place, narrow(number, out_ptr.dtype.element_ty), mask=mask)

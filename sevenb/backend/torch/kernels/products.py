@@ -11,7 +11,7 @@ from sevenb.backend.torch.kernels.launch import COUNTERS, counters
 from sevenb.backend.torch.kernels.layout import columns_of_block
 from sevenb.backend.torch.kernels.matrix import dequantize_kernel, matrix_kernel
 from sevenb.backend.torch.kernels.vector import gate_up_kernel, vector_kernel
-from sevenb.backend.torch.kernels.walk import CONSTANT, LEVELS, MINIMA, ZEROS
+from sevenb.backend.torch.kernels.walk import CONSTANT, LEVELS, MINIMA, SIGNED, ZEROS
 from sevenb.backend.torch.weights import FloatWeight, GroupedWeight, TorchWeight
 
 MOST_TOKENS = 4  # of a product that is a walk along rows; more are the tensor cores' work
@@ -22,7 +22,8 @@ WRITE_OUT_FROM = 512
 # (600 ns at 3.35 TB/s), an A100 about 1.2 MB: 8 warps a processor are enough for both, and leave room for the next.
 _WARPS_A_PROCESSOR = 8
 _BLOCKS = 32  # a block a thread
-_MATRIX_ROWS, _MATRIX_BLOCKS = 64, 8  # of a tile for the tensor cores: 256 columns of 4 bits at a time
+# Of a tile for the tensor cores: 256 columns of 4 bits at a time, and of 2 bits, where 8 blocks would be twice as many.
+_MATRIX_ROWS, _MATRIX_BLOCKS, _MATRIX_COLUMNS = 64, 8, 256
 _PROGRAMS_A_PROCESSOR = 2  # of those, which is what shared memory has room for
 _PARTS = (1, 2, 4, 8)  # few, as each is a kernel of its own
 _SLICE = 1 << 25  # weights written out at a time: 64 MB, about what the second-level cache of an H100 holds
@@ -43,8 +44,10 @@ def processors_of(device: torch.device) -> int:
     return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 132
 
 
-def rows_of(tokens: int) -> int:
+def rows_of(tokens: int, weight: TorchWeight) -> int:
     """Rows of weights a warp walks along: each more shares x's loads, and takes registers for every token."""
+    if tokens > 2 and isinstance(weight, GroupedWeight) and weight.upper is not None:
+        return 2
     return 8 if tokens == 1 else 4
 
 
@@ -70,7 +73,7 @@ def vector_product(
 
     With ``norm`` x is RMS-normed; biases are added; with ``add`` so is what stands in ``out``.
     """
-    tokens, rows = len(x), rows_of(len(x))
+    tokens, rows = len(x), rows_of(len(x), weights[0])
     tiles = sum(triton.cdiv(weight.rows, rows) for weight in weights)
     blocks = weights[0].columns // _block(weights[0])
     parts = parts_of(tiles, blocks, processors_of(x.device))
@@ -99,9 +102,8 @@ def vector_product(
 def gate_up(x: Tensor, norm: Tensor, eps: float, gate: TorchWeight, up: TorchWeight, out: Tensor) -> None:
     """``silu(gate(norm(x))) * up(norm(x))`` of 1 to 4 tokens, for weights that `walks` allows."""
     rows = 4 if len(x) == 1 else 2  # of both, one after the other: as many bytes on the way from twice the programs
-    codes, scales, shifts = _parts_of_weight(gate)
     gate_up_kernel[(triton.cdiv(gate.rows, rows),)](
-        x, norm, out, codes, scales, shifts, *_parts_of_weight(up), gate.rows, gate.columns // _block(gate),
+        x, norm, out, *_parts_of_weight(gate), *_parts_of_weight(up), gate.rows, gate.columns // _block(gate),
         x.stride(0), out.stride(0), eps,
         M=len(x), **_format(gate), ROWS=rows, BLOCKS=_BLOCKS, num_warps=1,
     )  # fmt: skip
@@ -118,13 +120,14 @@ def matrix_product(x: Tensor, weight: GroupedWeight, out: Tensor, *, add: bool =
     tile = min(64, max(16, triton.next_power_of_2(tokens)))
     blocks = weight.columns // _block(weight)
     across, along = triton.cdiv(weight.rows, _MATRIX_ROWS), triton.cdiv(tokens, tile)
-    parts = parts_of(across * along, blocks, processors_of(x.device), _PROGRAMS_A_PROCESSOR, _MATRIX_BLOCKS)
+    at_once = min(_MATRIX_BLOCKS, _MATRIX_COLUMNS // _block(weight))
+    parts = parts_of(across * along, blocks, processors_of(x.device), _PROGRAMS_A_PROCESSOR, at_once)
     room = parts * across * along * _MATRIX_ROWS * tile
     partial = out if parts == 1 else torch.empty(room, dtype=torch.float32, device=x.device)
     matrix_kernel[(across, along, parts)](
         x, *_parts_of_weight(weight), out, partial, counters(x.device), tokens, weight.rows, blocks,
         x.stride(0), out.stride(0), **_format(weight), ADD=add, PARTS=parts,
-        ROWS=_MATRIX_ROWS, TOKENS=tile, BLOCKS=_MATRIX_BLOCKS, num_warps=4, num_stages=2,
+        ROWS=_MATRIX_ROWS, TOKENS=tile, BLOCKS=at_once, num_warps=4, num_stages=2,
     )  # fmt: skip
 
 
@@ -134,9 +137,9 @@ def _written_out(x: Tensor, weight: GroupedWeight, out: Tensor, add: bool) -> No
     room = torch.empty((min(step, weight.rows), weight.columns), dtype=x.dtype, device=x.device)
     for start in range(0, weight.rows, step):
         end = min(start + step, weight.rows)
-        codes, scales, shifts = (part[start:end] for part in _parts_of_weight(weight))
+        parts = (part[start:end] for part in _parts_of_weight(weight))
         dequantize_kernel[(triton.cdiv(end - start, 8), triton.cdiv(blocks, _BLOCKS))](
-            codes, scales, shifts, room, end - start, blocks, **_format(weight), ROWS=8, BLOCKS=_BLOCKS, num_warps=4
+            *parts, room, end - start, blocks, **_format(weight), ROWS=8, BLOCKS=_BLOCKS, num_warps=4
         )
         product = x @ room[: end - start].T
         if add:
@@ -165,14 +168,18 @@ def _block(weight: TorchWeight) -> int:
 
 def _format(weight: TorchWeight) -> dict[str, int]:
     if isinstance(weight, FloatWeight):
-        return {"BITS": 16, "GROUP": 0, "SHIFT": CONSTANT, "ZERO": 0}
-    given = ((weight.levels, LEVELS), (weight.minima, MINIMA), (weight.zeros, ZEROS))
+        return {"BITS": 16, "UPPER": 0, "GROUP": 0, "SHIFT": CONSTANT, "ZERO": 0}
+    levels = SIGNED if weight.scales.dtype == torch.int8 else LEVELS
+    given = ((weight.levels, levels), (weight.minima, MINIMA), (weight.zeros, ZEROS))
     shift = next((kind for numbers, kind in given if numbers is not None), CONSTANT)
-    return {"BITS": weight.bits, "GROUP": weight.group, "SHIFT": shift, "ZERO": weight.zero if shift == CONSTANT else 0}
+    zero = weight.zero if shift in (CONSTANT, SIGNED) else 0
+    return {"BITS": weight.bits, "UPPER": weight.upper_bits, "GROUP": weight.group, "SHIFT": shift, "ZERO": zero}
 
 
-def _parts_of_weight(weight: TorchWeight) -> tuple[Tensor, Tensor, Tensor]:
+def _parts_of_weight(weight: TorchWeight) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Codes, what stands above them, scales, and what is subtracted or multiplied: anything where there is none."""
     if isinstance(weight, FloatWeight):
-        return weight.values, weight.values, weight.values
+        return weight.values, weight.values, weight.values, weight.values
     given = (weight.levels, weight.minima, weight.zeros, weight.scales)
-    return weight.codes, weight.scales, next(numbers for numbers in given if numbers is not None)
+    upper = weight.codes if weight.upper is None else weight.upper
+    return weight.codes, upper, weight.scales, next(numbers for numbers in given if numbers is not None)

@@ -16,19 +16,19 @@ from sevenb.backend.torch.kernels.walk import walk_floats, walk_grouped
 
 @triton.jit
 def _walk(
-    x_ptr, norm_ptr, codes_ptr, scales_ptr, shifts_ptr, rows, row_count, blocks, part, x_stride,
-    M: tl.constexpr, BITS: tl.constexpr, GROUP: tl.constexpr, SHIFT: tl.constexpr, ZERO: tl.constexpr,
-    NORM: tl.constexpr, PARTS: tl.constexpr, ROWS: tl.constexpr, BLOCKS: tl.constexpr,
+    x_ptr, norm_ptr, codes_ptr, upper_ptr, scales_ptr, shifts_ptr, rows, row_count, blocks, part, x_stride,
+    M: tl.constexpr, BITS: tl.constexpr, UPPER: tl.constexpr, GROUP: tl.constexpr, SHIFT: tl.constexpr,
+    ZERO: tl.constexpr, NORM: tl.constexpr, PARTS: tl.constexpr, ROWS: tl.constexpr, BLOCKS: tl.constexpr,
 ):  # fmt: skip
-    """Grouped codes of 4 and 8 bits, or plain numbers where ``BITS`` is 16."""
+    """Grouped codes, or plain numbers where ``BITS`` is 16."""
     if BITS == 16:
         totals, lengths = walk_floats(
             x_ptr, norm_ptr, codes_ptr, rows, row_count, blocks, part, x_stride, M, NORM, PARTS, ROWS, BLOCKS
         )
     else:
         totals, lengths = walk_grouped(
-            x_ptr, norm_ptr, codes_ptr, scales_ptr, shifts_ptr, rows, row_count, blocks, part, x_stride,
-            M, BITS, GROUP, SHIFT, ZERO, NORM, PARTS, ROWS, BLOCKS,
+            x_ptr, norm_ptr, codes_ptr, upper_ptr, scales_ptr, shifts_ptr, rows, row_count, blocks, part, x_stride,
+            M, BITS, UPPER, GROUP, SHIFT, ZERO, NORM, PARTS, ROWS, BLOCKS,
         )  # fmt: skip
     return totals, lengths
 
@@ -41,16 +41,19 @@ def vector_kernel(
     partial_ptr,  # [PARTS, M, tiles, ROWS + 1] float32, or anything where PARTS is 1
     counter_ptr,  # [tiles] zeros
     codes0_ptr,
+    upper0_ptr,
     scales0_ptr,
     shifts0_ptr,
     bias0_ptr,
     rows0,
     codes1_ptr,
+    upper1_ptr,
     scales1_ptr,
     shifts1_ptr,
     bias1_ptr,
     rows1,
     codes2_ptr,
+    upper2_ptr,
     scales2_ptr,
     shifts2_ptr,
     bias2_ptr,
@@ -61,6 +64,7 @@ def vector_kernel(
     eps,
     M: tl.constexpr,
     BITS: tl.constexpr,
+    UPPER: tl.constexpr,
     GROUP: tl.constexpr,
     SHIFT: tl.constexpr,
     ZERO: tl.constexpr,
@@ -77,6 +81,7 @@ def vector_kernel(
     tiles0 = tl.cdiv(rows0, ROWS)
     tiles1 = tl.cdiv(rows1, ROWS)
     codes_ptr = codes0_ptr
+    upper_ptr = upper0_ptr
     scales_ptr = scales0_ptr
     shifts_ptr = shifts0_ptr
     bias_ptr = bias0_ptr
@@ -85,6 +90,7 @@ def vector_kernel(
     local = tile
     if tile >= tiles0 + tiles1:
         codes_ptr = codes2_ptr
+        upper_ptr = upper2_ptr
         scales_ptr = scales2_ptr
         shifts_ptr = shifts2_ptr
         bias_ptr = bias2_ptr
@@ -93,6 +99,7 @@ def vector_kernel(
         local = tile - tiles0 - tiles1
     elif tile >= tiles0:
         codes_ptr = codes1_ptr
+        upper_ptr = upper1_ptr
         scales_ptr = scales1_ptr
         shifts_ptr = shifts1_ptr
         bias_ptr = bias1_ptr
@@ -104,6 +111,7 @@ def vector_kernel(
         x_ptr,
         norm_ptr,
         codes_ptr,
+        upper_ptr,
         scales_ptr,
         shifts_ptr,
         rows,
@@ -113,6 +121,7 @@ def vector_kernel(
         x_stride,
         M,
         BITS,
+        UPPER,
         GROUP,
         SHIFT,
         ZERO,
@@ -166,9 +175,11 @@ def gate_up_kernel(
     norm_ptr,  # [columns] float32
     out_ptr,  # [M, rows]
     gate_codes_ptr,
+    gate_upper_ptr,
     gate_scales_ptr,
     gate_shifts_ptr,
     up_codes_ptr,
+    up_upper_ptr,
     up_scales_ptr,
     up_shifts_ptr,
     row_count,
@@ -178,6 +189,7 @@ def gate_up_kernel(
     eps,
     M: tl.constexpr,
     BITS: tl.constexpr,
+    UPPER: tl.constexpr,
     GROUP: tl.constexpr,
     SHIFT: tl.constexpr,
     ZERO: tl.constexpr,
@@ -187,12 +199,12 @@ def gate_up_kernel(
     """``silu(gate(norm(x))) * up(norm(x))``: the same rows of both matrices are one program's, so nothing is kept."""
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     gates, lengths = _walk(
-        x_ptr, norm_ptr, gate_codes_ptr, gate_scales_ptr, gate_shifts_ptr, rows, row_count, blocks, 0, x_stride,
-        M, BITS, GROUP, SHIFT, ZERO, True, 1, ROWS, BLOCKS,
+        x_ptr, norm_ptr, gate_codes_ptr, gate_upper_ptr, gate_scales_ptr, gate_shifts_ptr, rows, row_count, blocks, 0,
+        x_stride, M, BITS, UPPER, GROUP, SHIFT, ZERO, True, 1, ROWS, BLOCKS,
     )  # fmt: skip
     ups, _ = _walk(
-        x_ptr, norm_ptr, up_codes_ptr, up_scales_ptr, up_shifts_ptr, rows, row_count, blocks, 0, x_stride,
-        M, BITS, GROUP, SHIFT, ZERO, True, 1, ROWS, BLOCKS,
+        x_ptr, norm_ptr, up_codes_ptr, up_upper_ptr, up_scales_ptr, up_shifts_ptr, rows, row_count, blocks, 0,
+        x_stride, M, BITS, UPPER, GROUP, SHIFT, ZERO, True, 1, ROWS, BLOCKS,
     )  # fmt: skip
     for m in tl.static_range(M):
         factor = tl.rsqrt(lengths[m] / (blocks * (8 if BITS == 16 else 128 // BITS)) + eps)

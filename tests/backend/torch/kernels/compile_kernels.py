@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,40 @@ def q4_k(rows: int, columns: int) -> GroupedWeight:
     scales = torch.empty(rows, columns // 32, dtype=torch.int16)
     levels = torch.empty(rows, columns // 256, 2, dtype=torch.float16)
     return GroupedWeight(codes, scales, 4, 32, levels=levels)
+
+
+def q6_k(rows: int, columns: int) -> GroupedWeight:
+    codes = torch.empty(rows, columns // 8, dtype=torch.int32)
+    scales = torch.empty(rows, columns // 16, dtype=torch.int8)
+    levels = torch.empty(rows, columns // 256, 1, dtype=torch.float16)
+    upper = torch.empty(rows, columns // 8, dtype=torch.int16)
+    return GroupedWeight(codes, scales, 4, 16, zero=32, levels=levels, upper=upper)
+
+
+def q3_k(rows: int, columns: int) -> GroupedWeight:
+    codes = torch.empty(rows, columns // 16, dtype=torch.int32)
+    scales = torch.empty(rows, columns // 16, dtype=torch.int8)
+    levels = torch.empty(rows, columns // 256, 1, dtype=torch.float16)
+    upper = torch.empty(rows, columns // 16, dtype=torch.int16)
+    return GroupedWeight(codes, scales, 2, 16, zero=4, levels=levels, upper=upper)
+
+
+def q2_k(rows: int, columns: int) -> GroupedWeight:
+    codes = torch.empty(rows, columns // 16, dtype=torch.int32)
+    scales = torch.empty(rows, columns // 16, dtype=torch.int16)
+    levels = torch.empty(rows, columns // 256, 2, dtype=torch.float16)
+    return GroupedWeight(codes, scales, 2, 16, levels=levels)
+
+
+def q5_0(rows: int, columns: int) -> GroupedWeight:
+    codes = torch.empty(rows, columns // 8, dtype=torch.int32)
+    scales = torch.empty(rows, columns // 32, dtype=torch.float16)
+    upper = torch.empty(rows, columns // 8, dtype=torch.uint8)
+    return GroupedWeight(codes, scales, 4, 32, zero=16, upper=upper)
+
+
+def q5_k(rows: int, columns: int) -> GroupedWeight:
+    return replace(q4_k(rows, columns), upper=torch.empty(rows, columns // 8, dtype=torch.uint8))
 
 
 def q8_0(rows: int, columns: int) -> GroupedWeight:
@@ -145,6 +180,19 @@ STEPS: dict[str, Callable[[], None]] = {
     "awq-512": write_out,
     "q4_k-1": lambda: project(q4_k, 1, torch.bfloat16),
     "q4_k-64": lambda: project(q4_k, 64, torch.bfloat16),
+    "q6_k-1": lambda: project(q6_k, 1, torch.bfloat16),
+    "q6_k-4": lambda: project(q6_k, 4, torch.bfloat16),
+    "q6_k-64": lambda: project(q6_k, 64, torch.bfloat16),
+    "q3_k-1": lambda: project(q3_k, 1, torch.float16),
+    "q3_k-4": lambda: project(q3_k, 4, torch.float16),
+    "q3_k-64": lambda: project(q3_k, 64, torch.float16),
+    "q2_k-1": lambda: project(q2_k, 1, torch.float16),
+    "q2_k-64": lambda: project(q2_k, 64, torch.float16),
+    "q5_0-1": lambda: project(q5_0, 1, torch.bfloat16),
+    "q5_0-4": lambda: project(q5_0, 4, torch.bfloat16),
+    "q5_0-64": lambda: project(q5_0, 64, torch.bfloat16),
+    "q5_k-1": lambda: project(q5_k, 1, torch.bfloat16),
+    "q5_k-64": lambda: project(q5_k, 64, torch.bfloat16),
     "q8_0-1": lambda: project(q8_0, 1, torch.bfloat16),
     "bf16-1": lambda: project(bf16, 1, torch.bfloat16),
     "bf16-4": lambda: project(bf16, 4, torch.bfloat16),

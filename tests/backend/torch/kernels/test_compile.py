@@ -10,7 +10,7 @@ import pytest
 
 # What a program may have: shared memory in all, as the CUDA programming guide lists it by compute capability.
 SHARED = {80: 163 << 10, 90: 227 << 10}
-STEPS = {90: ["awq-1", "matrix", "decode-fp8", "prefill-f16", "draw"], 80: ["q4_k-1", "matrix"]}
+STEPS = {90: ["awq-1", "q6_k-4", "matrix", "decode-fp8", "prefill-f16", "draw"], 80: ["q4_k-1", "matrix"]}
 
 
 @pytest.mark.parametrize("architecture", [80, 90])

@@ -2,62 +2,71 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
+from sevenb.backend.quant_types import QuantType
+from sevenb.backend.reference.dequantize import dequantize
 from sevenb.backend.torch.kernels import products
 from sevenb.backend.torch.kernels.layout import pack_codes
 from sevenb.backend.torch.kernels.ops import TritonOps
 from sevenb.backend.torch.plain import PlainOps
+from sevenb.backend.torch.repack import packed
 from sevenb.backend.torch.weights import FloatWeight, GroupedWeight, TorchWeight
+from tests.backend.native.random_weights import random_tensor
 from tests.backend.torch.kernels.steps import DEVICE
 
-# Bits, group, and what is subtracted from codes: as Q4_0, AWQ, Q4_1, Q4_K, Q2_K, GPTQ of 8 bits, Q8_0, Q5_K and Q6_K
-# have it.
+# Bits of codes, lower and upper, group, and what is subtracted: as Q4_0, AWQ, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q2_K,
+# Q3_K, Q6_K, GPTQ of 8 bits and Q8_0 have it.
 FORMATS = [
-    (4, 32, "constant"),
-    (4, 128, "zeros"),
-    (4, 32, "minima"),
-    (4, 32, "levels"),
-    (4, 16, "levels"),
-    (8, 128, "zeros"),
-    (8, 32, "constant"),
-    (8, 32, "levels"),
-    (8, 16, "constant"),
+    (4, 0, 32, "constant"),
+    (4, 0, 128, "zeros"),
+    (4, 0, 32, "minima"),
+    (4, 1, 32, "constant"),
+    (4, 1, 32, "minima"),
+    (4, 0, 32, "levels"),
+    (4, 1, 32, "levels"),
+    (2, 0, 16, "levels"),
+    (2, 1, 16, "signed"),
+    (4, 2, 16, "signed"),
+    (8, 0, 128, "zeros"),
+    (8, 0, 32, "constant"),
 ]
+QUANTISED = [quant_type for quant_type in QuantType if quant_type.block_size > 1]
+EVERY_FORMAT = pytest.mark.parametrize(("bits", "upper_bits", "group", "shift"), FORMATS)
 
 
-def grouped(rows: int, columns: int, bits: int, group: int, shift: str) -> GroupedWeight:
+def grouped(rows: int, columns: int, bits: int, group: int, shift: str, upper_bits: int = 0) -> GroupedWeight:
     shape, groups = (rows, columns), (rows, columns // group)
-    codes = torch.randint(0, 1 << bits, shape, dtype=torch.uint8)
-    scale = 1 / (1 << bits)
-    if shift == "levels":
+    largest = 1 << bits + upper_bits
+    codes, upper = pack_codes(torch.randint(0, largest, shape, dtype=torch.uint8), bits, upper_bits)
+    fixed = {"codes": codes.to(DEVICE), "upper": None if upper is None else upper.to(DEVICE)}
+    constant = largest // 2 if shift in ("constant", "signed") else 0
+    if shift == "signed":
+        scales = torch.randint(-128, 128, groups, dtype=torch.int8)
+        levels = torch.rand(rows, columns // 256, 1) / 64 / largest
+    elif shift == "levels":
+        scales = torch.randint(0, 64, (*groups, 2), dtype=torch.uint8).view(torch.int16).squeeze(-1)
+        levels = torch.rand(rows, columns // 256, 2) * torch.tensor([1 / 64 / largest, 1 / 64])
+    else:
+        wide = torch.float32 if shift == "minima" else torch.float16
         return GroupedWeight(
-            codes=pack_codes(codes, bits).to(DEVICE),
-            scales=torch.randint(0, 64, (rows, columns // group, 2), dtype=torch.uint8)
-            .view(torch.int16)
-            .squeeze(-1)
-            .to(DEVICE),
+            **fixed,
+            scales=((torch.rand(groups) + 0.1) / largest).to(DEVICE, wide),
             bits=bits,
             group=group,
-            levels=(torch.rand(rows, columns // 256, 2) * torch.tensor([scale / 64, 1 / 64])).to(DEVICE, torch.float16),
+            zero=constant,
+            zeros=torch.randint(0, largest, groups).to(DEVICE, torch.float16) if shift == "zeros" else None,
+            minima=(-torch.rand(groups) / 2).to(DEVICE, wide) if shift == "minima" else None,
         )
-    wide = torch.float32 if shift == "minima" else torch.float16
-    weight = GroupedWeight(
-        codes=pack_codes(codes, bits).to(DEVICE),
-        scales=((torch.rand(groups) + 0.1) * scale).to(DEVICE, wide),
-        bits=bits,
-        group=group,
-        zero=1 << (bits - 1) if shift == "constant" else 0,
-        zeros=torch.randint(0, 1 << bits, groups).to(DEVICE, torch.float16) if shift == "zeros" else None,
-        minima=(-torch.rand(groups) / 2).to(DEVICE, wide) if shift == "minima" else None,
-    )
-    return weight
+    levels = levels.to(DEVICE, torch.float16)
+    return GroupedWeight(**fixed, scales=scales.to(DEVICE), bits=bits, group=group, zero=constant, levels=levels)
 
 
 def columns_for(group: int, shift: str) -> int:
     """Few, of whole groups."""
-    return 256 if shift == "levels" else 128 if group > 32 else 96
+    return 256 if shift in ("levels", "signed") else 128 if group > 32 else 96
 
 
 def floats(rows: int, columns: int, dtype: torch.dtype) -> FloatWeight:
@@ -82,14 +91,31 @@ def same_products(weight: TorchWeight, tokens: int, dtype: torch.dtype = torch.f
     close(added, plain.linear_add(hidden, inputs, weight), dtype)
 
 
-@pytest.mark.parametrize(("bits", "group", "shift"), FORMATS)
-def test_one_token_with_grouped_weights(bits: int, group: int, shift: str) -> None:
-    same_products(grouped(9, columns_for(group, shift), bits, group, shift), 1)
+@EVERY_FORMAT
+def test_one_token_with_grouped_weights(bits: int, upper_bits: int, group: int, shift: str) -> None:
+    same_products(grouped(9, columns_for(group, shift), bits, group, shift, upper_bits), 1)
 
 
-@pytest.mark.parametrize(("bits", "group", "shift"), FORMATS)
-def test_many_tokens_with_grouped_weights(bits: int, group: int, shift: str) -> None:
-    same_products(grouped(70, 3 * columns_for(group, shift), bits, group, shift), 19)
+@EVERY_FORMAT
+def test_many_tokens_with_grouped_weights(bits: int, upper_bits: int, group: int, shift: str) -> None:
+    same_products(grouped(70, 3 * columns_for(group, shift), bits, group, shift, upper_bits), 19)
+
+
+@pytest.mark.parametrize("many", ["tile by tile", "written out"])
+@pytest.mark.parametrize("quant_type", QUANTISED, ids=lambda quant_type: quant_type.name)
+def test_inputs_of_nothing_but_a_one_give_the_file_s_numbers(
+    monkeypatch: pytest.MonkeyPatch, quant_type: QuantType, many: str
+) -> None:
+    tensor = random_tensor(quant_type, 7, 512, np.random.default_rng(quant_type), scale=0.1)
+    weight, exact = packed(tensor, torch.device(DEVICE), torch.float16), torch.from_numpy(dequantize(tensor)).to(DEVICE)
+    ops, columns = TritonOps(torch.float16), torch.tensor([0, 30, 77, 173, 255, 256, 511])
+    ones = torch.eye(512, dtype=torch.float16)[columns].to(DEVICE)
+    for few in (ones[:1], ones[1:5]):
+        chosen = few.argmax(1)
+        assert torch.equal(ops.linear_add(torch.zeros(len(few), 7).to(DEVICE), few, weight), exact.T[chosen])
+    if many == "written out":
+        monkeypatch.setattr(products, "WRITE_OUT_FROM", len(ones))
+    assert torch.equal(ops.linear(ones, weight), exact.T[columns].half())
 
 
 @pytest.mark.parametrize("tokens", [2, 3, 4])
@@ -181,16 +207,30 @@ def test_silu_of_what_a_matrix_product_left() -> None:
     close(ours, PlainOps(torch.float16).silu_multiply(gate, up), torch.float16)
 
 
-@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("bits", [2, 4, 8])
 def test_a_thread_s_four_words_hold_four_neighbouring_columns_at_every_code(bits: int) -> None:
     codes = (torch.arange(64) % (1 << bits)).to(torch.uint8).reshape(1, 64)
-    words = pack_codes(codes, bits)
+    words, _ = pack_codes(codes, bits)
     assert torch.equal(GroupedWeight(words, torch.ones(1, 2), bits, group=32).dequantize(), codes.float())
-    assert [int(word) >> bits & ((1 << bits) - 1) for word in words[0, :4]] == [4, 5, 6, 7]
+    held = [int(word) >> bits & ((1 << bits) - 1) for word in words[0, :4]]
+    assert held == [code % (1 << bits) for code in (4, 5, 6, 7)]
+
+
+@pytest.mark.parametrize(("bits", "upper_bits"), [(2, 1), (4, 1), (4, 2)])
+def test_what_stands_above_the_lower_bits_is_in_the_same_order(bits: int, upper_bits: int) -> None:
+    largest = 1 << bits + upper_bits
+    codes = (torch.arange(128) % largest).to(torch.uint8).reshape(2, 64)
+    words, upper = pack_codes(codes, bits, upper_bits)
+    weight = GroupedWeight(words, torch.ones(2, 2), bits, group=32, upper=upper)
+    assert torch.equal(weight.dequantize(), codes.float())
+    assert upper is not None
+    assert weight.upper_bits == upper_bits
+    held = [int(word) >> upper_bits & ((1 << upper_bits) - 1) for word in upper[1, :4]]
+    assert held == [code % largest >> bits for code in (68, 69, 70, 71)]
 
 
 @pytest.mark.parametrize(
     ("rows", "columns", "parts"), [(3584, 3584, 4), (3584, 18944, 4), (4608, 3584, 2), (152064, 3584, 1)]
 )
 def test_columns_of_a_7b_are_cut_so_that_an_h100_is_busy(rows: int, columns: int, parts: int) -> None:
-    assert products.parts_of(rows // products.rows_of(1), columns // 32, 132) == parts
+    assert products.parts_of(rows // 8, columns // 32, 132) == parts
