@@ -1,10 +1,7 @@
 """Chats that are shown as they were kept: what tests of threads put on the page."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +13,7 @@ import httpx
 from playwright.sync_api import Locator, Page
 
 from tests.console.archives import bring, chat
+from tests.server import forked
 
 
 def kept_at(url: str, *texts: str, **changes: Any) -> str:
@@ -42,11 +40,8 @@ def answer(page: Page) -> Locator:
 @contextmanager
 def echoing(page_folder: Path, **config: Any) -> Iterator[str]:
     """The URL of a server whose model answers with the message it gets, a byte a token."""
-    command = [sys.executable, "-m", "tests.server.fake_server", "--workspace", json.dumps(config)]
-    environment = {**os.environ, "SEVENB_PAGE": str(page_folder)}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    process = forked.start("--workspace", json.dumps(config), SEVENB_PAGE=str(page_folder))
     try:
-        assert process.stdout is not None
         port = re.match(r"\d+", process.stdout.readline())
         assert port, "the server did not start"
         url = f"http://127.0.0.1:{port[0]}"

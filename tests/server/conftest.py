@@ -1,26 +1,23 @@
 """Running servers over the fake engine, for tests that speak HTTP."""
 
 import contextlib
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.server import forked
+from tests.server.forked import Forked
 
 
 @dataclass(frozen=True)
 class RunningServer:
-    process: subprocess.Popen[str]
+    process: Forked
     http: httpx.Client
     engine_pid: int
 
@@ -57,15 +54,8 @@ class RunningServer:
 
 @contextmanager
 def running_server(*arguments: str, wait: bool = True, **config: Any) -> Iterator[RunningServer]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.server.fake_server", *arguments, msgspec.json.encode(config).decode()],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])},
-    )
+    process = forked.start(*arguments, msgspec.json.encode(config).decode())
     try:
-        assert process.stdout is not None
         port, engine_pid = map(int, process.stdout.readline().split())
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as http:
             server = RunningServer(process, http, engine_pid)

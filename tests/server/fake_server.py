@@ -105,7 +105,7 @@ class FakeModel:
         return ModelText(tokenizer, ChatTemplate(TEMPLATE, tokenizer), style)
 
 
-async def main() -> None:
+async def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--api-key", action="append", default=[])
@@ -123,7 +123,7 @@ async def main() -> None:
     parser.add_argument("--allowed-host", action="append", default=[])
     parser.add_argument("--model", action="append", default=[], help="NAME=FakeConfig as JSON: one more model")
     parser.add_argument("config", nargs="?", default="{}")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.status_seconds is not None:
         streaming.STATUS_SECONDS = options.status_seconds
     listener = listen("127.0.0.1", options.port)
