@@ -34,6 +34,8 @@ if __name__ == "__main__":
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.n_ctx, params.n_parallel = CONTEXT, 2
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1  # several wait for each other by spinning
+    params.warmup = False
     params.use_jinja = params.endpoint_slots = True
     server = Server(params)
     print(server.listening_address, flush=True)

@@ -34,8 +34,12 @@ def llama_cpp(coder_05b: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def program(llama_cpp: str, start_console: Callable[..., AbstractContextManager[Program]]) -> Iterator[Program]:
-    with start_console("--upstream", f"llama={llama_cpp}", "--upstream", "gone=http://127.0.0.1:9") as running:
+def program(
+    llama_cpp: str, smollm2: Path, start_console: Callable[..., AbstractContextManager[Program]]
+) -> Iterator[Program]:
+    """A server whose own model, a small one, is asked nothing here."""
+    upstreams = ("--upstream", f"llama={llama_cpp}", "--upstream", "gone=http://127.0.0.1:9")
+    with start_console(*upstreams, model=smollm2) as running:
         yield running
 
 
