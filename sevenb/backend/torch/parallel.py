@@ -6,6 +6,7 @@ channels of the feed-forward part, and what it adds to the residual stream is su
 
 import os
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import torch
 import torch.distributed as distributed
 
 from sevenb.backend.shares import vocabulary_share
-from sevenb.errors import DeviceLost, DeviceUnavailable
+from sevenb.backend.torch.meeting import Meeting
+from sevenb.errors import DeviceLost, DeviceUnavailable, SevenbError
 
 PATIENCE = timedelta(minutes=5)  # for the others in one exchange: one may build kernels; one that ended fails sooner
 
@@ -23,10 +25,18 @@ _LIBRARIES = {"cpu": "gloo", "cuda": "nccl"}
 class ProcessGroup:
     """This process's end of the exchanges. A process can be in one group at a time."""
 
-    def __init__(self, rank: int, size: int, meeting: Path, device: torch.device) -> None:
+    def __init__(
+        self,
+        rank: int,
+        size: int,
+        meeting: Path,
+        device: torch.device,
+        look: Callable[[], object] = lambda: None,
+    ) -> None:
         """Meet the others, all of which must come. Raises `DeviceUnavailable`.
 
-        ``meeting`` names a file that is not there yet, in a folder that only this user can read.
+        ``meeting`` names a file that is not there yet, in a folder that only this user can read. What ``look`` raises
+        while the others are waited for ends the wait, and is raised here.
         """
         self.rank = rank
         self.size = size
@@ -41,7 +51,7 @@ class ProcessGroup:
         try:
             distributed.init_process_group(
                 self._library,
-                init_method=meeting.as_uri(),
+                store=Meeting(meeting, size, PATIENCE, look),
                 rank=rank,
                 world_size=size,
                 timeout=PATIENCE,
@@ -49,6 +59,9 @@ class ProcessGroup:
             )
             # Connections open with the first exchange: what is wrong with the driver or the links shows here.
             distributed.all_reduce(torch.ones(1, device=device))
+        except SevenbError:
+            self.close()
+            raise
         except (RuntimeError, ValueError) as error:
             self.close()
             variable = "NCCL_DEBUG=INFO" if self._library == "nccl" else f"GLOO_SOCKET_IFNAME={loopback}"

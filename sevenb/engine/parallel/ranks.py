@@ -72,10 +72,13 @@ class Ranks:
             self._watch.follow(rank, self._processes[-1])
 
     def meet(self, device: torch.device) -> ProcessGroup:
-        """Wait until every rank has its device, and meet them. Raises what keeps one from it, `DeviceUnavailable`."""
+        """Wait until every rank has its device, and meet them.
+
+        Raises what keeps one from it, or what one ended with on the way, and `DeviceUnavailable`.
+        """
         self._collect(Opened)
         self.tell(Join())
-        group = ProcessGroup(0, self.ranks, meeting_in(self.folder), device)
+        group = ProcessGroup(0, self.ranks, meeting_in(self.folder), device, self.check)
         self._groups.append(group)
         return group
 

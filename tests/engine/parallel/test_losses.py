@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sevenb.engine.parallel.devices import check_devices
+from sevenb.engine.parallel.messages import Forward, Join, LoadWeights, RankCommand
 from sevenb.errors import DeviceLost, DeviceUnavailable, InvalidRequest
 from tests.engine.parallel.shared import open_llm, other_ranks, texts
 from tests.model.tiny_gguf import TinyModel
@@ -78,3 +79,30 @@ def test_a_rank_that_is_killed_ends_the_engine_with_a_sentence(tiny: Path) -> No
                 texts(llm, 2)
     with open_llm(tiny, 2) as llm:
         assert texts(llm, 2)
+
+
+@pytest.mark.parametrize("command", [Join, LoadWeights, Forward])
+def test_a_rank_that_is_killed_in_the_midst_of_what_it_was_told_is_waited_for_no_longer(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, command: type[RankCommand]
+) -> None:
+    from sevenb.engine.parallel.ranks import Ranks
+
+    tell = Ranks.tell
+
+    def tell_and_kill(ranks: Ranks, told: RankCommand) -> None:
+        if not isinstance(told, command):
+            return tell(ranks, told)
+        (rank,) = other_ranks()
+        rank.suspend()  # it does nothing of it
+        tell(ranks, told)
+        threading.Thread(target=rank.kill).start()
+
+    monkeypatch.setattr(Ranks, "tell", tell_and_kill)
+    was_killed = r"Rank 1 of 2, one of the processes that share the model, was killed"
+    with pytest.raises(DeviceLost, match=was_killed), open_llm(tiny, 2) as llm:
+        texts(llm, 2)
+    assert not other_ranks()
+    if command is Join:  # a meeting that failed is not in the way of the next
+        monkeypatch.undo()
+        with open_llm(tiny, 2) as llm:
+            assert texts(llm, 2)
