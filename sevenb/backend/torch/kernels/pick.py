@@ -64,6 +64,22 @@ def _mass(x, best, temperature, ID_BITS: tl.constexpr):
 
 
 @triton.jit
+def _tile(logits_ptr, broken_ptr, vocabulary, stride, CHECK: tl.constexpr, TILE: tl.constexpr):
+    """This program's row, its tokens, which of them there are, and their logits as `_number` has them.
+
+    With CHECK it is told where one is not finite.
+    """
+    row = tl.program_id(0)
+    token = tl.program_id(1) * TILE + tl.arange(0, TILE)
+    alive = token < vocabulary
+    x = tl.load(logits_ptr + row.to(tl.int64) * stride + token, mask=alive, other=0.0)
+    if CHECK:  # noqa: SIM102
+        if tl.sum((tl.abs(x) < float("inf")).to(tl.int32)) < TILE:  # NaN is less than nothing
+            tl.store(broken_ptr, 1)
+    return row, token, alive, _number(x)
+
+
+@triton.jit
 def adjust_kernel(
     logits_ptr,  # [R, vocabulary] float32
     allowed_ptr,  # [R, words] int32, or anything without MASK
@@ -76,24 +92,12 @@ def adjust_kernel(
     CHECK: tl.constexpr,
     TILE: tl.constexpr,
 ):
-    """A copy without NaN and without what is not allowed. With CHECK it is told where a logit is not finite."""
-    row = tl.program_id(0)
-    token = tl.program_id(1) * TILE + tl.arange(0, TILE)
-    alive = token < vocabulary
-    x = tl.load(logits_ptr + row.to(tl.int64) * stride + token, mask=alive, other=0.0)
-    if CHECK:
-        _tell(x, broken_ptr)
-    x = _number(x)
+    """A copy without NaN and without what is not allowed."""
+    row, token, alive, x = _tile(logits_ptr, broken_ptr, vocabulary, stride, CHECK, TILE)
     if MASK:
         word = tl.load(allowed_ptr + row * words + token // 32, mask=alive, other=0)
         x = tl.where((word >> (token % 32)) & 1 == 1, x, float("-inf"))
     tl.store(out_ptr + row.to(tl.int64) * vocabulary + token, x, mask=alive)
-
-
-@triton.jit
-def _tell(x, broken_ptr):
-    if tl.sum((tl.abs(x) < float("inf")).to(tl.int32)) < x.shape[0]:  # NaN is less than nothing
-        tl.store(broken_ptr, 1)
 
 
 @triton.jit(do_not_specialize=["count"])
@@ -128,13 +132,7 @@ def survey_kernel(
     TILE: tl.constexpr,
 ):
     """The best of each row, and how many logits are about how large."""
-    row = tl.program_id(0)
-    token = tl.program_id(1) * TILE + tl.arange(0, TILE)
-    alive = token < vocabulary
-    x = tl.load(logits_ptr + row.to(tl.int64) * stride + token, mask=alive, other=0.0)
-    if CHECK:
-        _tell(x, broken_ptr)
-    x = _number(x)
+    row, token, alive, x = _tile(logits_ptr, broken_ptr, vocabulary, stride, CHECK, TILE)
     tl.atomic_max(best_ptr + row, tl.max(tl.where(alive, _key(x, token, ID_BITS), 0)), sem="relaxed")
     if COUNT:  # beyond the vocabulary lies the lowest bin, in which a token or two more make no difference
         counts = tl.histogram(tl.where(alive, _bin(x), 0), _BINS)
