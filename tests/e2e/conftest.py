@@ -156,6 +156,6 @@ def embedder(tmp_path_factory: pytest.TempPathFactory, coder_05b: Path) -> Itera
 
 
 @pytest.fixture
-def start_program(coder_05b: Path) -> Callable[..., Any]:
-    """Start a server of one's own: ``with start_program("--api-key", "k") as program``."""
-    return lambda *arguments, **environment: serving(coder_05b, *arguments, **environment)
+def start_program(smollm2: Path) -> Callable[..., Any]:
+    """Start a server of one's own, which a small model begins soon: ``with start_program("--api-key", "k") as it``."""
+    return lambda *arguments, **environment: serving(smollm2, *arguments, **environment)

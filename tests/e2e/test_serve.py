@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.conftest import Program
+from tests.e2e.conftest import Program, serving
 from tests.processes import left_after
 
 StartProgram = Callable[..., AbstractContextManager[Program]]
@@ -155,9 +155,9 @@ def test_a_file_that_is_no_model_is_one_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_killed_engine_error_event_restart_then_sigterm(start_program: StartProgram) -> None:
+def test_killed_engine_error_event_restart_then_sigterm(coder_05b: Path) -> None:
     """One program through its whole life: a stream, ``kill -9`` of the engine, back by itself, drained and gone."""
-    with start_program("--max-model-len", "2048") as program, program.http as http:
+    with serving(coder_05b, "--max-model-len", "2048") as program, program.http as http:
         engine = program.engine
         body = {"prompt": "Once upon a time", "max_tokens": 1500, "ignore_eos": True, "stream": True, "temperature": 0}
         with http.stream("POST", "/v1/completions", json=body) as stream:
