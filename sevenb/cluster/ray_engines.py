@@ -78,6 +78,9 @@ class RayCluster:
                 f"No machine of the Ray cluster has {wanted} to spare; lower --replicas, end other programs there, or "
                 "add machines."
             ) from None
+        except asyncio.CancelledError:
+            engine.kill()
+            raise
         return engine
 
     def close(self) -> None:

@@ -26,6 +26,8 @@ class ReplicatedStream:
         self.sequences = sum(request.sequences for request in requests)
         self._stream, self._ticket = replicas._send(requests)
         self._left = False  # the stream, for another or for good
+        self._waiting: asyncio.Future[tuple[RequestStream, Ticket]] | None = None  # for an engine
+        self._error: SevenbError | None = None
 
     async def __aenter__(self) -> "ReplicatedStream":
         return self
@@ -46,12 +48,29 @@ class ReplicatedStream:
                 if begun:
                     raise
             await self._leave()
-            self._stream, self._ticket = await self._replicas._send_again(self._requests)
+            self._stream, self._ticket = await self._sent_again()
             self._left = False
 
     def abort_sequence(self, request_id: str, index: int) -> None:
         """End one sequence; the others go on."""
         self._stream.abort_sequence(request_id, index)
+
+    async def _sent_again(self) -> tuple[RequestStream, Ticket]:
+        self._waiting = asyncio.ensure_future(self._replicas._send_again(self._requests))
+        try:
+            return await self._waiting
+        except asyncio.CancelledError:
+            if self._error is None:
+                raise
+            raise self._error from None
+        finally:
+            self._waiting = None
+
+    def _stop_waiting(self, error: SevenbError) -> None:
+        """Fail with ``error`` if it waits for an engine: none knows of it."""
+        if self._waiting is not None:
+            self._error = error
+            self._waiting.cancel()
 
     async def _leave(self, *details: object) -> None:
         if self._left:  # it was given up while it waited for another engine
@@ -227,6 +246,8 @@ class Replicas:
         """End every open stream with ``error``."""
         for client in self._clients:
             client.fail_open_requests(error)
+        for stream in self._streams:
+            stream._stop_waiting(error)
 
     @property
     def _ready(self) -> list[EngineClient]:

@@ -35,6 +35,7 @@ STABLE_SECONDS = 30.0  # an engine that served this long before it died is resta
 MAX_FAST_FAILURES = 4
 LONGEST_PAUSE = 60.0  # seconds between two attempts to find room for a process
 STOP_SECONDS = 3.0  # what a stopping engine gets before it is killed
+PLACE_SECONDS = 5.0  # what one that is just being begun gets beyond that; in a cluster it may take minutes to find room
 
 
 class RequestStream:
@@ -114,6 +115,7 @@ class EngineClient:
         self._max_open_requests = max_open_requests
         self._channel: ApiChannel | None = None
         self._process: EngineProcess | None = None
+        self._starting: asyncio.Future[EngineProcess] | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._streams: dict[str, RequestStream] = {}
         self._open_sequences = 0
@@ -180,6 +182,9 @@ class EngineClient:
             except TimeoutError:
                 if self._process is not None:
                     self._process.kill()
+                await asyncio.wait({self._supervisor}, timeout=PLACE_SECONDS)
+                if self._starting is not None:
+                    self._starting.cancel()
                 await self._supervisor
 
     @property
@@ -239,11 +244,14 @@ class EngineClient:
     async def _spawn(self) -> None:
         channel = ApiChannel(over_network=self._starter.over_network)
         launch = Launch(channel.address, msgspec.Raw(self._config), channel.server_key)
+        self._starting = asyncio.ensure_future(self._starter.start(launch))
         try:
-            self._process = await self._starter.start(launch)
+            self._process = await self._starting
         except BaseException:
             channel.close()
             raise
+        finally:
+            self._starting = None
         self._channel = channel
         if self._stopping.is_set():  # `close` came in the meantime, and found no process
             self._process.kill()
@@ -286,6 +294,10 @@ class EngineClient:
                 await self._spawn()
             except (OSError, SevenbError) as error:
                 self.failure = EngineDied(f"{self._name} could not be started again: {str(error).rstrip('.')}.")
+            except asyncio.CancelledError:
+                if self._stopping.is_set():  # `close` did it
+                    return False
+                raise
             else:
                 self.failure = None
                 return True

@@ -193,6 +193,42 @@ def test_an_engine_for_which_there_is_no_room_for_a_while_comes_back_later(monke
     run(test())
 
 
+def test_a_server_that_ends_waits_neither_for_room_nor_lets_requests_wait_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sevenb.engine.client.STOP_SECONDS", 0.05)
+    monkeypatch.setattr("sevenb.engine.client.PLACE_SECONDS", 0.05)
+
+    async def test() -> None:
+        async with replicas(1) as handle:
+            await handle.wait_ready()
+            (victim,) = handle.clients
+            looking, gave_up = asyncio.Event(), asyncio.Event()
+
+            async def look_for_ever(starter: LocalStarter, launch: Launch) -> EngineProcess:
+                looking.set()
+                try:
+                    return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+                finally:
+                    gave_up.set()
+
+            monkeypatch.setattr(LocalStarter, "start", look_for_ever)
+            os.kill(victim.pid or 0, signal.SIGSTOP)
+            waiting = asyncio.create_task(answer(handle, ask(b"patience")))
+            await until(lambda: handle.open_requests == 1)
+            os.kill(victim.pid or 0, signal.SIGKILL)
+            await asyncio.wait_for(looking.wait(), 60)
+            await until(lambda: victim.open_requests == 0)
+            handle.fail_open_requests(EngineNotReady("The server ends."))
+            with pytest.raises(EngineNotReady, match="The server ends"):
+                await waiting
+            assert not gave_up.is_set()
+        assert gave_up.is_set()
+        assert await handle.wait_failed() is None
+
+    run(test())
+
+
 def test_an_engine_that_lacks_the_device_that_was_asked_for_keeps_the_server_from_starting() -> None:
     async def test() -> None:
         clients = [EngineClient(b"{}", starter=starter) for starter in (STARTER, WITHOUT_DEVICE)]
