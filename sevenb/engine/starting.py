@@ -56,7 +56,7 @@ class EngineStarter(Protocol):
         ...
 
     async def start(self, launch: Launch) -> EngineProcess:
-        """Begin one. Raises OSError, or a `SevenbError`, where that cannot be done; leaves none when it is cancelled."""
+        """Begin one. Raises OSError, or a `SevenbError`, where that cannot be done; leaves none if cancelled."""
         ...
 
 
