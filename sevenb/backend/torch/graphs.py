@@ -49,6 +49,7 @@ class CudaRecorder:
 
     def record(self, compute: Callable[[], Tensor]) -> Recording:
         """Run once as it is, which compiles kernels and opens libraries; then record."""
+        torch.cuda.empty_cache()  # as recording does: else what that gives back would be taken from what it keeps
         before = torch.cuda.memory_reserved(self._device)
         aside = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream(self._device))

@@ -5,7 +5,9 @@ that the host knew or decided stays as it was, and whoever asks a tensor for its
 """
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -155,3 +157,42 @@ def test_an_engine_records_the_sizes_that_its_batches_are_padded_to(monkeypatch:
     assert shapes(8, 131072)[0] == (8, 262144)
     assert max(size for size, _ in shapes(33, 4096)) == 64
     assert TorchBackend("cpu").graph_shapes(8, 4096) == []  # the processor records nothing
+
+
+def test_a_recording_is_as_large_as_what_it_keeps_whatever_earlier_steps_left_unused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept, unused, recording = 40, 60, False
+
+    def give_back() -> None:
+        nonlocal unused
+        unused = 0
+
+    @contextmanager
+    def record(*_: object, **__: object) -> Iterator[None]:
+        nonlocal recording
+        give_back()
+        recording = True
+        yield
+
+    def compute() -> torch.Tensor:
+        nonlocal kept, unused
+        kept, unused = (kept + 5, unused) if recording else (kept, unused + 7)
+        return torch.ones(1)
+
+    stream = SimpleNamespace(wait_stream=lambda _: None)
+    fakes = {
+        "graph_pool_handle": lambda: (0, 0),
+        "memory_reserved": lambda _: kept + unused,
+        "Stream": lambda _: stream,
+        "current_stream": lambda _: stream,
+        "stream": lambda _: nullcontext(),
+        "CUDAGraph": lambda: SimpleNamespace(replay=lambda: None),
+        "graph": record,
+        "empty_cache": give_back,
+    }
+    for name, fake in fakes.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    made = graphs.CudaRecorder(torch.device("cuda", 0)).record(compute)
+    assert made.bytes == 5
+    assert made.replay().item() == 1

@@ -12,10 +12,10 @@ import triton
 import triton.language as tl
 
 from sevenb.backend.torch.kernels.attend import attend
-from sevenb.backend.torch.kernels.launch import narrow
+from sevenb.backend.torch.kernels.launch import ANYWHERE, narrow
 
 
-@triton.jit(do_not_specialize=["widest", "parts"])
+@triton.jit(do_not_specialize=["widest", "parts"], do_not_specialize_on_alignment=ANYWHERE)
 def part_kernel(
     query_ptr,  # [T, heads, HEAD_DIM]
     out_ptr,  # [T, heads, HEAD_DIM]; written where contexts are WHOLE
@@ -88,7 +88,7 @@ def part_kernel(
             tl.store(partial_ptr + own[:, None] * HEAD_DIM + dim[None, :], mixed, mask=mask)
 
 
-@triton.jit(do_not_specialize=["parts"])
+@triton.jit(do_not_specialize=["parts"], do_not_specialize_on_alignment=ANYWHERE)
 def combine_kernel(
     out_ptr,  # [T, heads, HEAD_DIM]
     partial_ptr,

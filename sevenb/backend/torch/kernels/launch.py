@@ -23,6 +23,11 @@ def counters(device: torch.device) -> torch.Tensor:
     return _counters[device]
 
 
+# Where a batch's integers begin depends on how many there are, and a layer's centres on how many blocks. Nothing gains
+# by knowing it: a kernel compiled for one alignment would be compiled again for others, in the midst of answers.
+ANYWHERE = ("positions_ptr", "sequence_ptr", "starts_ptr", "contexts_ptr", "tables_ptr", "centre_units_ptr")
+
+
 @triton.jit
 def matrix_product(a, b, total):
     """``total + a @ b``, summed in float32. The interpreter would multiply the bits of bfloat16 as if integers."""

@@ -7,10 +7,10 @@ import triton
 import triton.language as tl
 
 from sevenb.backend.torch.kernels.attend import attend
-from sevenb.backend.torch.kernels.launch import narrow
+from sevenb.backend.torch.kernels.launch import ANYWHERE, narrow
 
 
-@triton.jit(do_not_specialize=["sequences", "widest"])
+@triton.jit(do_not_specialize=["sequences", "widest"], do_not_specialize_on_alignment=ANYWHERE)
 def prefill_kernel(
     query_ptr,  # [T, heads, HEAD_DIM]
     out_ptr,  # [T, heads, HEAD_DIM]

@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from triton.language.extra import libdevice
 
-from sevenb.backend.torch.kernels.launch import INTERPRETED, narrow
+from sevenb.backend.torch.kernels.launch import ANYWHERE, INTERPRETED, narrow
 from sevenb.backend.torch.kernels.turn import turned
 from sevenb.backend.torch.kv import CENTRE_LARGEST, CENTRE_SPAN
 
@@ -97,7 +97,7 @@ def _keep(
     )
 
 
-@triton.jit(do_not_specialize=["tokens", "widest"])
+@triton.jit(do_not_specialize=["tokens", "widest"], do_not_specialize_on_alignment=ANYWHERE)
 def rope_store_kernel(
     query_ptr,  # [T, heads * HEAD_DIM], rows query_stride apart
     key_ptr,

@@ -24,7 +24,7 @@ from sevenb.backend.protocol import AttentionSpec, AttentionWeights, KVLayout, S
 from sevenb.backend.torch import sampling
 from sevenb.backend.torch.kernels.ops import TritonOps
 from sevenb.backend.torch.kv import TorchKVCache, allocate_kv
-from sevenb.backend.torch.step import TorchStep
+from sevenb.backend.torch.step import StepShape, TorchStep, step_over
 from sevenb.backend.torch.weights import FloatWeight, GroupedWeight
 
 HIDDEN, INNER, HEADS, KV_HEADS, HEAD_DIM = 3584, 18944, 28, 4, 128  # of Qwen2.5 7B
@@ -110,20 +110,10 @@ def bf16(rows: int, columns: int) -> FloatWeight:
 
 
 def step_of(queries: int, context: int) -> TorchStep:
-    whole, half = torch.int64, torch.empty(queries, HEAD_DIM // 2)
-    return TorchStep(
-        token_ids=torch.empty(queries, dtype=whole),
-        positions=torch.empty(queries, dtype=whole),
-        sequences=torch.empty(queries, dtype=whole),
-        query_starts=torch.empty(2, dtype=torch.int32),
-        context_lengths=torch.empty(1, dtype=torch.int32),
-        block_tables=torch.empty(1, context // 32, dtype=torch.int32),
-        logit_rows=torch.empty(1, dtype=whole),
-        rope_cos=half,
-        rope_sin=half,
-        starts=(0, queries),
-        contexts=(context,),
-    )
+    """One sequence, its parts where those of a batch are."""
+    shape = StepShape(tokens=queries, sequences=1, widest=context // 32, rows=1, angles=HEAD_DIM // 2)
+    integers = torch.empty(3 * queries + 2 + 1 + 1 + shape.widest, dtype=torch.int32)
+    return step_over(integers, torch.empty(2, queries, shape.angles), shape, (0, queries), (context,))
 
 
 def cache_of(dtype: str) -> TorchKVCache:
@@ -151,6 +141,12 @@ def attend(queries: int, cache_dtype: str, dtype: torch.dtype) -> None:
     ops.rope_store(first, key, value, weights, SPEC, step, cache, 0)
     query = torch.zeros(queries, HEADS * HEAD_DIM, dtype=dtype)
     ops.attention(query, SPEC, step, cache, 0)
+
+
+def answer_prompts() -> None:
+    """Chunks of prompts of any length."""
+    for queries in (512, 513, 514, 515):
+        attend(queries, "f16", torch.float16)
 
 
 def write_out() -> None:
@@ -202,7 +198,7 @@ STEPS: dict[str, Callable[[], None]] = {
     "decode-int8": lambda: attend(1, "int8", torch.float16),
     "decode-fp8": lambda: attend(1, "fp8", torch.float16),
     "draft-f16": lambda: attend(8, "f16", torch.float16),
-    "prefill-f16": lambda: attend(512, "f16", torch.float16),
+    "prefill-f16": answer_prompts,
     "prefill-int8": lambda: attend(512, "int8", torch.float16),
 }
 

@@ -23,6 +23,8 @@ def test_a_7b_s_steps_compile_without_spilling(architecture: int) -> None:
     assert ended.returncode == 0, ended.stderr[-2000:]
     kernels: list[dict[str, Any]] = [json.loads(line) for line in ended.stdout.splitlines()]
     assert {kernel["step"] for kernel in kernels} == set(STEPS[architecture])
+    attention = [kernel["kernel"] for kernel in kernels if kernel["step"] == "prefill-f16"]
+    assert len(set(attention)) == len(attention), "a kernel was compiled again for a batch of another length"
     for kernel in kernels:
         assert kernel["local"] == 0, kernel
         assert kernel["stack"] == 0, kernel
