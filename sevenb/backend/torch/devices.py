@@ -12,7 +12,7 @@ from sevenb.backend.protocol import DeviceMemory
 from sevenb.errors import DeviceUnavailable, InvalidRequest
 from sevenb.host import free_memory as free_host_memory
 
-_OLDEST_CARD = (7, 0)  # Volta: the first with tensor cores, and the oldest that torch and Triton are built for
+_OLDEST_CARD = (7, 0)  # Volta: the first with tensor cores, and the oldest that torch is built for
 _BFLOAT16_CARD = (8, 0)  # Ampere
 _FP8_CARD = (8, 9)  # Ada
 _DTYPES = {

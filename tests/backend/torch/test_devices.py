@@ -6,6 +6,7 @@ from sevenb.errors import DeviceUnavailable, InvalidRequest
 from tests.torch_or_skip import torch
 
 from sevenb.backend.torch import TorchBackend, devices  # isort: skip
+from sevenb.backend.torch.kernels import fast_ops  # isort: skip
 
 CUDA = torch.device("cuda:0")
 
@@ -95,6 +96,11 @@ def test_the_dtype_is_the_best_that_a_card_has(
     assert devices.open_dtype("half", CUDA) == torch.float16
     assert devices.has_fp8(CUDA) == (capability == (9, 0))
     assert devices.open_dtype("auto", torch.device("cpu")) == torch.float32
+
+
+def test_a_card_older_than_the_kernels_computes_in_plain_torch(card: pytest.MonkeyPatch) -> None:
+    card.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    assert fast_ops(CUDA, torch.float16) is None
 
 
 def test_bfloat16_on_a_card_without_it_is_refused(card: pytest.MonkeyPatch) -> None:

@@ -14,10 +14,16 @@ from sevenb.errors import DeviceUnavailable
 if TYPE_CHECKING:
     from sevenb.backend.torch.plain import PlainOps
 
+# Ampere, the oldest that Triton is made for. What attention keeps in shared memory is more than Turing has, and without
+# the tensor cores of Ampere its kernels spill thousands of bytes.
+_OLDEST_CARD = (8, 0)
+
 
 def fast_ops(device: torch.device, dtype: torch.dtype) -> "PlainOps | None":
-    """The ops that have kernels for a device, None where there are none: no NVIDIA card, no Triton, or float32."""
+    """The ops that have kernels for a device; None without any: no NVIDIA card or an old one, no Triton, float32."""
     if device.type != "cuda" or torch.version.hip or dtype == torch.float32 or find_spec("triton") is None:
+        return None
+    if torch.cuda.get_device_capability(device) < _OLDEST_CARD:
         return None
     _check_compiler()
     from sevenb.backend.torch.kernels.launch import counters
