@@ -56,13 +56,18 @@ class TritonOps(PlainOps):
         weights: Sequence[TorchWeight],
         biases: Sequence[Tensor | None],
     ) -> tuple[Tensor, ...]:
-        """Norm, Q, K, V and biases in one launch where the weights are of one format and tokens are few."""
+        """Norm, Q, K, V and biases where tokens are few: one launch for all neighbours of one format."""
         tokens = len(hidden)
-        if not products.walks(tokens, weights) or len(weights) > 3 or not tokens:
+        if not tokens or not all(products.walks(tokens, (weight,)) for weight in weights):
             return super().norm_linears(hidden, norm, eps, weights, biases)
         rows = [weight.rows for weight in weights]
         out = torch.empty((tokens, sum(rows)), dtype=self.dtype, device=hidden.device)
-        products.vector_product(hidden, weights, out, norm=norm, eps=eps, biases=biases)
+        start = 0
+        while start < len(weights):  # in a Q4_K_M file V is of another format than Q and K in every other layer
+            end = start + products.launched_together(tokens, weights[start:])
+            own = out[:, sum(rows[:start]) : sum(rows[:end])]
+            products.vector_product(hidden, weights[start:end], own, norm=norm, eps=eps, biases=biases[start:end])
+            start = end
         return torch.split(out, rows, dim=1)
 
     def norm_gate_up(self, hidden: Tensor, norm: Tensor, eps: float, gate: TorchWeight, up: TorchWeight) -> Tensor:

@@ -59,6 +59,11 @@ def walks(tokens: int, weights: Sequence[TorchWeight]) -> bool:
     )
 
 
+def launched_together(tokens: int, weights: Sequence[TorchWeight]) -> int:
+    """How many of the first of these weights one launch of `vector_kernel` takes, at least 1."""
+    return next((count for count in (3, 2) if count <= len(weights) and walks(tokens, weights[:count])), 1)
+
+
 def vector_product(
     x: Tensor,
     weights: Sequence[TorchWeight],
@@ -159,7 +164,9 @@ def _alike(weight: TorchWeight, other: TorchWeight) -> bool:
 
 
 def _whole_blocks(weight: TorchWeight) -> bool:
-    return weight.columns % _block(weight) == 0
+    """Of a matrix whose numbers can be counted in 31 bits, as the kernel does where they are not codes."""
+    small = isinstance(weight, GroupedWeight) or weight.rows * weight.columns < 1 << 31
+    return small and weight.columns % _block(weight) == 0
 
 
 def _block(weight: TorchWeight) -> int:

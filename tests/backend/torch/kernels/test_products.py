@@ -176,6 +176,12 @@ def test_norm_then_query_key_and_value_with_and_without_bias(tokens: int, alike:
         close(own, wanted, torch.float16)
 
 
+def test_neighbours_of_one_format_are_one_launch() -> None:
+    four, eight = grouped(5, 96, 4, 32, "constant"), grouped(5, 96, 8, 32, "constant")
+    for weights, count in (([four] * 3, 3), ([four, four, eight], 2), ([four, eight], 1), ([eight], 1)):
+        assert products.launched_together(1, weights) == count
+
+
 @pytest.mark.parametrize("tokens", [1, 4, 5])
 @pytest.mark.parametrize("kind", ["grouped", "floats"])
 def test_norm_gate_up_and_silu(tokens: int, kind: str) -> None:
