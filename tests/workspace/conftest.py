@@ -1,12 +1,13 @@
 """Every test of the workspace runs twice: on SQLite, and on a real PostgreSQL that is started here."""
 
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, NullPool, create_engine, text
 
 from sevenb.workspace import User, Workspace, passwords
 from tests.needed import leave_out
@@ -25,22 +26,50 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
+def _administration(postgres: Postgres) -> Connection:
+    """A connection for what happens to whole databases."""
+    engine = create_engine(postgres.url("postgres").replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
+    return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+
+@pytest.fixture(scope="session")
+def new_postgres(postgres: Postgres) -> str:
+    """The name of a database that a workspace has made and nobody has used."""
+    with _administration(postgres) as connection:
+        connection.execute(text("CREATE DATABASE new"))
+    Workspace.open(postgres.url("new")).close()
+    return "new"
+
+
+@pytest.fixture(scope="session")
+def new_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that a workspace has made and nobody has used."""
+    path = tmp_path_factory.mktemp("new") / "workspace.db"
+    Workspace.open(f"sqlite:///{path}").close()
+    return path
+
+
 @pytest.fixture
-def postgres_url(postgres: Postgres) -> Iterator[str]:
-    """The URL of an empty database."""
+def postgres_url(request: pytest.FixtureRequest, postgres: Postgres) -> Iterator[str]:
+    """The URL of a database: of a workspace where the test has one, else empty."""
     name = f"test_{uuid.uuid4().hex}"
-    engine = create_engine(postgres.url("postgres").replace("postgresql:", "postgresql+psycopg:"))
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+    template = request.getfixturevalue("new_postgres") if "workspace" in request.fixturenames else "template1"
+    with _administration(postgres) as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
         yield postgres.url(name)
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database of either kind."""
+    """The URL of a database of either kind: of a workspace where the test has one, else empty.
+
+    Nearly all tests have one: a copy of one that was made once saves each of them the migrations, which have tests of
+    their own.
+    """
     if request.param == "sqlite":
+        if "workspace" in request.fixturenames:
+            shutil.copy(request.getfixturevalue("new_sqlite"), tmp_path)
         return f"sqlite:///{tmp_path}/workspace.db"
     found: str = request.getfixturevalue("postgres_url")
     return found
