@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -11,9 +12,9 @@ from tests.e2e.conftest import Program
 
 
 @pytest.fixture(scope="module")
-def server(start_console: Callable[..., AbstractContextManager[Program]]) -> Iterator[Program]:
-    """A server whose history belongs to one module of tests."""
-    with start_console() as running:
+def server(start_console: Callable[..., AbstractContextManager[Program]], smollm2: Path) -> Iterator[Program]:
+    """A server whose history belongs to one module of tests; what its model says is of no interest."""
+    with start_console(model=smollm2) as running:
         yield running
 
 

@@ -1,6 +1,7 @@
 """One server with accounts for all tests here."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -11,9 +12,9 @@ from tests.e2e.conftest import Program
 
 
 @pytest.fixture(scope="package")
-def program(start_console: StartConsole) -> Iterator[Program]:
-    """A server that others reach: it has accounts."""
-    with start_console("--host", "0.0.0.0") as running:
+def program(start_console: StartConsole, smollm2: Path) -> Iterator[Program]:
+    """A server that others reach: it has accounts. What its model says is of no interest here."""
+    with start_console("--host", "0.0.0.0", model=smollm2) as running:
         yield running
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,10 +16,11 @@ from tests.e2e.conftest import Program
 def test_the_link_of_the_start_makes_the_first_administrator(
     open_page: OpenPage,
     start_console: StartConsole,
+    smollm2: Path,
     screenshot: Callable[[Page, str], object],
     axe: Callable[..., None],
 ) -> None:
-    with start_console("--host", "0.0.0.0") as program:
+    with start_console("--host", "0.0.0.0", model=smollm2) as program:
         stranger = open_page("/", at=program.url)
         expect(stranger.get_by_role("heading", name="This server is still to be set up")).to_be_visible()
         axe(stranger)
@@ -86,9 +88,9 @@ def test_the_door_speaks_both_languages_and_is_accessible(
 
 
 def test_the_open_console_becomes_that_of_its_first_account(
-    open_page: OpenPage, start_console: StartConsole, screenshot: Callable[[Page, str], object]
+    open_page: OpenPage, start_console: StartConsole, smollm2: Path, screenshot: Callable[[Page, str], object]
 ) -> None:
-    with start_console() as program:
+    with start_console(model=smollm2) as program:
         headers = {"X-Sevenb-Console": "1"}
         httpx.post(f"{program.url}/console/api/chats", json={"title": "Older than the account"}, headers=headers)
         page = open_page("/#/settings/account", at=program.url)
