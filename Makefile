@@ -7,6 +7,9 @@ ARGS  ?=
 
 MODELS_OF_TESTS := qwen2.5-coder:0.5b qwen2.5-coder:1.5b smollm2:135m
 
+# These wait for Chromium and servers half of their time; the others fill the processors meanwhile.
+TESTS_THAT_WAIT := tests/console tests/e2e
+
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -34,10 +37,15 @@ install: $(VENV)/.installed $(PAGE) ## make .venv, build the kernels and the con
 console: $(PAGE) ## build the console's page alone
 	@:
 
-test: $(VENV)/.developer install ## lint and run all tests that need no torch: ARGS are passed to pytest
+test: $(VENV)/.developer install ## lint and run all tests that need no torch: ARGS are passed to one pytest
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/sevenb pull $(MODELS_OF_TESTS)
+ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
+else
+	@tools/both "$(BIN)/python -m pytest -o cache_dir=.pytest_cache/browser $(TESTS_THAT_WAIT)" \
+		"$(BIN)/python -m pytest $(TESTS_THAT_WAIT:%=--ignore=%)"
+endif
 
 devices: $(VENV)/.devices ## install torch, Triton and Ray, for the tests of other devices
 	@:

@@ -80,13 +80,8 @@ class HeadLogits {
   }
 
   void compute_group_exactly(int group) {
-    for (int tile = 0; tile < inputs_.tiles(); ++tile) {
-      const ActivationTile activations = inputs_.tile(Precision::int16, tile);
-      Output out = output(tile);
-      workspace_.kernels.multiply(head_.coarse(), group, group + 1, activations, out);
-      out.add = true;
-      workspace_.kernels.multiply(head_.rest(), group, group + 1, activations, out);
-    }
+    for (int tile = 0; tile < inputs_.tiles(); ++tile)
+      workspace_.kernels.multiply_split(head_, group, group + 1, inputs_.tile(Precision::int16, tile), output(tile));
   }
 
   // As many groups for each token as it wants logits, those with the largest ones.

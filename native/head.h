@@ -20,7 +20,7 @@ struct WantedLogits {
 constexpr int most_best = 128;
 
 // out [wanted.size(), V]: logits of the rows `rows` of hidden [T, H] after the norm. Those that are wanted are, bit for
-// bit, what they are when all are wanted; each other one of an allowed token is smaller than every wanted one.
+// bit, those of the whole matrix; each other one of an allowed token is smaller than every wanted one.
 //
 // That a coarse logit is further than `deviations` standard deviations of its rest below the smallest wanted one rules
 // its token out: were the remainders of weights and activations random, the wrong one would be chosen once in 10^13

@@ -4,6 +4,7 @@
 #include "activations.h"
 #include "cpu.h"
 #include "packed_matrix.h"
+#include "split_matrix.h"
 
 namespace sevenb {
 
@@ -19,6 +20,8 @@ struct Output {
 struct Kernels {
   // Products of row groups [first, end) with the activations of a tile.
   void (*multiply)(const PackedMatrix& matrix, int first, int end, const ActivationTile& tile, const Output& out);
+  // The same of both halves of a matrix with activations of 16 bits, to the bits of the whole matrix.
+  void (*multiply_split)(const SplitMatrix& matrix, int first, int end, const ActivationTile& tile, const Output& out);
   // out = x / sqrt(mean(x²) + epsilon) × weight; `columns` is a multiple of 32.
   void (*rms_norm)(const float* x, const float* weight, float epsilon, int columns, float* out);
   // Quantises `columns` values of one token into blocks that lie `stride` blocks apart.

@@ -4,6 +4,6 @@
 
 namespace sevenb {
 
-const Kernels avx512_kernels = {multiply, rms_norm, quantise, silu_multiply};
+const Kernels avx512_kernels = {multiply, multiply_split, rms_norm, quantise, silu_multiply};
 
 }  // namespace sevenb

@@ -4,6 +4,6 @@
 
 namespace sevenb {
 
-const Kernels portable_kernels = {multiply, rms_norm, quantise, silu_multiply};
+const Kernels portable_kernels = {multiply, multiply_split, rms_norm, quantise, silu_multiply};
 
 }  // namespace sevenb

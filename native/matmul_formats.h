@@ -57,6 +57,11 @@ SEVENB_INLINE void unpack_pairs(const std::uint8_t* plane, RowBytes* steps) {
   }
 }
 
+SEVENB_INLINE void unpack_three_bits(const std::uint8_t* planes, RowBytes* steps) {
+  unpack_pairs<0>(planes, steps);
+  add_bits<2>(planes + pair_plane, steps);
+}
+
 SEVENB_INLINE RowFloats negated(RowFloats a) { return all_rows(0.0f) - a; }
 
 // -- weight = scale × (q − 2^Shift) + offset ----------------------------------------------------------------
@@ -165,21 +170,16 @@ struct Format<WeightType::q8_0> : BlockFormat<as_signed, false> {
   }
 };
 
-// Q8_0's q = 16 n + l − 128 with four bits each: 16 (n − 8) + 7.5 and l − 7.5.
-template <int Scale, int Offset>  // Offset in halves
-struct Q8HalfFormat : BlockFormat<3, true> {
+// The upper half of Q8_0's q = 16 n + l − 128, where l is a half of its range for want of better: 16 (n − 8) + 7.5.
+template <>
+struct Format<WeightType::q8_0_coarse> : BlockFormat<3, true> {
   static SEVENB_INLINE void load(const std::uint8_t* record, int, int vector, Block& w) {
     const RowFloats scale = load_rows_f16(record + 2 * lanes * vector);
-    w.scale = scale * all_rows(static_cast<float>(Scale));
-    w.offset = scale * all_rows(0.5f * Offset);
+    w.scale = scale * all_rows(16.0f);
+    w.offset = scale * all_rows(7.5f);
     unpack_nibbles(record + half_row + 4 * lanes * vector, w.steps);
   }
 };
-
-template <>
-struct Format<WeightType::q8_0_coarse> : Q8HalfFormat<16, 15> {};
-template <>
-struct Format<WeightType::q8_0_rest> : Q8HalfFormat<1, 1> {};
 
 // -- weight = scale × (q − 2^Shift) + offset, both for 16 columns ---------------------------------------------
 
@@ -240,30 +240,22 @@ template <>
 struct Format<WeightType::q3_k> : SignedKFormat<WeightType::q3_k, 2> {
   static SEVENB_INLINE void load(const std::uint8_t* record, int b, int vector, Block& w) {
     load_scales(record, b, vector, w);
-    unpack_pairs<0>(planes(record, b, vector), w.steps);
-    add_bits<2>(planes(record, b, vector) + pair_plane, w.steps);
+    unpack_three_bits(planes(record, b, vector), w.steps);
   }
 };
 
-// Q6_K's q = 8 n + l − 32 with three bits each: 8 (n − 4) + 3.5 and l − 3.5.
-template <WeightType T, int Scale, int Offset>  // Offset in halves
-struct Q6HalfFormat : SignedKFormat<T, 2, true> {
-  using Base = SignedKFormat<T, 2, true>;
-  static SEVENB_INLINE void load(const std::uint8_t* record, int b, int vector, typename Base::Block& w) {
-    Base::load_scales(record, b, vector, w);
+// The upper half of Q6_K's q = 8 n + l − 32: 8 (n − 4) + 3.5.
+template <>
+struct Format<WeightType::q6_k_coarse> : SignedKFormat<WeightType::q6_k_coarse, 2, true> {
+  static SEVENB_INLINE void load(const std::uint8_t* record, int b, int vector, Block& w) {
+    load_scales(record, b, vector, w);
     for (int half = 0; half < 2; ++half) {
-      w.offset[half] = w.scale[half] * all_rows(0.5f * Offset);
-      w.scale[half] = w.scale[half] * all_rows(static_cast<float>(Scale));
+      w.offset[half] = w.scale[half] * all_rows(3.5f);
+      w.scale[half] = w.scale[half] * all_rows(8.0f);
     }
-    unpack_pairs<0>(Base::planes(record, b, vector), w.steps);
-    add_bits<2>(Base::planes(record, b, vector) + pair_plane, w.steps);
+    unpack_three_bits(planes(record, b, vector), w.steps);
   }
 };
-
-template <>
-struct Format<WeightType::q6_k_coarse> : Q6HalfFormat<WeightType::q6_k_coarse, 8, 7> {};
-template <>
-struct Format<WeightType::q6_k_rest> : Q6HalfFormat<WeightType::q6_k_rest, 1, 1> {};
 
 template <>
 struct Format<WeightType::q2_k> : HalfBlockFormat<as_held, true> {
@@ -279,6 +271,37 @@ struct Format<WeightType::q2_k> : HalfBlockFormat<as_held, true> {
       w.offset[half] = minimum * to_float(high);
     }
     unpack_pairs<0>(record + L::header + b * L::block_bytes + 4 * lanes * vector, w.steps);
+  }
+};
+
+// -- both halves of a split_matrix.h, which make the whole again ----------------------------------------------
+
+template <WeightType T>
+struct SplitFormat;
+
+template <>
+struct SplitFormat<WeightType::q8_0> : Format<WeightType::q8_0> {
+  static SEVENB_INLINE void load(const std::uint8_t* coarse, const std::uint8_t* rest, int, int vector, Block& w) {
+    RowBytes low[8];
+    w.scale = load_rows_f16(coarse + 2 * lanes * vector);
+    unpack_nibbles(coarse + half_row + 4 * lanes * vector, w.steps);
+    unpack_nibbles(rest + 4 * lanes * vector, low);
+    for (int s = 0; s < 8; ++s) {
+      const RowBytes biased = bits_or(shift_bytes_left<4>(w.steps[s]), low[s]);
+      w.steps[s] = prepare_signed(bits_xor(biased, 0x80));
+    }
+  }
+};
+
+template <>
+struct SplitFormat<WeightType::q6_k> : Format<WeightType::q6_k> {
+  static SEVENB_INLINE void load(const std::uint8_t* coarse, const std::uint8_t* rest, int b, int vector, Block& w) {
+    using Rest = RestLayout<WeightType::q6_k>;
+    RowBytes low[8];
+    load_scales(coarse, b, vector, w);
+    unpack_three_bits(Format<WeightType::q6_k_coarse>::planes(coarse, b, vector), w.steps);
+    unpack_three_bits(rest + b * Rest::block_bytes + 4 * lanes * vector, low);
+    for (int s = 0; s < 8; ++s) w.steps[s] = bits_or(shift_bytes_left<3>(w.steps[s]), low[s]);
   }
 };
 

@@ -38,45 +38,95 @@ SEVENB_INLINE void accumulate_tile(const typename F::Block& w, const ActivationB
   if constexpr (Tokens > 1) accumulate_tile<F, Tokens / 2>(w, x + t, tokens - t, sums + t);
 }
 
-// A row group with the tokens of a tile. Width: the number of tokens, or 0 for `tokens`. Groups are read one by one, as
-// they lie in memory: two side by side cost it up to half of its speed.
-template <WeightType T, int Planes, int Width>
-inline void multiply_tile(const PackedMatrix& matrix, int group, const ActivationBlock<Planes>* x, int tokens,
-                          const Output& out) {
-  using L = Layout<T>;
+// Where the blocks of a row group are loaded from: its records, one after the other.
+template <WeightType T>
+struct Records {
   using F = Format<T>;
-  constexpr int ahead_bytes = L::bytes / L::blocks;  // asked for with each block
+  using L = Layout<T>;
+  static constexpr int blocks = L::blocks, columns = L::columns;
+  const std::uint8_t* record;
+
+  SEVENB_INLINE void load(int b, int vector, typename F::Block& w) const { F::load(record, b, vector, w); }
+  SEVENB_INLINE void ask_ahead(int b) const {
+    constexpr int bytes = L::bytes / L::blocks;  // asked for with each block
+    for (int line = 0; line < bytes; line += 64) prefetch(record + prefetch_ahead + b * bytes + line);
+  }
+  SEVENB_INLINE void next() { record += L::bytes; }
+};
+
+// The same of a matrix in two halves.
+template <WeightType T>
+struct SplitRecords {
+  using F = SplitFormat<T>;
+  using Rest = RestLayout<T>;
+  using Coarse = Records<Rest::coarse>;
+  static constexpr int blocks = Rest::blocks, columns = Rest::columns;
+  Coarse coarse;
+  const std::uint8_t* rest;
+
+  SEVENB_INLINE void load(int b, int vector, typename F::Block& w) const { F::load(coarse.record, rest, b, vector, w); }
+  SEVENB_INLINE void ask_ahead(int b) const {
+    coarse.ask_ahead(b);
+    for (int line = 0; line < Rest::block_bytes; line += 64)
+      prefetch(rest + prefetch_ahead + b * Rest::block_bytes + line);
+  }
+  SEVENB_INLINE void next() {
+    coarse.next();
+    rest += Rest::bytes;
+  }
+};
+
+// A row group of `all_columns` columns with the tokens of a tile. Width: the number of tokens, or 0 for `tokens`. Groups
+// are read one by one, as they lie in memory: two side by side cost it up to half of its speed.
+template <class R, int Planes, int Width>
+inline void multiply_tile(R at, int all_columns, int group, int rows, const ActivationBlock<Planes>* x, int tokens,
+                          const Output& out) {
+  using F = typename R::F;
   constexpr int tokens_at_once = Width == 1 ? 1 : (F::tokens + Planes - 1) / Planes;
   const int width = Width ? Width : tokens;
-  const int records = matrix.columns() / L::columns;
-  const std::uint8_t* record = matrix.group(group);
 
   RowFloats sums[(Width ? Width : tile_tokens) * vectors_per_group];  // [vector][token]
   for (int i = 0; i < width * vectors_per_group; ++i) sums[i] = all_rows(0.0f);
 
-  for (int r = 0; r < records; ++r, record += L::bytes) {
-    for (int b = 0; b < L::blocks; ++b, x += width) {
-      for (int line = 0; line < ahead_bytes; line += 64) prefetch(record + prefetch_ahead + b * ahead_bytes + line);
+  for (int column = 0; column < all_columns; column += R::columns, at.next()) {
+    for (int b = 0; b < R::blocks; ++b, x += width) {
+      at.ask_ahead(b);
       for (int v = 0; v < vectors_per_group; ++v) {
         typename F::Block block;
-        F::load(record, b, v, block);
+        at.load(b, v, block);
         accumulate_tile<F, tokens_at_once>(block, x, width, sums + v * width);
       }
     }
   }
   for (int v = 0; v < vectors_per_group; ++v)
-    for (int t = 0; t < width; ++t)
-      write_rows(sums[v * width + t], out, t, group * group_rows + v * lanes, matrix.rows());
+    for (int t = 0; t < width; ++t) write_rows(sums[v * width + t], out, t, group * group_rows + v * lanes, rows);
+}
+
+// Row groups [first, end), whose records are records_of(group).
+template <int Planes, class Matrix, class RecordsOf>
+void multiply_groups(const Matrix& matrix, int first, int end, const ActivationTile& tile, const Output& out,
+                     RecordsOf records_of) {
+  using R = decltype(records_of(first));
+  const auto* x = static_cast<const ActivationBlock<Planes>*>(tile.blocks);
+  for (; first < end; ++first)
+    if (tile.tokens == 1)
+      multiply_tile<R, Planes, 1>(records_of(first), matrix.columns(), first, matrix.rows(), x, 1, out);
+    else
+      multiply_tile<R, Planes, 0>(records_of(first), matrix.columns(), first, matrix.rows(), x, tile.tokens, out);
 }
 
 template <WeightType T, int Planes>
 void multiply_quantised(const PackedMatrix& matrix, int first, int end, const ActivationTile& tile, const Output& out) {
-  const auto* x = static_cast<const ActivationBlock<Planes>*>(tile.blocks);
-  for (; first < end; ++first)
-    if (tile.tokens == 1)
-      multiply_tile<T, Planes, 1>(matrix, first, x, 1, out);
-    else
-      multiply_tile<T, Planes, 0>(matrix, first, x, tile.tokens, out);
+  multiply_groups<Planes>(matrix, first, end, tile, out, [&](int group) { return Records<T>{matrix.group(group)}; });
+}
+
+// Both halves of a matrix with activations of 16 bits.
+void multiply_split(const SplitMatrix& matrix, int first, int end, const ActivationTile& tile, const Output& out) {
+  with_split_type(matrix.type(), [&](auto tag) {
+    using R = SplitRecords<decltype(tag)::type>;
+    multiply_groups<2>(matrix, first, end, tile, out,
+                       [&](int group) { return R{{matrix.coarse().group(group)}, matrix.rest(group)}; });
+  });
 }
 
 // -- plain numbers -------------------------------------------------------------------------------------------

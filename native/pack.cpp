@@ -129,19 +129,17 @@ void pack_record(TypeTag<WeightType::q8_0>, const Records& records, Bytes out) {
 }
 
 // The halves of Q8_0: the upper and the lower nibble of q + 128.
-void put_q8_nibbles(const Records& records, int shift, Bytes out) {
-  put_halves(out, records, 0);
+void put_q8_nibbles(const Records& records, int shift, Bytes plane) {
   const Words<8> words(records, 2);
-  put_nibbles(out + half_row, [&](int s) { return (words[s] ^ 0x80808080u) >> shift; });
+  put_nibbles(plane, [&](int s) { return (words[s] ^ 0x80808080u) >> shift; });
 }
 
 void pack_record(TypeTag<WeightType::q8_0_coarse>, const Records& records, Bytes out) {
-  put_q8_nibbles(records, 4, out);
+  put_halves(out, records, 0);
+  put_q8_nibbles(records, 4, out + half_row);
 }
 
-void pack_record(TypeTag<WeightType::q8_0_rest>, const Records& records, Bytes out) {
-  put_q8_nibbles(records, 0, out);
-}
+void pack_rest(TypeTag<WeightType::q8_0>, const Records& records, Bytes out) { put_q8_nibbles(records, 0, out); }
 
 // Q4_K and Q5_K: d, dmin, 12 bytes of 6-bit sub-scales and sub-minima. Their first eight bytes are four scales and four
 // minima, above which are the two high bits of four more each; the low bits of those are the nibbles of the last four.
@@ -211,24 +209,21 @@ void pack_record(TypeTag<WeightType::q6_k>, const Records& records, Bytes out) {
 }
 
 // The halves of Q6_K: the upper and the lower three bits of q + 32.
-void put_q6_half(const Records& records, int shift, Bytes out) {
-  using L = Layout<WeightType::q6_k_coarse>;
-  put_q6_scales(records, out);
+void put_q6_half(const Records& records, int shift, Bytes planes) {
+  using Rest = RestLayout<WeightType::q6_k>;
   const Q6Record record(records);
-  for (int b = 0; b < L::blocks; ++b) {
-    Bytes planes = out + L::header + b * L::block_bytes;
+  for (int b = 0; b < Rest::blocks; ++b, planes += Rest::block_bytes) {
     put_pairs(planes, [&](int s) { return record.six_bits(b, s) >> shift; });
     put_bits(planes + pair_plane, [&](int s) { return record.six_bits(b, s) >> (shift + 2); });
   }
 }
 
 void pack_record(TypeTag<WeightType::q6_k_coarse>, const Records& records, Bytes out) {
-  put_q6_half(records, 3, out);
+  put_q6_scales(records, out);
+  put_q6_half(records, 3, out + Layout<WeightType::q6_k_coarse>::header);
 }
 
-void pack_record(TypeTag<WeightType::q6_k_rest>, const Records& records, Bytes out) {
-  put_q6_half(records, 0, out);
-}
+void pack_rest(TypeTag<WeightType::q6_k>, const Records& records, Bytes out) { put_q6_half(records, 0, out); }
 
 // Q3_K: 32 bytes of third bits, 64 of bit pairs, 12 of 6-bit sub-scales (biased by 32), d. The nibbles of the first
 // eight bytes of scales are the low bits of all 16, the pairs of the last four bytes their high bits.
@@ -274,19 +269,33 @@ void pack_record(TypeTag<WeightType::f32>, const Records& records, Bytes out) { 
 void pack_record(TypeTag<WeightType::f16>, const Records& records, Bytes out) { put_numbers<2>(records, out); }
 void pack_record(TypeTag<WeightType::bf16>, const Records& records, Bytes out) { put_numbers<2>(records, out); }
 
+// put(records, out) for each record of a group's rows.
+template <class L, class Put>
+void for_records(const std::uint8_t* file, std::size_t row_bytes, int rows, int records, Bytes group, Put put) {
+  static_assert(L::file_bytes <= sizeof no_record);
+  for (int r = 0; r < records; ++r) {
+    Records at;
+    for (int lane = 0; lane < group_rows; ++lane)
+      at.row[lane] = lane < rows ? file + lane * row_bytes + static_cast<std::size_t>(r) * L::file_bytes : no_record;
+    put(at, group + static_cast<std::size_t>(r) * L::bytes);
+  }
+}
+
 }  // namespace
 
 void pack_group(WeightType type, const std::uint8_t* file, std::size_t row_bytes, int rows, int records,
                 std::uint8_t* group) {
   with_type(type, [&](auto tag) {
-    using L = Layout<decltype(tag)::type>;
-    static_assert(L::file_bytes <= sizeof no_record);
-    for (int r = 0; r < records; ++r) {
-      Records at;
-      for (int lane = 0; lane < group_rows; ++lane)
-        at.row[lane] = lane < rows ? file + lane * row_bytes + static_cast<std::size_t>(r) * L::file_bytes : no_record;
-      pack_record(tag, at, group + static_cast<std::size_t>(r) * L::bytes);
-    }
+    for_records<Layout<decltype(tag)::type>>(file, row_bytes, rows, records, group,
+                                             [&](const Records& at, Bytes out) { pack_record(tag, at, out); });
+  });
+}
+
+void pack_rest_group(WeightType type, const std::uint8_t* file, std::size_t row_bytes, int rows, int records,
+                     std::uint8_t* group) {
+  with_split_type(type, [&](auto tag) {
+    for_records<RestLayout<decltype(tag)::type>>(file, row_bytes, rows, records, group,
+                                                 [&](const Records& at, Bytes out) { pack_rest(tag, at, out); });
   });
 }
 

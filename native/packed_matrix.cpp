@@ -14,8 +14,7 @@ bool is_known(int type) {
   for (WeightType known : {WeightType::f32, WeightType::f16, WeightType::q4_0, WeightType::q4_1, WeightType::q5_0,
                            WeightType::q5_1, WeightType::q8_0, WeightType::q2_k, WeightType::q3_k, WeightType::q4_k,
                            WeightType::q5_k, WeightType::q6_k, WeightType::bf16, WeightType::q4_z,
-                           WeightType::q8_0_coarse, WeightType::q8_0_rest, WeightType::q6_k_coarse,
-                           WeightType::q6_k_rest})
+                           WeightType::q8_0_coarse, WeightType::q6_k_coarse})
     if (type == static_cast<int>(known)) return true;
   return false;
 }

@@ -49,7 +49,11 @@ void pack_group(WeightType type, const std::uint8_t* file, std::size_t row_bytes
 // Lane `lane` of a packed group as float32.
 void unpack_lane(WeightType type, const std::uint8_t* group, int lane, int records, float* out);
 
-// The same of a row in two halves (split_matrix.h), exactly the values of the `type` that was split.
+// The same for the lower half of a type that splits (split_matrix.h).
+void pack_rest_group(WeightType type, const std::uint8_t* file, std::size_t row_bytes, int rows, int records,
+                     std::uint8_t* group);
+
+// A row of a group in two halves as float32, exactly the values of the `type` that was split.
 void unpack_split_lane(WeightType type, const std::uint8_t* coarse, const std::uint8_t* rest, int lane, int records,
                        float* out);
 

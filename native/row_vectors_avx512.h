@@ -38,6 +38,9 @@ SEVENB_INLINE RowBytes bits_and(RowBytes a, std::uint8_t mask) {
   return _mm512_and_si512(a, _mm512_set1_epi8(static_cast<char>(mask)));
 }
 SEVENB_INLINE RowBytes bits_or(RowBytes a, RowBytes b) { return _mm512_or_si512(a, b); }
+SEVENB_INLINE RowBytes bits_xor(RowBytes a, std::uint8_t mask) {
+  return _mm512_xor_si512(a, _mm512_set1_epi8(static_cast<char>(mask)));
+}
 template <int N>
 SEVENB_INLINE RowBytes shift_bytes_left(RowBytes a) { return _mm512_slli_epi16(a, N); }
 template <int N>

@@ -71,6 +71,9 @@ SEVENB_INLINE U8x32 bits_and(U8x32 a, std::uint8_t mask) {
   return _mm256_and_si256(a, _mm256_set1_epi8(static_cast<char>(mask)));
 }
 SEVENB_INLINE U8x32 bits_or(U8x32 a, U8x32 b) { return _mm256_or_si256(a, b); }
+SEVENB_INLINE U8x32 bits_xor(U8x32 a, std::uint8_t mask) {
+  return _mm256_xor_si256(a, _mm256_set1_epi8(static_cast<char>(mask)));
+}
 template <int N>
 SEVENB_INLINE U8x32 shift_bytes_left(U8x32 a) { return _mm256_slli_epi16(a, N); }
 template <int N>

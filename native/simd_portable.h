@@ -129,6 +129,7 @@ SEVENB_INLINE std::int32_t sum(I32x8 v) {
 SEVENB_INLINE U8x32 load_bytes(const std::uint8_t* from) { return load_vector<U8x32>(from); }
 SEVENB_INLINE U8x32 bits_and(U8x32 a, std::uint8_t mask) { return a & mask; }
 SEVENB_INLINE U8x32 bits_or(U8x32 a, U8x32 b) { return a | b; }
+SEVENB_INLINE U8x32 bits_xor(U8x32 a, std::uint8_t mask) { return a ^ mask; }
 // Bytes shifted; bits that cross into a neighbour byte are to be masked away by the caller.
 template <int N>
 SEVENB_INLINE U8x32 shift_bytes_left(U8x32 a) { return a << N; }

@@ -5,14 +5,18 @@
 #include <stdexcept>
 
 #include "half.h"
+#include "weight_memory.h"
 
 namespace sevenb {
 namespace {
 
-int half_of(int type, WeightType of_q8_0, WeightType of_q6_k) {
-  if (type == static_cast<int>(WeightType::q8_0)) return static_cast<int>(of_q8_0);
-  if (type == static_cast<int>(WeightType::q6_k)) return static_cast<int>(of_q6_k);
+WeightType split_type(int type) {
+  if (SplitMatrix::splits(type)) return static_cast<WeightType>(type);
   throw std::invalid_argument("matrices of weight type " + std::to_string(type) + " do not split");
+}
+
+int coarse_type(WeightType type) {
+  return with_split_type(type, [](auto tag) { return static_cast<int>(RestLayout<decltype(tag)::type>::coarse); });
 }
 
 float half_at(const std::uint8_t* halves, int lane) {
@@ -66,26 +70,38 @@ bool SplitMatrix::splits(int type) {
 
 SplitMatrix::SplitMatrix(int type, std::int64_t rows, std::int64_t columns, const std::uint8_t* file,
                          std::size_t file_bytes, ThreadPool& pool)
-    : type_(static_cast<WeightType>(type)),
-      coarse_(half_of(type, WeightType::q8_0_coarse, WeightType::q6_k_coarse), rows, columns, file, file_bytes,
-              Precision::int16, pool),
-      rest_(half_of(type, WeightType::q8_0_rest, WeightType::q6_k_rest), rows, columns, file, file_bytes,
-            Precision::int16, pool),
+    : type_(split_type(type)),
+      coarse_(coarse_type(type_), rows, columns, file, file_bytes, Precision::int8, pool),
       squares_(static_cast<std::size_t>(coarse_.groups()) * pieces()) {
-  constexpr int groups_per_chunk = 64;
+  struct Geometry {
+    int columns, file_bytes, bytes;
+  };
+  const Geometry record = with_split_type(type_, [](auto tag) {
+    using L = RestLayout<decltype(tag)::type>;
+    return Geometry{L::columns, L::file_bytes, L::bytes};
+  });
+  const int records = coarse_.columns() / record.columns;
+  const std::size_t row_bytes = static_cast<std::size_t>(records) * record.file_bytes;
+  rest_group_bytes_ = static_cast<std::size_t>(records) * record.bytes;
+  rest_ = allocate_weights(groups() * rest_group_bytes_);
+
+  constexpr int groups_per_chunk = 16;
   pool.run((groups() + groups_per_chunk - 1) / groups_per_chunk, [&](int chunk, int) {
     const int end = std::min((chunk + 1) * groups_per_chunk, groups());
-    for (int group = chunk * groups_per_chunk; group < end; ++group)
+    for (int group = chunk * groups_per_chunk; group < end; ++group) {
+      const int first = group * group_rows;
+      pack_rest_group(type_, file + first * row_bytes, row_bytes, std::min(group_rows, coarse_.rows() - first), records,
+                      rest_.get() + group * rest_group_bytes_);
       mean_squares_of(coarse_.group(group), type_, coarse_.columns(), pieces(),
                       &squares_[static_cast<std::size_t>(group) * pieces()]);
+    }
   });
 }
 
 void SplitMatrix::dequantise_row(int row, float* out) const {
-  const int columns = with_type(coarse_.type(), [](auto tag) { return Layout<decltype(tag)::type>::columns; });
+  const int columns = with_split_type(type_, [](auto tag) { return RestLayout<decltype(tag)::type>::columns; });
   const int group = row / group_rows;
-  unpack_split_lane(type_, coarse_.group(group), rest_.group(group), row % group_rows, coarse_.columns() / columns,
-                    out);
+  unpack_split_lane(type_, coarse_.group(group), rest(group), row % group_rows, coarse_.columns() / columns, out);
 }
 
 }  // namespace sevenb

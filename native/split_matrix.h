@@ -20,14 +20,18 @@ class SplitMatrix {
   SplitMatrix(int type, std::int64_t rows, std::int64_t columns, const std::uint8_t* file, std::size_t file_bytes,
               ThreadPool& pool);
 
-  // coarse + rest = weight.
+  WeightType type() const { return type_; }
+  // The upper half of the weights' bits, with the middle of what the lower half may be: a matrix of its own.
   const PackedMatrix& coarse() const { return coarse_; }
-  const PackedMatrix& rest() const { return rest_; }
+  // The lower half of a row group: planes without scales.
+  const std::uint8_t* rest(int group) const { return rest_.get() + group * rest_group_bytes_; }
 
   int rows() const { return coarse_.rows(); }
   int columns() const { return coarse_.columns(); }
   int groups() const { return coarse_.groups(); }
-  std::size_t bytes() const { return coarse_.bytes() + rest_.bytes() + squares_.size() * sizeof(float); }
+  std::size_t bytes() const {
+    return coarse_.bytes() + groups() * rest_group_bytes_ + squares_.size() * sizeof(float);
+  }
 
   // A row group is cut into pieces of so many columns, the last one maybe shorter.
   static constexpr int piece_columns = 128;
@@ -43,7 +47,9 @@ class SplitMatrix {
 
  private:
   WeightType type_;
-  PackedMatrix coarse_, rest_;
+  PackedMatrix coarse_;
+  std::size_t rest_group_bytes_;
+  std::shared_ptr<std::uint8_t> rest_;
   std::vector<float> squares_;  // [groups][pieces]
 };
 

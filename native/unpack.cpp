@@ -70,17 +70,10 @@ void unpack_block(TypeTag<WeightType::q8_0>, Bytes record, int, int lane, float*
     out[c] = d * static_cast<float>(static_cast<std::int8_t>(record[half_row + plane_byte(c / 4, lane, c)]));
 }
 
-// Q8_0's halves: the nibble n or l of 16 n + l − 128.
 void unpack_block(TypeTag<WeightType::q8_0_coarse>, Bytes record, int, int lane, float* out) {
   const float d = half_at(record, lane);
   for (int c = 0; c < block_columns; ++c)
     out[c] = d * (static_cast<float>(16 * (nibble(record + half_row, lane, c) - 8)) + 7.5f);
-}
-
-void unpack_block(TypeTag<WeightType::q8_0_rest>, Bytes record, int, int lane, float* out) {
-  const float d = half_at(record, lane);
-  for (int c = 0; c < block_columns; ++c)
-    out[c] = d * (static_cast<float>(nibble(record + half_row, lane, c)) - 7.5f);
 }
 
 template <class Tag>
@@ -121,21 +114,12 @@ void unpack_block(TypeTag<WeightType::q6_k>, Bytes record, int b, int lane, floa
 
 int three_bits(Bytes planes, int lane, int c) { return pair(planes, lane, c) | bit(planes + pair_plane, lane, c) << 2; }
 
-// Q6_K's halves: the three bits n or l of 8 n + l − 32.
 void unpack_block(TypeTag<WeightType::q6_k_coarse>, Bytes record, int b, int lane, float* out) {
   using L = Layout<WeightType::q6_k_coarse>;
   Bytes planes = record + L::header + b * L::block_bytes;
   for (int c = 0; c < block_columns; ++c)
     out[c] = half_at(record, lane) * sub_scale(record, b, lane, c) *
              (static_cast<float>(8 * (three_bits(planes, lane, c) - 4)) + 3.5f);
-}
-
-void unpack_block(TypeTag<WeightType::q6_k_rest>, Bytes record, int b, int lane, float* out) {
-  using L = Layout<WeightType::q6_k_rest>;
-  Bytes planes = record + L::header + b * L::block_bytes;
-  for (int c = 0; c < block_columns; ++c)
-    out[c] = half_at(record, lane) * sub_scale(record, b, lane, c) *
-             (static_cast<float>(three_bits(planes, lane, c)) - 3.5f);
 }
 
 void unpack_block(TypeTag<WeightType::q3_k>, Bytes record, int b, int lane, float* out) {
@@ -193,19 +177,19 @@ void unpack_split_lane(WeightType type, const std::uint8_t* coarse, const std::u
                        float* out) {
   if (type == WeightType::q8_0) {
     using L = Layout<WeightType::q8_0_coarse>;
-    for (int r = 0; r < records; ++r, coarse += L::bytes, rest += L::bytes)
+    for (int r = 0; r < records; ++r, coarse += L::bytes, rest += RestLayout<WeightType::q8_0>::bytes)
       for (int c = 0; c < L::columns; ++c) {
-        const int q = 16 * nibble(coarse + half_row, lane, c) + nibble(rest + half_row, lane, c) - 128;
+        const int q = 16 * nibble(coarse + half_row, lane, c) + nibble(rest, lane, c) - 128;
         *out++ = half_at(coarse, lane) * static_cast<float>(q);
       }
     return;
   }
   using L = Layout<WeightType::q6_k_coarse>;
-  for (int r = 0; r < records; ++r, coarse += L::bytes, rest += L::bytes)
-    for (int b = 0; b < L::blocks; ++b) {
-      const int planes = L::header + b * L::block_bytes;
+  for (int r = 0; r < records; ++r, coarse += L::bytes)
+    for (int b = 0; b < L::blocks; ++b, rest += RestLayout<WeightType::q6_k>::block_bytes) {
+      Bytes planes = coarse + L::header + b * L::block_bytes;
       for (int c = 0; c < block_columns; ++c) {
-        const int q = 8 * three_bits(coarse + planes, lane, c) + three_bits(rest + planes, lane, c) - 32;
+        const int q = 8 * three_bits(planes, lane, c) + three_bits(rest, lane, c) - 32;
         *out++ = half_at(coarse, lane) * sub_scale(coarse, b, lane, c) * static_cast<float>(q);
       }
     }

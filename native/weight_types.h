@@ -32,11 +32,9 @@ enum class WeightType {
   q6_k = 14,
   bf16 = 30,
   q4_z = 1004,
-  // The halves of a split_matrix.h: their sum is the weight.
+  // The upper halves of a split_matrix.h.
   q8_0_coarse = 2008,
-  q8_0_rest = 3008,
   q6_k_coarse = 2014,
-  q6_k_rest = 3014,
 };
 
 constexpr int group_rows = 16;
@@ -82,15 +80,23 @@ template <> struct Layout<WeightType::q6_k> : RecordLayout<210, 8, half_row + by
 template <> struct Layout<WeightType::q3_k> : RecordLayout<110, 8, half_row + byte_rows, pair_plane + bit_plane> {};
 // d | dmin | sixteen (sub-scale, sub-minimum << 4) × 16 rows | planes
 template <> struct Layout<WeightType::q2_k> : RecordLayout<84, 8, 2 * half_row + byte_rows, pair_plane> {};
-// the upper and the lower half of each weight's bits, each with all scales
+// scales as those of the whole | planes of the upper half of each weight's bits
 template <> struct Layout<WeightType::q8_0_coarse> : RecordLayout<34, 1, half_row, nibble_plane> {};
-template <> struct Layout<WeightType::q8_0_rest> : Layout<WeightType::q8_0_coarse> {};
 template <> struct Layout<WeightType::q6_k_coarse> : RecordLayout<210, 8, half_row + byte_rows, pair_plane + bit_plane> {};
-template <> struct Layout<WeightType::q6_k_rest> : Layout<WeightType::q6_k_coarse> {};
 // plain numbers: [column][row]
 template <> struct Layout<WeightType::f32> : RecordLayout<128, 1, 0, 4 * byte_plane> {};
 template <> struct Layout<WeightType::f16> : RecordLayout<64, 1, 0, 2 * byte_plane> {};
 template <> struct Layout<WeightType::bf16> : RecordLayout<64, 1, 0, 2 * byte_plane> {};
+
+// What the upper half of a type's weights lacks: the lower half's planes alone.
+template <WeightType T>
+struct RestLayout;
+template <> struct RestLayout<WeightType::q8_0> : RecordLayout<34, 1, 0, nibble_plane> {
+  static constexpr WeightType coarse = WeightType::q8_0_coarse;
+};
+template <> struct RestLayout<WeightType::q6_k> : RecordLayout<210, 8, 0, pair_plane + bit_plane> {
+  static constexpr WeightType coarse = WeightType::q6_k_coarse;
+};
 
 template <WeightType T>
 struct TypeTag {
@@ -115,12 +121,16 @@ inline auto with_type(WeightType type, F&& f) {
     case WeightType::q6_k: return f(TypeTag<WeightType::q6_k>{});
     case WeightType::q4_z: return f(TypeTag<WeightType::q4_z>{});
     case WeightType::q8_0_coarse: return f(TypeTag<WeightType::q8_0_coarse>{});
-    case WeightType::q8_0_rest: return f(TypeTag<WeightType::q8_0_rest>{});
     case WeightType::q6_k_coarse: return f(TypeTag<WeightType::q6_k_coarse>{});
-    case WeightType::q6_k_rest: return f(TypeTag<WeightType::q6_k_rest>{});
     case WeightType::bf16: break;
   }
   return f(TypeTag<WeightType::bf16>{});
+}
+
+// The same for a type that splits, of which there are two.
+template <class F>
+inline auto with_split_type(WeightType type, F&& f) {
+  return type == WeightType::q8_0 ? f(TypeTag<WeightType::q8_0>{}) : f(TypeTag<WeightType::q6_k>{});
 }
 
 constexpr bool is_float(WeightType type) {

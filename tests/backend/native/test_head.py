@@ -78,9 +78,9 @@ def test_splitting_keeps_every_value_to_the_last_bit(quant_type: QuantType, rows
 
 
 @pytest.mark.parametrize("quant_type", SPLIT, ids=lambda t: t.name)
-def test_a_split_head_takes_a_tenth_more_than_the_file(quant_type: QuantType) -> None:
+def test_a_split_head_takes_little_more_than_the_file(quant_type: QuantType) -> None:
     tensor = random_tensor(quant_type, 64, 1024, np.random.default_rng(0))
-    assert BEST.weight_bytes(BEST.pack(tensor, head=True)) <= 1.1 * tensor.data.nbytes
+    assert BEST.weight_bytes(BEST.pack(tensor, head=True)) <= 1.04 * tensor.data.nbytes
 
 
 @pytest.mark.parametrize("quant_type", [QuantType.Q4_K, QuantType.F16])
@@ -111,7 +111,7 @@ def test_exact_logits_are_those_of_the_whole_matrix(isa: str, quant_type: QuantT
     whole = np.empty_like(split)
     packed = backend.pack(tensor, precise=True)
     _kernels.logits(backend._workspace, hidden, rows, norm, 1e-6, packed, whole)
-    np.testing.assert_allclose(split, whole, atol=2e-6 * np.abs(whole).max())
+    np.testing.assert_array_equal(split, whole)
 
 
 @pytest.mark.parametrize("quant_type", SPLIT, ids=lambda t: t.name)
