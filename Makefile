@@ -43,7 +43,7 @@ test: $(VENV)/.developer install ## lint and run all tests that need no torch: A
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
-	@tools/both "$(BIN)/python -m pytest -o cache_dir=.pytest_cache/browser $(TESTS_THAT_WAIT)" \
+	@$(PYTHON) tools/both "$(BIN)/python -m pytest -o cache_dir=.pytest_cache/browser $(TESTS_THAT_WAIT)" \
 		"$(BIN)/python -m pytest $(TESTS_THAT_WAIT:%=--ignore=%)"
 endif
 
