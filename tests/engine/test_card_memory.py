@@ -38,8 +38,8 @@ def card(total: int = CARD) -> Any:
             super().__init__(*arguments, **options)
             self.recorded: list[tuple[int, int]] = []  # sequences and context of each step
 
-        def pack(self, tensor: Any, *, precise: bool = False) -> Any:
-            weight = super().pack(tensor, precise=precise)
+        def pack(self, tensor: Any, *, precise: bool = False, head: bool = False) -> Any:
+            weight = super().pack(tensor, precise=precise, head=head)
             self.held += self.weight_bytes(weight)
             return weight
 
