@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sevenb.backend.native import _kernels, kv, sampling
-from sevenb.backend.native.head import PendingLogits, exact
+from sevenb.backend.native.head import PendingLogits, exact, splits
 from sevenb.backend.native.kv import NativeKVCache
 from sevenb.backend.native.ordered import (
     NativeHead,
@@ -84,7 +84,7 @@ class NativeBackend:
         Raises `UnsupportedModel` when rows are no multiple of 32 columns long, `OutOfMemory`.
         """
         try:
-            if head and _splits(tensor):
+            if head and splits(tensor):
                 return _kernels.SplitMatrix(tensor.quant_type, tensor.rows, tensor.columns, tensor.data, self._pool)
             matrix = _kernels.PackedMatrix(
                 tensor.quant_type,
@@ -130,7 +130,7 @@ class NativeBackend:
 
     def kernel_for(self, tensor: RawTensor, *, precise: bool = False, head: bool = False) -> str:
         """`kernel_of` the weight that `pack` would make of a matrix, without making it."""
-        if head and _splits(tensor):
+        if head and splits(tensor):
             return self._head_kernel()
         plain_numbers = tensor.quant_type in (QuantType.F32, QuantType.F16, QuantType.BF16)
         ordered = tensor.column_order is not None
@@ -386,10 +386,6 @@ class NativeBackend:
     def to_host(self, tensor: FloatArray | PendingLogits) -> FloatArray:
         """A copy that later ops do not touch."""
         return np.array(exact(tensor), np.float32)
-
-
-def _splits(tensor: RawTensor) -> bool:
-    return tensor.column_order is None and _kernels.SplitMatrix.splits(tensor.quant_type)
 
 
 def _indices(values: npt.NDArray[np.int32]) -> IntArray:

@@ -1,4 +1,4 @@
-"""`PendingLogits`: logits of an output head in two halves, computed once it is known which of them are wanted."""
+"""An output head in two halves, and its `PendingLogits`, computed once it is known which of them are wanted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,29 @@ import numpy.typing as npt
 from sevenb.backend.native import _kernels
 from sevenb.backend.native.sampling import has_penalty
 from sevenb.backend.protocol import FloatArray, IntArray, SampleControl
+from sevenb.backend.quant_types import QuantType, RawTensor
+
+_SAMPLED_BLOCKS = 4096
+_MOST_UNEVEN = 2.0  # real heads have 1.3: the largest weight of each block stands at the end of the range
+
+
+def splits(tensor: RawTensor) -> bool:
+    """Whether a head is packed in two halves: its type can be, and the lower half of its weights' bits is random.
+
+    It is not where weights were rounded before: then what coarse logits lack has no normal distribution.
+    """
+    whole_blocks = len(tensor.data) > 0 and len(tensor.data) % tensor.quant_type.block_bytes == 0
+    if not whole_blocks or tensor.column_order is not None or not _kernels.SplitMatrix.splits(tensor.quant_type):
+        return False
+    blocks = tensor.data.reshape(-1, tensor.quant_type.block_bytes)
+    sampled = blocks[:: -(-len(blocks) // _SAMPLED_BLOCKS)]
+    if tensor.quant_type is QuantType.Q8_0:
+        codes, kinds = sampled[:, 2:] & 15, 16
+    else:
+        nibbles = sampled[:, :128]
+        codes, kinds = np.concatenate([nibbles & 7, nibbles >> 4 & 7]), 8
+    shares = np.bincount(codes.ravel(), minlength=kinds) * kinds / codes.size
+    return bool(shares.min() > 1 / _MOST_UNEVEN and shares.max() < _MOST_UNEVEN)
 
 
 @dataclass(frozen=True)

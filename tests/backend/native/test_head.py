@@ -30,12 +30,17 @@ SPLIT = [QuantType.Q8_0, QuantType.Q6_K]
 GREEDY = SampleControl(temperature=0.0)
 
 
+def split(backend: NativeBackend, tensor: RawTensor) -> _kernels.SplitMatrix:
+    """The tensor in two halves, however small it is."""
+    return _kernels.SplitMatrix(tensor.quant_type, tensor.rows, tensor.columns, tensor.data, backend._pool)
+
+
 def pending(
     backend: NativeBackend, quant_type: QuantType, tokens: int, vocabulary: int, columns: int, seed: int = 0
 ) -> PendingLogits:
     """Logits of random states by a random head."""
     rng = np.random.default_rng(seed)
-    head = backend.pack(random_tensor(quant_type, vocabulary, columns, rng), head=True)
+    head = split(backend, random_tensor(quant_type, vocabulary, columns, rng))
     hidden = rng.standard_normal((tokens, columns), np.float32)
     hidden[:, rng.integers(columns)] *= 30  # as real models have it
     norm = rng.uniform(0.5, 1.5, columns).astype(np.float32)
@@ -73,14 +78,16 @@ def mask_of(rng: np.random.Generator, vocabulary: int, part: float) -> npt.NDArr
 def test_splitting_keeps_every_value_to_the_last_bit(quant_type: QuantType, rows: int) -> None:
     tensor = random_tensor(quant_type, rows, 512, np.random.default_rng(rows))
     out = np.empty((rows, 512), np.float32)
-    _kernels.embed(BEST._workspace, BEST.pack(tensor, head=True), np.arange(rows, dtype=np.int32), out)
+    _kernels.embed(BEST._workspace, split(BEST, tensor), np.arange(rows, dtype=np.int32), out)
     np.testing.assert_array_equal(out, dequantize(tensor))
 
 
 @pytest.mark.parametrize("quant_type", SPLIT, ids=lambda t: t.name)
 def test_a_split_head_takes_little_more_than_the_file(quant_type: QuantType) -> None:
     tensor = random_tensor(quant_type, 64, 1024, np.random.default_rng(0))
-    assert BEST.weight_bytes(BEST.pack(tensor, head=True)) <= 1.04 * tensor.data.nbytes
+    head = BEST.pack(tensor, head=True)
+    assert isinstance(head, _kernels.SplitMatrix)
+    assert BEST.weight_bytes(head) <= 1.04 * tensor.data.nbytes
 
 
 @pytest.mark.parametrize("quant_type", [QuantType.Q4_K, QuantType.F16])
@@ -88,6 +95,19 @@ def test_other_types_stay_whole(quant_type: QuantType) -> None:
     tensor = random_tensor(quant_type, 64, 256, np.random.default_rng(0))
     assert isinstance(BEST.pack(tensor, precise=True, head=True), _kernels.PackedMatrix)
     assert not _kernels.SplitMatrix.splits(quant_type)
+
+
+@pytest.mark.parametrize("quant_type", SPLIT, ids=lambda t: t.name)
+def test_weights_that_were_rounded_before_stay_whole(quant_type: QuantType) -> None:
+    """Their lower halves are all alike: no sum of those is normal, and coarse logits would say nothing."""
+    tensor = random_tensor(quant_type, 300, 512, np.random.default_rng(0))
+    blocks = tensor.data.reshape(-1, quant_type.block_bytes).copy()
+    weights = slice(2, 34) if quant_type is QuantType.Q8_0 else slice(0, 128)
+    blocks[:, weights] &= 0xF0 if quant_type is QuantType.Q8_0 else 0x88
+    rounded = RawTensor("rounded", quant_type, tensor.shape, blocks.ravel())
+    assert isinstance(BEST.pack(tensor, head=True), _kernels.SplitMatrix)
+    assert isinstance(BEST.pack(rounded, precise=True, head=True), _kernels.PackedMatrix)
+    assert BEST.kernel_for(rounded, precise=True, head=True) == BEST.kernel_for(rounded, precise=True)
 
 
 def test_missing_bytes_are_refused() -> None:
@@ -162,7 +182,7 @@ def test_of_equal_logits_all_are_exact(quant_type: QuantType) -> None:
     row = random_tensor(quant_type, 1, 256, np.random.default_rng(0))
     equal = RawTensor("equal", quant_type, (500, 256), np.tile(row.data, 500))
     hidden = np.random.default_rng(1).standard_normal((1, 256), np.float32)
-    head = BEST.pack(equal, head=True)
+    head = split(BEST, equal)
     logits = PendingLogits(BEST._workspace, hidden, np.zeros(1, np.int32), np.ones(256, np.float32), 1e-6, head)
     np.testing.assert_array_equal(logits.to_choose([GREEDY]), logits.exact)
     assert BEST.sample(logits, [GREEDY])[0].token_id == 0
