@@ -99,14 +99,10 @@ class HeadLogits {
       const float* largest = &largest_[index(token, 0)];
       const float least = least_wanted(token);
       const std::vector<float> variances = variances_of(token);
-      for (int group = 0; group < head_.groups(); ++group) {
-        const float* squares = head_.mean_squares(group);
-        float variance = 0.0f;
-        for (int piece = 0; piece < head_.pieces(); ++piece) variance += squares[piece] * variances[piece];
+      for (int group = 0; group < head_.groups(); ++group)
         // Written so that a variance that is no number keeps every group.
-        if (!(largest[group] + deviations * std::sqrt(variance) < least) && largest[group] > nothing)
+        if (!(largest[group] + deviations * std::sqrt(variances[group]) < least) && largest[group] > nothing)
           groups.push_back(group);
-      }
     });
   }
 
@@ -145,18 +141,21 @@ class HeadLogits {
     return best.front();
   }
 
-  // The variance of what coarse logits of a row lack, for scales of 1, a number for each piece of the columns: that of
-  // the weights' rests times the activations, and that of the weights times what 8 bits leave of activations of 15.
+  // No less than the variance of what the coarse logits of each group lack: that of the weights' rests times the
+  // activations, and that of the weights times what 8 bits leave of activations of 15.
   std::vector<float> variances_of(int token) const {
-    std::vector<float> variances(head_.pieces());
+    std::vector<float> variances(head_.groups());
     const float* x = inputs_.floats(token);
     const int stride = tile_width(tokens_, token / tile_tokens);
     const auto* blocks = static_cast<const ActivationBlock<1>*>(inputs_.block(Precision::int8, token, 0));
-    const float per_step = head_.largest_weight() * head_.largest_weight() / 12;
-    for (int column = 0; column < head_.columns(); ++column) {
-      const float step = blocks[column / block_columns * stride].scale;
-      variances[column / SplitMatrix::piece_columns] +=
-          head_.rest_variance() * x[column] * x[column] + per_step * step * step;
+    const float rounding = block_columns * head_.largest_weight() * head_.largest_weight() / 12;
+    for (int block = 0; block < head_.columns() / block_columns; ++block, x += block_columns) {
+      const float step = blocks[block * stride].scale;
+      float energy = 0.0f;
+      for (int i = 0; i < block_columns; ++i) energy += x[i] * x[i];
+      const float of_block = head_.rest_variance() * energy + rounding * step * step;
+      const float* squares = head_.squares(block);
+      for (int group = 0; group < head_.groups(); ++group) variances[group] += squares[group] * of_block;
     }
     return variances;
   }

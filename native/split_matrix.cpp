@@ -1,7 +1,9 @@
 #include "split_matrix.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <stdexcept>
 
 #include "half.h"
@@ -25,41 +27,45 @@ float half_at(const std::uint8_t* halves, int lane) {
   return half_to_float(half);
 }
 
-// The square of a row's scale for each 32 columns of a group, in Q6_K the mean of two: f(block, lane, square).
+// f(block, scale) for each scale of a row group, of which Q6_K has two for each row of a block.
 template <class F>
-void for_squares(const std::uint8_t* group, WeightType type, int columns, F f) {
+void for_scales(const std::uint8_t* group, WeightType type, int columns, F f) {
   if (type == WeightType::q8_0) {
     using L = Layout<WeightType::q8_0_coarse>;
     for (int block = 0; block < columns / L::columns; ++block, group += L::bytes)
-      for (int lane = 0; lane < group_rows; ++lane) {
-        const float scale = half_at(group, lane);
-        f(block, lane, scale * scale);
-      }
+      for (int lane = 0; lane < group_rows; ++lane) f(block, half_at(group, lane));
     return;
   }
   using L = Layout<WeightType::q6_k_coarse>;
   for (int record = 0; record < columns / L::columns; ++record, group += L::bytes) {
     const auto* sub_scales = reinterpret_cast<const std::int8_t*>(group + half_row);
     for (int lane = 0; lane < group_rows; ++lane) {
-      const float scale = half_at(group, lane), half_square = 0.5f * scale * scale;
-      for (int b = 0; b < L::blocks; ++b) {
-        const int first = sub_scales[2 * b * group_rows + lane], second = sub_scales[(2 * b + 1) * group_rows + lane];
-        f(record * L::blocks + b, lane, half_square * static_cast<float>(first * first + second * second));
-      }
+      const float scale = half_at(group, lane);
+      for (int i = 0; i < 2 * L::blocks; ++i)
+        f(record * L::blocks + i / 2, scale * static_cast<float>(sub_scales[i * group_rows + lane]));
     }
   }
 }
 
-void mean_squares_of(const std::uint8_t* group, WeightType type, int columns, int pieces, float* out) {
-  constexpr int piece_blocks = SplitMatrix::piece_columns / block_columns;
-  std::vector<float> sums(static_cast<std::size_t>(pieces) * group_rows);
-  for_squares(group, type, columns,
-              [&](int block, int lane, float square) { sums[block / piece_blocks * group_rows + lane] += square; });
-  for (int piece = 0; piece < pieces; ++piece) {
-    const float* first = &sums[piece * group_rows];
-    const int blocks = std::min(piece_blocks, columns / block_columns - piece * piece_blocks);
-    out[piece] = *std::max_element(first, first + group_rows) / static_cast<float>(blocks);
+// Whether the lower halves of a row's weights have the mean that random ones would have, but for chance. A quarter of
+// them tells; constant ones are far from it.
+bool looks_random(const std::uint8_t* row, WeightType type, int columns) {
+  std::int64_t sum = 0;
+  int count = 0;
+  if (type == WeightType::q8_0) {
+    using L = Layout<WeightType::q8_0_coarse>;
+    for (int block = 0; block < columns / L::columns; block += 4, count += L::columns)
+      for (int i = 0; i < L::columns; ++i) sum += row[block * L::file_bytes + 2 + i] & 15;
+    return std::fabs(static_cast<double>(sum) / count - 7.5) < 2.5;
   }
+  using L = Layout<WeightType::q6_k_coarse>;
+  constexpr int sampled = 32;  // bytes of two weights, of a record's 128
+  for (int record = 0; record < columns / L::columns; ++record, count += 2 * sampled)
+    for (int i = 0; i < sampled; ++i) {
+      const int both = row[record * L::file_bytes + i];
+      sum += (both & 7) + (both >> 4 & 7);
+    }
+  return std::fabs(static_cast<double>(sum) / count - 3.5) < 1.0;
 }
 
 }  // namespace
@@ -72,7 +78,7 @@ SplitMatrix::SplitMatrix(int type, std::int64_t rows, std::int64_t columns, cons
                          std::size_t file_bytes, ThreadPool& pool)
     : type_(split_type(type)),
       coarse_(coarse_type(type_), rows, columns, file, file_bytes, Precision::int8, pool),
-      squares_(static_cast<std::size_t>(coarse_.groups()) * pieces()) {
+      squares_(static_cast<std::size_t>(coarse_.groups()) * (coarse_.columns() / block_columns)) {
   struct Geometry {
     int columns, file_bytes, bytes;
   };
@@ -89,11 +95,16 @@ SplitMatrix::SplitMatrix(int type, std::int64_t rows, std::int64_t columns, cons
   pool.run((groups() + groups_per_chunk - 1) / groups_per_chunk, [&](int chunk, int) {
     const int end = std::min((chunk + 1) * groups_per_chunk, groups());
     for (int group = chunk * groups_per_chunk; group < end; ++group) {
-      const int first = group * group_rows;
-      pack_rest_group(type_, file + first * row_bytes, row_bytes, std::min(group_rows, coarse_.rows() - first), records,
+      const int first = group * group_rows, end_row = std::min(first + group_rows, coarse_.rows());
+      pack_rest_group(type_, file + first * row_bytes, row_bytes, end_row - first, records,
                       rest_.get() + group * rest_group_bytes_);
-      mean_squares_of(coarse_.group(group), type_, coarse_.columns(), pieces(),
-                      &squares_[static_cast<std::size_t>(group) * pieces()]);
+      for_scales(coarse_.group(group), type_, coarse_.columns(), [&](int block, float scale) {
+        float& square = squares_[static_cast<std::size_t>(block) * groups() + group];
+        square = std::max(square, scale * scale);
+      });
+      for (int row = first; row < end_row; ++row)
+        if (!looks_random(file + row * row_bytes, type_, coarse_.columns()))
+          squares_[group] = std::numeric_limits<float>::infinity();
     }
   });
 }

@@ -33,11 +33,9 @@ class SplitMatrix {
     return coarse_.bytes() + groups() * rest_group_bytes_ + squares_.size() * sizeof(float);
   }
 
-  // A row group is cut into pieces of so many columns, the last one maybe shorter.
-  static constexpr int piece_columns = 128;
-  int pieces() const { return (columns() + piece_columns - 1) / piece_columns; }
-  // Of each piece of a row group the mean square of the scales in that row where it is largest: [pieces].
-  const float* mean_squares(int group) const { return &squares_[static_cast<std::size_t>(group) * pieces()]; }
+  // Of block `block` of all row groups' columns, the square of the largest scale: [groups]. Infinite in groups with a row
+  // whose lower half is not as good as random, for want of a bound.
+  const float* squares(int block) const { return &squares_[static_cast<std::size_t>(block) * groups()]; }
   // In units of a scale: the variance of a weight's rest, and the largest weight.
   float rest_variance() const { return type_ == WeightType::q8_0 ? (16 * 16 - 1) / 12.0f : (8 * 8 - 1) / 12.0f; }
   float largest_weight() const { return type_ == WeightType::q8_0 ? 128.0f : 32.0f; }
@@ -50,7 +48,7 @@ class SplitMatrix {
   PackedMatrix coarse_;
   std::size_t rest_group_bytes_;
   std::shared_ptr<std::uint8_t> rest_;
-  std::vector<float> squares_;  // [groups][pieces]
+  std::vector<float> squares_;  // [columns / block_columns][groups]
 };
 
 }  // namespace sevenb

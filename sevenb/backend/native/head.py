@@ -13,13 +13,15 @@ from sevenb.backend.protocol import FloatArray, IntArray, SampleControl
 from sevenb.backend.quant_types import QuantType, RawTensor
 
 _SAMPLED_BLOCKS = 4096
+_MOST_ROWS = 32  # as many have log-probabilities of their own to come, as a rule
 _MOST_UNEVEN = 2.0  # real heads have 1.3: the largest weight of each block stands at the end of the range
 
 
 def splits(tensor: RawTensor) -> bool:
     """Whether a head is packed in two halves: its type can be, and the lower half of its weights' bits is random.
 
-    It is not where weights were rounded before: then what coarse logits lack has no normal distribution.
+    It is not where weights were rounded before: then what coarse logits lack has no normal distribution. Single rows
+    of that kind are always computed exactly (``native/split_matrix.cpp``).
     """
     whole_blocks = len(tensor.data) > 0 and len(tensor.data) % tensor.quant_type.block_bytes == 0
     if not whole_blocks or tensor.column_order is not None or not _kernels.SplitMatrix.splits(tensor.quant_type):
@@ -51,9 +53,13 @@ class PendingLogits:
     head: _kernels.SplitMatrix
 
     def to_choose(self, controls: Sequence[SampleControl]) -> FloatArray:
-        """Logits [R, V] from which the same tokens are chosen as from the `exact` ones."""
+        """Logits [R, V] from which the same tokens are chosen as from the `exact` ones.
+
+        So it is as long as the lower halves of weights are as good as random; nine of their standard deviations make
+        it certain for all that such a head ever computes.
+        """
         best = [_best(control) for control in controls]
-        if len(best) != len(self.rows) or 0 in best:
+        if "exact" in self.__dict__ or len(best) != len(self.rows) or len(best) > _MOST_ROWS or 0 in best:
             return self.exact
         return self._logits(best, [control.allowed for control in controls])
 
