@@ -10,8 +10,8 @@ import pytest
 
 # What a program may have: shared memory in all, as the CUDA programming guide lists it by compute capability.
 SHARED = {80: 163 << 10, 90: 227 << 10}
-# Bytes of a stack: for sm_80 the assembler keeps two numbers there and has registers for three programs a processor.
-STACK = {80: 8, 90: 0}
+# Bytes of a stack, where there is one: the assembler keeps two numbers there and has registers for three programs.
+STACK = {(80, "matrix"): 8}
 STEPS = {90: ["awq-1", "q6_k-4", "matrix", "decode-fp8", "prefill-f16", "draw"], 80: ["q4_k-1", "matrix"]}
 
 
@@ -29,6 +29,6 @@ def test_a_7b_s_steps_compile_without_spilling(architecture: int) -> None:
     assert len(set(attention)) == len(attention), "a kernel was compiled again for a batch of another length"
     for kernel in kernels:
         assert kernel["local"] == 0, kernel
-        assert kernel["stack"] <= STACK[architecture], kernel
+        assert kernel["stack"] <= STACK.get((architecture, kernel["step"]), 0), kernel
         assert kernel["shared"] <= SHARED[architecture], kernel
         assert kernel["reg"] * kernel["threads"] <= 64 << 10, kernel
