@@ -141,7 +141,7 @@ class NativeBackend:
         return f"{activations} activations{' in act-order' if ordered else ''}, {_INSTRUCTIONS[self._isa]}"
 
     def _head_kernel(self) -> str:
-        return f"int16 activations in two halves, {_INSTRUCTIONS[self._isa]}"
+        return f"int8 and int16 activations, {_INSTRUCTIONS[self._isa]}"
 
     def weight_bytes(self, weight: NativeHead) -> int:
         """Bytes of the packed matrix."""
