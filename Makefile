@@ -8,7 +8,7 @@ ARGS  ?=
 MODELS_OF_TESTS := qwen2.5-coder:0.5b qwen2.5-coder:1.5b smollm2:135m
 
 # These wait for Chromium, servers and disks half of their time; the others fill the processors meanwhile.
-TESTS_THAT_WAIT := tests/console tests/e2e tests/server tests/workspace
+TESTS_THAT_WAIT := tests/console tests/e2e tests/server tests/workspace tests/cluster tests/conformance
 
 PYTHON ?= python3
 VENV   := .venv
